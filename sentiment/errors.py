@@ -1,0 +1,48 @@
+"""Every error that a user can cause or mend. The command line prints its sentence; nothing else is caught there.
+
+    SentimentError
+    ├── InputError          a file, tweet, query or option is not what was asked for           exit status 2
+    │   └── NotReadyError   the file is still being written or its last line is torn           exit status 1
+    ├── HomeError           the home cannot be used: read-only, disk full, damaged, too new    exit status 1
+    │   └── BusyError       another process holds the warehouse for longer than we wait        exit status 1
+    ├── ModelError          a model folder or version cannot be used                           exit status 1
+    └── TrainingError       there is nothing, or not enough, to train or decide on             exit status 1
+
+Each message says what was found, what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+
+class SentimentError(Exception):
+    """Base of all errors with a sentence for the user."""
+
+    exit_status = 1
+
+
+class InputError(SentimentError):
+    """What the user gave is not what was expected; nothing was changed."""
+
+    exit_status = 2
+
+
+class NotReadyError(InputError):
+    """The file is not complete yet; the next run takes it up."""
+
+    exit_status = 1
+
+
+class HomeError(SentimentError):
+    """The home folder or the warehouse in it cannot be used."""
+
+
+class BusyError(HomeError):
+    """Another process is writing; waited as long as allowed."""
+
+
+class ModelError(SentimentError):
+    """A saved model, or a registered version, cannot be used."""
+
+
+class TrainingError(SentimentError):
+    """There is nothing, or not enough, to train or decide on."""
