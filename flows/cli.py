@@ -1,0 +1,347 @@
+"""The command line, `sentiment`. Commands that work run the same flows as the deployments; those that ask read the snapshot.
+
+Prefect, MLflow and torch take seconds to import, so each command imports what it runs, after `connect` has set Prefect's
+server going.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.orchestration import connect
+from flows.terminal import errors_as_sentences, notes, print_json, print_table, progress_bars, show_result
+from sentiment.errors import HomeError, InputError
+from sentiment.settings import Home, Settings, load_settings
+
+LEAST_FREE_BYTES = 200 * 2**20
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Ingest tweets, retrain and gate a sentiment model, score every tweet. State lives in SENTIMENT_HOME (default var/).",
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Rows = Annotated[int | None, typer.Option(min=100, help="Rows to train on.")]
+Effort = Annotated[int | None, typer.Option(min=1, max=10, help="How much work training does for each row.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the training run.")]
+Gold = Annotated[str | None, typer.Option(metavar="NAME", help="Load into this hand-labelled set; it never trains.")]
+Emoticons = Annotated[bool, typer.Option("--label-by-emoticon", help="Label tweets without a label by their emoticons.")]
+
+
+def main() -> None:
+    """Entry point: errors become a sentence and an exit status, 0 done, 1 failed, 2 wrong use."""
+    with errors_as_sentences(lambda: load_settings().home):
+        app(prog_name="sentiment")
+
+
+def open_home() -> tuple[Settings, Home]:
+    """The home, ready to be written, with room to work in.
+
+    Raises:
+        HomeError: it cannot be written, or its disk is full.
+    """
+    settings = load_settings()
+    home = Home(settings.home).create()
+    free = shutil.disk_usage(home.root).free
+    if free < LEAST_FREE_BYTES:
+        raise HomeError(
+            f"The disk that holds {home.root} is full: {free >> 20} MiB are free, at least {LEAST_FREE_BYTES >> 20} are needed. "
+            "Nothing was changed: free some space and run it again."
+        )
+    return settings, home
+
+
+def run_flow(start: Callable[[Any], Any]) -> Any:
+    """Run flows in this process, with progress bars, on the home's own Prefect server or a temporary one.
+
+    Args:
+        start: imports and runs the flow; gets the connection, whose `run` it calls.
+    """
+    _, home = open_home()
+    with connect(home.root) as orchestration, progress_bars() as show:
+        show("starting", 0, None)
+        from flows.progress import show_in
+
+        with show_in(show):
+            return start(orchestration)
+
+
+def check_paths(paths: list[Path]) -> list[str]:
+    """Refuse what is no file before anything is started.
+
+    Raises:
+        InputError: a path does not exist or is a folder.
+    """
+    for path in paths:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, expected a file. Name the files in it, e.g. {path}/*.csv")
+        if not path.exists():
+            raise InputError(f"There is no file {path} in {Path.cwd()}. Check the spelling.")
+    return [str(path.absolute()) for path in paths]
+
+
+@app.command()
+def demo(
+    rows: Annotated[int, typer.Option(min=5_000, help="Generated tweets to work on.")] = 40_000, as_json: AsJson = False
+) -> None:
+    """Run the whole loop on generated tweets, in a home of its own.
+
+    Example: sentiment demo
+    """
+    from flows.demo import run_demo
+
+    run_demo(rows, as_json)
+
+
+@app.command()
+def sample(
+    path: Annotated[Path, typer.Argument(help="File to write; .gz and .zst are compressed.")],
+    rows: Annotated[int, typer.Option(min=1, help="Tweets to write.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same file.")] = 0,
+    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Daily tweets: no label, emoticons kept.")] = False,
+    gold: Annotated[bool, typer.Option("--gold", help="Hand-labelled tweets: no label noise, neutral ones too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write generated tweets in the Sentiment140 format, dirty as the real file is.
+
+    Example: sentiment sample tweets.csv --rows 10000
+    """
+    from flows.demo import write_generated
+
+    summary = write_generated(path, rows, seed=seed, unlabelled=unlabelled, gold=gold)
+    if as_json:
+        print_json(summary)
+    else:
+        print_table(f"{path}: generated tweets, no real ones", ["what", "count"], list(summary.items()))
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path] | None, typer.Argument(help="CSV (plain, .gz, .zst), Parquet or NDJSON; none: the inbox.")] = None,
+    gold: Gold = None,
+    label_by_emoticon: Emoticons = False,
+    as_json: AsJson = False,
+) -> None:
+    """Load files of tweets; every line is loaded, a duplicate, or kept as rejected.
+
+    Example: sentiment ingest tweets.csv
+    """
+    names = check_paths(paths or [])
+
+    def start(orchestration: Any) -> Any:
+        from flows.ingest import IngestOptions
+        from flows.ingest import ingest as flow
+
+        return orchestration.run(flow, IngestOptions(paths=names, gold=gold, label_by_emoticon=label_by_emoticon))
+
+    show_ingest(run_flow(start), as_json)
+
+
+def show_ingest(summary: Any, as_json: bool) -> None:
+    """Show what became of each file; end with 1 if one was left for later."""
+    if as_json:
+        print_json({"files": summary.files})
+    else:
+        columns = ["file", "outcome", "lines", "loaded", "duplicate", "rejected", "seconds"]
+        rows = [
+            [Path(r.path).name, r.outcome, r.count_lines, r.count_loaded, r.count_duplicate, r.count_rejected, r.seconds]
+            for r in summary.files
+        ]
+        print_table("", columns, rows)
+        for report in summary.files:
+            if report.note:
+                notes.print(f"{Path(report.path).name}: {report.note}", markup=False)
+            for reason, count in report.rejected_by_reason.items():
+                notes.print(f"{Path(report.path).name}: {count:,} rejected: {reason}", markup=False)
+        if not summary.files:
+            notes.print("No new files in the inbox.")
+    if any(report.outcome == "waiting" for report in summary.files):
+        raise typer.Exit(1)
+
+
+@app.command()
+def retrain(rows: Rows = None, effort: Effort = None, seed: Seed = 0, as_json: AsJson = False) -> None:
+    """Train on the next growing subset and let the gate decide.
+
+    Example: sentiment retrain --rows 100000
+    """
+
+    def start(orchestration: Any) -> Any:
+        from flows.retrain import RetrainOptions
+        from flows.retrain import retrain as flow
+
+        options = RetrainOptions(rows=rows, seed=seed)
+        return orchestration.run(flow, options.model_copy(update={"effort": effort}) if effort else options)
+
+    show_decision(run_flow(start), as_json)
+
+
+def show_decision(summary: Any, as_json: bool) -> None:
+    """Show the verdict on a challenger."""
+    decision, trained = summary.decision, summary.trained
+    if as_json:
+        print_json({**vars(decision), "passed": decision.verdict.passed, "trained": trained})
+        return
+    from sentiment.reports import decision_markdown
+
+    report = decision_markdown(decision.model_version, decision.champion_version, decision.verdict)
+    print_table(
+        report.partition("\n")[0].replace("*", ""),
+        ["check", "passed", "why"],
+        [[check.check_name, check.passed, check.reason] for check in decision.verdict.checks],
+    )
+    if trained.was_reused:
+        notes.print(f"Version {decision.model_version} was trained on the same rows before; nothing was trained anew.")
+
+
+@app.command()
+def score(
+    model_version: Annotated[int | None, typer.Option(min=1, help="Version to score with; the champion unless given.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only tweets posted from then on (UTC).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict every tweet that has no prediction yet, and publish.
+
+    Example: sentiment score
+    """
+
+    def start(orchestration: Any) -> Any:
+        from flows.score import ScoreOptions
+        from flows.score import score as flow
+
+        return orchestration.run(flow, ScoreOptions(model_version=model_version, since=since))
+
+    show_score(run_flow(start), as_json)
+
+
+def show_score(report: Any, as_json: bool) -> None:
+    """Show what was scored."""
+    if as_json:
+        print_json(report)
+        return
+    columns = ["version", "scored", "tweets", "complete", "seconds"]
+    row = [report.model_version, report.count_scored, report.count_tweets, report.is_complete, report.seconds]
+    print_table("", columns, [row])
+
+
+@app.command()
+def run(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files to load; none: the inbox.")] = None,
+    rows: Rows = None,
+    effort: Effort = None,
+    seed: Seed = 0,
+    label_by_emoticon: Emoticons = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ingest, train on all rows (unless --rows), gate, score and publish: the whole loop once.
+
+    Example: sentiment run tweets.csv
+    """
+    names = check_paths(paths or [])
+
+    def start(orchestration: Any) -> Any:
+        from flows.pipeline import PipelineOptions, pipeline
+
+        options = PipelineOptions(paths=names, rows=rows, seed=seed, label_by_emoticon=label_by_emoticon)
+        return orchestration.run(pipeline, options.model_copy(update={"effort": effort}) if effort else options)
+
+    summary = run_flow(start)
+    if as_json:
+        decision = summary.retrain.decision
+        retrained = {**vars(decision), "passed": decision.verdict.passed, "trained": summary.retrain.trained}
+        print_json({"ingest": {"files": summary.ingest.files}, "retrain": retrained, "score": summary.score})
+        return
+    show_decision(summary.retrain, as_json=False)
+    if summary.score is not None:
+        show_score(summary.score, as_json=False)
+    show_ingest(summary.ingest, as_json=False)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show rows, champion, coverage, last runs, next schedules and disk.
+
+    Example: sentiment status
+    """
+    from flows.status import gather_status, print_status
+
+    settings = load_settings()
+    found = gather_status(Home(settings.home))
+    if as_json:
+        print_json(found)
+    else:
+        print_status(found)
+
+
+@app.command()
+def decisions(
+    model_version: Annotated[int | None, typer.Option(min=1, help="Only decisions on this version.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the gate decided, and why.
+
+    Example: sentiment decisions
+    """
+    from sentiment.warehouse import reader
+
+    with reader(Home(load_settings().home)) as snapshot:
+        frame = snapshot.frame("steps/select_decisions", model_version=model_version)
+    if as_json:
+        print_json(list(frame.iter_rows(named=True)))
+        return
+    for (_,), checks in frame.group_by("decision_key", maintain_order=True):
+        first = checks.row(0, named=True)
+        verdict = "promoted" if checks["passed"].all() else "refused"
+        against = f" against version {first['champion_version']}" if first["champion_version"] else ""
+        print_table(
+            f"Version {first['model_version']}{against}: {verdict}, {first['decided_at'].astimezone():%Y-%m-%d %H:%M}",
+            ["check", "passed", "why"],
+            checks.select("check_name", "passed", "reason").rows(),
+        )
+    if frame.is_empty():
+        notes.print("The gate has not decided on any version yet. Train one: sentiment retrain")
+
+
+@app.command()
+def history(as_json: AsJson = False) -> None:
+    """Show who was champion when, and why.
+
+    Example: sentiment history
+    """
+    from sentiment.warehouse import reader
+
+    with reader(Home(load_settings().home)) as snapshot:
+        frame = snapshot.frame("steps/select_history")
+    show_result("", frame, as_json)
+
+
+@app.command()
+def sql(
+    query: Annotated[str | None, typer.Argument(help="The query.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A file with the query.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Query the published tables.
+
+    Example: sentiment sql "select label, count(*) from scored_tweets group by label"
+    """
+    from sentiment.warehouse import query as run_query
+
+    if (query is None) == (file is None):
+        raise InputError("Expected either a query or --file, e.g. sentiment sql 'select * from scored_tweets limit 5'")
+    statement = query if query is not None else file.read_text()  # type: ignore[union-attr]
+    show_result("", run_query(Home(load_settings().home), statement), as_json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Flow `ingest`: new files into `tweets`, bad rows into `rejected_rows`; runs every 15 minutes and when a file lands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.events import emit_event
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from pydantic import BaseModel, Field
+
+from flows.home import is_busy, open_home, recorded_run, say_waiting
+from flows.progress import Step
+from sentiment.errors import InputError, NotReadyError
+from sentiment.ingest import IngestReport, find_inbox_files, ingest_file
+from sentiment.reports import ingest_markdown
+
+ROWS_LOADED = "sentiment.rows.loaded"
+
+
+class IngestOptions(BaseModel):
+    """What to load, and how."""
+
+    paths: list[str] = Field(
+        default=[], description="Files to load: CSV as Sentiment140 (plain, .gz, .zst), Parquet, NDJSON. Empty: new files of the inbox."
+    )
+    gold: str | None = Field(
+        default=None,
+        pattern=r"^[\w.-]+$",
+        description="Name of a hand-labelled set to load into instead of tweets; it evaluates and never trains.",
+    )
+    label_by_emoticon: bool = Field(
+        default=False, description="Label tweets without a label by their emoticons, and take these out of the text."
+    )
+
+
+@dataclass(frozen=True)
+class IngestSummary:
+    """What became of each file, and what could not be read."""
+
+    files: list[IngestReport]
+    errors: list[str]
+
+    @property
+    def count_loaded(self) -> int:
+        return sum(report.count_loaded for report in self.files)
+
+
+def name_run() -> str:
+    """Run names say what is loaded."""
+    paths = flow_run.parameters["options"].paths
+    return f"ingest {', '.join(Path(path).name for path in paths[:3])}" if paths else "ingest inbox"
+
+
+@flow(flow_run_name=name_run)
+def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
+    """Load new files; every line becomes a tweet, counts as a duplicate, or is kept as rejected."""
+    settings, home = open_home()
+    paths = [Path(path) for path in options.paths] or find_inbox_files(home, settings)
+    summary = IngestSummary([], [])
+    with recorded_run("ingest") as run:
+        for path in paths:
+            try:
+                summary.files.append(load_file(path, options.gold, options.label_by_emoticon))
+            except NotReadyError as error:
+                summary.files.append(IngestReport(str(path), "waiting", note=str(error)))
+            except InputError as error:
+                summary.errors.append(str(error))
+        run.count_rows = sum(report.count_lines for report in summary.files)
+        run.outcome = f"{summary.count_loaded:,} new tweets from {len(summary.files)} file(s)"
+    create_markdown_artifact(ingest_markdown(summary.files), key="ingest", description="What became of each file")
+    if summary.count_loaded and options.gold is None:
+        emit_event(ROWS_LOADED, {"prefect.resource.id": "sentiment.tweets"}, payload={"count": summary.count_loaded})
+    if summary.errors:
+        raise InputError("\n".join(summary.errors))
+    return summary
+
+
+@task(task_run_name="load {path.name}", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+def load_file(path: Path, gold: str | None, label_by_emoticon: bool) -> IngestReport:
+    """Load one file in one transaction."""
+    settings, home = open_home()
+    step = Step(f"read {path.name}")
+    report = ingest_file(
+        home,
+        settings,
+        path,
+        gold_set=gold,
+        label_by_emoticon=label_by_emoticon,
+        on_progress=step,
+        on_wait=say_waiting,
+    )
+    get_run_logger().info("%s: %s", path, report)
+    return report

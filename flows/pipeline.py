@@ -1,0 +1,50 @@
+"""Flow `pipeline`: ingest, retrain and score once, in this order; on demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prefect import flow
+from prefect.runtime import flow_run
+from pydantic import BaseModel, Field
+
+from flows.ingest import IngestOptions, IngestSummary, ingest
+from flows.retrain import DEFAULT_EFFORT, RetrainOptions, RetrainSummary, retrain
+from flows.score import ScoreOptions, score
+from sentiment.scoring import ScoreReport
+
+
+class PipelineOptions(BaseModel):
+    """What to load and what to train on."""
+
+    paths: list[str] = Field(default=[], description="Files to load. Empty: new files of the inbox.")
+    label_by_emoticon: bool = Field(default=False, description="Label tweets without a label by their emoticons.")
+    rows: int | None = Field(default=None, ge=100, description="Rows to train on. Empty: all.")
+    effort: int = Field(default=DEFAULT_EFFORT, ge=1, le=10, description="How much work training does for each row.")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Seed of the training run.")
+
+
+@dataclass(frozen=True)
+class PipelineSummary:
+    """What each part did."""
+
+    ingest: IngestSummary
+    retrain: RetrainSummary
+    score: ScoreReport | None
+
+
+def name_run() -> str:
+    """Run names say what is trained on."""
+    rows = flow_run.parameters["options"].rows
+    return f"pipeline, {rows:,} rows" if rows else "pipeline, all rows"
+
+
+@flow(flow_run_name=name_run)
+def pipeline(options: PipelineOptions = PipelineOptions()) -> PipelineSummary:
+    """Run the whole loop once."""
+    loaded = ingest(IngestOptions(paths=options.paths, label_by_emoticon=options.label_by_emoticon))
+    trained = retrain(
+        RetrainOptions(rows=options.rows, all_rows=options.rows is None, effort=options.effort, seed=options.seed)
+    )
+    has_champion = trained.decision.is_champion or trained.decision.champion_version is not None
+    return PipelineSummary(loaded, trained, score(ScoreOptions()) if has_champion else None)

@@ -1,0 +1,58 @@
+"""How far a run is: to the terminal of a command, or as a progress artifact of a deployed run.
+
+Library functions report through plain callbacks. A command shows them as bars (`show_in`); a run that a worker started has
+no terminal and updates one artifact a step, at most every few seconds, since each update is a request to the server.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.runtime import flow_run
+
+Show = Callable[[str, int, int | None], None]
+_show: ContextVar[Show | None] = ContextVar("show", default=None)
+
+SECONDS_BETWEEN_UPDATES = 3.0
+
+
+@contextmanager
+def show_in(show: Show) -> Iterator[None]:
+    """Within this context, progress goes to `show(step, done, total)`; total is None while it is not known."""
+    token = _show.set(show)
+    try:
+        yield
+    finally:
+        _show.reset(token)
+
+
+class Step:
+    """One step of a run, e.g. reading a file: call it with what is done, and of how much."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.show = _show.get()
+        self.artifact: UUID | None = None
+        self.updated_at = time.monotonic()
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        if self.show is not None:
+            self.show(self.name, done, total)
+            return
+        if total is None or not flow_run.id or time.monotonic() - self.updated_at < SECONDS_BETWEEN_UPDATES:
+            return
+        self.updated_at = time.monotonic()
+        percent = 100.0 * done / max(total, 1)
+        if self.artifact is None:
+            key = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+            created = create_progress_artifact(percent, key=key, description=self.name)
+            assert isinstance(created, UUID)
+            self.artifact = created
+        else:
+            update_progress_artifact(self.artifact, percent)

@@ -1,0 +1,110 @@
+"""Flow `retrain`: trains on the next growing subset, and lets the gate decide whether it replaces the champion; weekly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.events import emit_event
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from pydantic import BaseModel, Field
+
+from flows.home import is_busy, open_home, recorded_run, say_waiting
+from flows.progress import Step
+from sentiment.gate import Decision, decide_on
+from sentiment.registry import RegisteredVersion, Registry
+from sentiment.reports import decision_markdown
+from sentiment.retraining import TrainedVersion, train_version
+from sentiment.subsets import Export, export, next_rung
+from sentiment.training import TrainingConfig
+from sentiment.warehouse import operation_lock, writer
+
+CHAMPION_CHANGED = "sentiment.champion.changed"
+DEFAULT_EFFORT = TrainingConfig().effort
+
+
+class RetrainOptions(BaseModel):
+    """What to train on, and how hard."""
+
+    rows: int | None = Field(
+        default=None, ge=100, description="Rows to train on, of the fixed subset order. Empty: the next growing subset."
+    )
+    all_rows: bool = Field(default=False, description="Train on all rows there are, whatever the next subset is.")
+    effort: int = Field(default=DEFAULT_EFFORT, ge=1, le=10, description="How much work training does for each row.")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Seed of the training run; the same seed gives the same weights.")
+
+
+@dataclass(frozen=True)
+class RetrainSummary:
+    """What was trained and what the gate said."""
+
+    trained: TrainedVersion
+    decision: Decision
+
+
+def name_run() -> str:
+    """Run names say what is trained on."""
+    options = flow_run.parameters["options"]
+    return "retrain " + (f"{options.rows:,} rows" if options.rows else "all rows" if options.all_rows else "next subset")
+
+
+@flow(flow_run_name=name_run)
+def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
+    """Train a challenger and let it face the champion; a refusal is a result, not a failure."""
+    settings, home = open_home()
+    with recorded_run("retrain") as run, operation_lock(home, "retrain", settings.writer_wait_seconds, say_waiting):
+        snapshot = export_snapshot()
+        trained = train(snapshot, options)
+        decision = gate(snapshot, trained.version)
+        run.count_rows = trained.count_train_rows
+        report = decision_markdown(decision.model_version, decision.champion_version, decision.verdict)
+        run.outcome = report.partition("\n")[0].replace("*", "")
+    create_markdown_artifact(report, key="decision", description="What the gate decided and why")
+    get_run_logger().info("%s", run.outcome)
+    if decision.is_champion:
+        emit_event(
+            CHAMPION_CHANGED,
+            {"prefect.resource.id": f"sentiment.model.{decision.model_version}"},
+            payload={"model_version": decision.model_version},
+        )
+    return RetrainSummary(trained, decision)
+
+
+@task(name="export", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+def export_snapshot() -> Export:
+    """Freeze what may train and what evaluates."""
+    settings, home = open_home()
+    with writer(home, settings, say_waiting) as warehouse:
+        return export(warehouse, home)
+
+
+@task
+def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
+    """Train and register, or take the version that was trained in the same way before."""
+    settings, home = open_home()
+    if options.rows or options.all_rows:
+        rows = options.rows or snapshot.count_train_rows
+    else:
+        with writer(home, settings, say_waiting) as warehouse:
+            rows = next_rung(warehouse.value("steps/select_largest_subset"), snapshot.count_train_rows)
+    step = Step(f"train on {rows:,} rows")
+    return train_version(
+        home,
+        settings,
+        Registry(home, settings),
+        snapshot,
+        rows=rows,
+        config=TrainingConfig(effort=options.effort),
+        seed=options.seed,
+        on_progress=lambda progress: step(progress.rows_done, progress.rows_total),
+    )
+
+
+@task
+def gate(snapshot: Export, challenger: RegisteredVersion) -> Decision:
+    """Compare with the champion on the same rows, write the verdict down, and move the alias if it passed."""
+    settings, home = open_home()
+    Step("gate")(0)
+    return decide_on(home, settings, Registry(home, settings), snapshot, challenger)

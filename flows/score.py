@@ -1,0 +1,62 @@
+"""Flow `score`: predicts every tweet that the champion has not scored, and publishes the snapshot; hourly and after ingest."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
+from pydantic import BaseModel, Field
+
+from flows.home import is_busy, open_home, recorded_run, say_waiting
+from flows.progress import Step
+from sentiment import scoring
+from sentiment.registry import Registry
+from sentiment.reports import score_markdown
+from sentiment.scoring import CHUNK_ROWS, ScoreReport
+
+
+class ScoreOptions(BaseModel):
+    """Which tweets to score, with which version."""
+
+    model_version: int | None = Field(default=None, ge=1, description="Version to score with. Empty: the champion.")
+    since: datetime | None = Field(default=None, description="Only tweets posted from then on. Empty: all.")
+    chunk_rows: int = Field(
+        default=CHUNK_ROWS, ge=1_000, le=1_000_000, description="Tweets committed at a time: what a kill can cost."
+    )
+
+
+def name_run() -> str:
+    """Run names say who scores."""
+    version = flow_run.parameters["options"].model_version
+    return f"score with version {version}" if version else "score with the champion"
+
+
+@flow(flow_run_name=name_run)
+def score(options: ScoreOptions = ScoreOptions()) -> ScoreReport:
+    """Score each tweet once, then show the champion's predictions to readers."""
+    with recorded_run("score") as run:
+        report = predict(options, run.run_id)
+        run.count_rows = report.count_scored
+        text = score_markdown(report)
+        run.outcome = text.partition("\n")[0].replace("*", "")
+    create_markdown_artifact(text, key="score", description="What was scored and what people read now")
+    return report
+
+
+@task(retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+def predict(options: ScoreOptions, run_id: str) -> ScoreReport:
+    """Score what is missing, chunk by chunk."""
+    settings, home = open_home()
+    return scoring.score(
+        home,
+        settings,
+        Registry(home, settings),
+        run_id=run_id,
+        model_version=options.model_version,
+        since=options.since,
+        chunk_rows=options.chunk_rows,
+        on_progress=Step("score"),
+        on_wait=say_waiting,
+    )

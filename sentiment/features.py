@@ -1,0 +1,127 @@
+"""Hashed word n-grams of tweets, computed for whole batches from raw bytes and never stored.
+
+A saved model must see the same features for ever, on every machine and library version. So nothing here rests on a
+regular expression's or a library's idea of a letter: a table of 256 entries says what each byte is, and every rule is
+arithmetic on bytes. Bytes over 127 count as letters, so words of any script are tokens without a Unicode table.
+
+The rules, in order: links go; ASCII letters become small; apostrophes go (don't = dont); three or more of the same byte
+in a row become two (sooooo = soo); runs of letters and digits are words; words that follow an `@` go, because who is
+mentioned is a shortcut to the label in this data and says nothing about sentiment. A separator stands before the first
+word and behind the last, so that n-grams know where a tweet begins and ends and an empty tweet has a feature too.
+
+Costs about 2.2 microseconds a tweet on one core, in numpy calls that release the interpreter lock, so that threads help.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from sentiment import hashing
+
+_NEWLINE = ord("\n")
+_OTHER, _WORD, _AT = 0, 1, 2
+_LINK = r"(?:[hH][tT][tT][pP][sS]?://|[wW][wW][wW]\.)[^ \t\r\n]*"
+_LONGEST_TOKEN = 64
+_SEPARATOR = np.uint64(0x5E9A4A7024C0FFEE)
+_MULTIPLIER_A = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIER_B = np.uint64(0xD6E8FEB86659FD93)
+
+
+def _byte_kinds() -> np.ndarray:
+    kinds = np.full(256, _OTHER, dtype=np.uint8)
+    kinds[list(b"abcdefghijklmnopqrstuvwxyz0123456789_")] = _WORD
+    kinds[0x80:] = _WORD
+    kinds[ord("@")] = _AT
+    return kinds
+
+
+def _lower_case() -> np.ndarray:
+    lower = np.arange(256, dtype=np.uint8)
+    lower[ord("A") : ord("Z") + 1] += 32
+    return lower
+
+
+_KINDS = _byte_kinds()
+_LOWER = _lower_case()
+
+
+class FeatureConfig(BaseModel):
+    """Everything that decides which features a text has; saved beside the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tokeniser: Literal["words-v1"] = "words-v1"
+    hash: Literal["poly64-v1"] = hashing.NAME
+    bucket_bits: int = Field(default=22, ge=4, le=26, description="n-grams are hashed into 2**bucket_bits buckets")
+    longest_ngram: int = Field(default=3, ge=1, le=3, description="words in the longest n-gram")
+
+
+def hash_words(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Split texts into words and hash each word.
+
+    Args:
+        texts: String, shape (rows,), without nulls.
+
+    Returns:
+        hashes: uint64, shape (words,), in reading order.
+        ends: int64, shape (rows,); the words of row i end before `ends[i]` and start where those of row i - 1 end.
+    """
+    lines = texts.str.replace_all(_LINK, " ")
+    line_ends = np.cumsum(lines.str.len_bytes().to_numpy().astype(np.int64) + 1) - 1
+    buffer = _LOWER[np.frombuffer((lines.str.join("\n")[0] + "\n").encode(), dtype=np.uint8)]
+    is_repeat = buffer[1:] == buffer[:-1]
+    keep = buffer != ord("'")
+    keep[2:] &= ~(is_repeat[1:] & is_repeat[:-1])
+    keep[line_ends] = True
+    line_ends = np.cumsum(keep)[line_ends] - 1
+    buffer = buffer[keep]
+    kinds = _KINDS[buffer]
+    kinds[line_ends] = _OTHER
+    changes = np.flatnonzero(kinds[1:] != kinds[:-1]) + 1
+    starts = np.concatenate([[0], changes])
+    ends = np.concatenate([changes, [len(buffer)]])
+    run_kinds = kinds[starts]
+    is_word = run_kinds == _WORD
+    is_word[1:] &= run_kinds[:-1] != _AT
+    starts, ends = starts[is_word], ends[is_word]
+    hashes = hashing.hash_spans(buffer, starts, np.minimum(ends, starts + _LONGEST_TOKEN))
+    return hashes, np.searchsorted(starts, line_ends)
+
+
+def extract(texts: pl.Series, config: FeatureConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Hash every n-gram of every text into a bucket.
+
+    Args:
+        texts: String, shape (rows,), without nulls.
+
+    Returns:
+        indices: int32, shape (features,), each below `2**config.bucket_bits`. A row of k words has
+            `(k + 1) * config.longest_ngram` of them: at each position, starting with the separator before the first
+            word, the n-grams of 1, 2, … words that begin there.
+        offsets: int64, shape (rows + 1,); the features of row i are `indices[offsets[i]:offsets[i + 1]]`.
+    """
+    count_rows, longest = len(texts), config.longest_ngram
+    if count_rows == 0:
+        return np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64)
+    words, ends = hash_words(texts)
+    count_positions = len(words) + count_rows
+    first_positions = np.concatenate([[0], ends[:-1]]) + np.arange(count_rows)
+    padded = np.full(count_positions + longest - 1, _SEPARATOR, dtype=np.uint64)
+    is_word = np.ones(len(padded), dtype=bool)
+    is_word[first_positions] = False
+    is_word[count_positions:] = False
+    padded[is_word] = words
+    indices = np.empty((count_positions, longest), dtype=np.int32)
+    shift = np.uint64(64 - config.bucket_bits)
+    ngram = padded[:count_positions] * _MULTIPLIER_A
+    indices[:, 0] = ngram >> shift
+    for length in range(1, longest):
+        ngram *= _MULTIPLIER_B
+        ngram += padded[length : length + count_positions]
+        ngram *= _MULTIPLIER_A
+        indices[:, length] = ngram >> shift
+    return indices.reshape(-1), np.append(first_positions, count_positions) * longest

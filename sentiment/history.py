@@ -1,0 +1,131 @@
+"""What the warehouse remembers of models: versions, learning curve, decisions, and who was champion when.
+
+MLflow's alias is the truth and these tables follow it. Each step writes its rows in one transaction, and only if they are
+not there yet, so a run that was killed between two systems ends in the same rows when it runs again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from sentiment.evaluation import Evaluation
+from sentiment.promotion import Verdict
+from sentiment.registry import CHAMPION
+from sentiment.warehouse import Warehouse
+
+GATE = "gate"
+OUTSIDE = "outside"
+
+
+def record_version(warehouse: Warehouse, row: Mapping[str, Any], evaluations: Mapping[str, Evaluation]) -> None:
+    """Write a version and its points of the learning curve, once."""
+    with warehouse.transaction():
+        if warehouse.value("steps/count_model_version", model_version=row["model_version"]):
+            return
+        now = datetime.now(UTC)
+        warehouse.load("steps/insert_model_version", pl.DataFrame([{**row, "registered_at": now}]))
+        points = [
+            {
+                "model_version": row["model_version"],
+                "evaluated_at": now,
+                "count_train_rows": row["count_train_rows"],
+                "evaluation_set": name,
+                "train_seconds": row["train_seconds"],
+                **{key: value for key, value in vars(found).items() if key != "majority_share"},
+            }
+            for name, found in evaluations.items()
+        ]
+        warehouse.load("steps/insert_learning_curve", pl.DataFrame(points))
+
+
+def find_decision(warehouse: Warehouse, decision_key: str) -> list[dict[str, Any]]:
+    """The checks of a decision that was taken already, or nothing."""
+    return list(warehouse.frame("steps/select_decision", decision_key=decision_key).iter_rows(named=True))
+
+
+def last_decision(warehouse: Warehouse, model_version: int) -> list[dict[str, Any]]:
+    """The checks of the newest decision on a version."""
+    return list(warehouse.frame("steps/select_last_decision", model_version=model_version).iter_rows(named=True))
+
+
+def record_decision(
+    warehouse: Warehouse, verdict: Verdict, *, decision_key: str, model_version: int, champion_version: int | None
+) -> None:
+    """Write one row a check, once a decision."""
+    with warehouse.transaction():
+        if find_decision(warehouse, decision_key):
+            return
+        decision = {
+            "decision_key": decision_key,
+            "decided_at": datetime.now(UTC),
+            "model_version": model_version,
+            "champion_version": champion_version,
+        }
+        rows = [{**decision, **dataclasses.asdict(check)} for check in verdict.checks]
+        warehouse.load("steps/insert_decisions", pl.DataFrame(rows, infer_schema_length=None))
+
+
+def count_looks(warehouse: Warehouse, decision_key: str) -> int:
+    """Comparisons with a champion within the last year, this decision left out."""
+    return int(warehouse.value("steps/count_looks", decision_key=decision_key))
+
+
+def recorded_champion(warehouse: Warehouse) -> int | None:
+    """The champion according to `alias_history`."""
+    version: int | None = warehouse.value("steps/select_recorded_champion", alias=CHAMPION)
+    return version
+
+
+def record_champion(warehouse: Warehouse, model_version: int, *, changed_by: str, reason: str) -> bool:
+    """Write that the alias points to a version from now on, unless that is the last thing written.
+
+    Returns:
+        whether a row was written.
+    """
+    with warehouse.transaction():
+        before = recorded_champion(warehouse)
+        if before == model_version:
+            return False
+        warehouse.run(
+            "steps/insert_alias_change",
+            alias=CHAMPION,
+            model_version=model_version,
+            from_version=before,
+            changed_by=changed_by,
+            reason=reason,
+        )
+    return True
+
+
+def reconcile_champion(warehouse: Warehouse, champion: int | None) -> bool:
+    """Notice an alias that was moved in MLflow itself, or by a run that was killed before it wrote so.
+
+    Returns:
+        whether there was something to write.
+    """
+    if champion is None or champion == recorded_champion(warehouse):
+        return False
+    if warehouse.value("steps/select_is_passed", model_version=champion):
+        return record_champion(warehouse, champion, changed_by=GATE, reason=PASSED_REASON)
+    return record_champion(
+        warehouse, champion, changed_by=OUTSIDE, reason="The alias was moved in MLflow; noticed afterwards."
+    )
+
+
+PASSED_REASON = "It passed every check of the gate."
+
+
+def record_run(warehouse: Warehouse, row: Mapping[str, Any]) -> None:
+    """Write what a flow run did and cost."""
+    warehouse.load("steps/insert_run", pl.DataFrame([row]))
+
+
+def config_json(config: Mapping[str, Any]) -> str:
+    """A configuration as canonical JSON: equal configurations give equal text."""
+    return json.dumps(config, sort_keys=True, separators=(",", ":"))

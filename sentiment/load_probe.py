@@ -1,0 +1,46 @@
+"""Load a registered model in a process of its own and predict: `python -m sentiment.load_probe STORE MODEL IN OUT`.
+
+That a model can be loaded where it was trained proves nothing: the process has all it needs in memory. MLflow registers
+models that cannot be loaded at all.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+
+SECONDS = 300
+
+
+def predict_in_fresh_process(store: str, model_uri: str, texts: pl.Series, folder: Path) -> pl.Series | str:
+    """Probabilities (float64, shape (rows,)) from the model loaded through MLflow in a fresh process, or why it failed."""
+    questions, answers = folder / "texts.parquet", folder / "probabilities.parquet"
+    pl.DataFrame({"text": texts}).write_parquet(questions)
+    command = [sys.executable, "-m", "sentiment.load_probe", store, model_uri, str(questions), str(answers)]
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=environment, check=False)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {SECONDS} s."
+    if done.returncode != 0:
+        return (done.stderr.strip().splitlines() or ["it ended without a word."])[-1]
+    return pl.read_parquet(answers)["probability_positive"]
+
+
+def main() -> None:
+    """Answer the questions of `predict_in_fresh_process`."""
+    store, model_uri, questions, answers = sys.argv[1:]
+    import mlflow
+
+    mlflow.set_tracking_uri(store)
+    model = mlflow.pyfunc.load_model(model_uri)
+    found = model.predict(pl.read_parquet(questions)["text"].to_list())
+    pl.DataFrame({"probability_positive": found["probability_positive"].to_numpy()}).write_parquet(answers)
+
+
+if __name__ == "__main__":
+    main()

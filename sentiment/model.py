@@ -1,0 +1,159 @@
+"""The sentiment model: a trainable embedding over hashed word n-grams, pooled by a sum.
+
+With two classes and a sum, a wider embedding can say nothing that one number a bucket cannot, so that is its width; the
+table then fits the processor's cache far better, which is where all the time goes. The pooled sum over the temperature
+is the logit of the probability that a tweet is positive.
+
+A saved model is a folder with `weights.safetensors` and `config.json`, never a pickle. This module and the ones it
+imports need nothing but numpy, polars, torch, safetensors and pydantic: they travel with a registered model as code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from sentiment.errors import ModelError
+from sentiment.features import FeatureConfig, extract
+
+WEIGHTS_FILE = "weights.safetensors"
+CONFIG_FILE = "config.json"
+_BATCH_ROWS = 20_000
+_BATCH_BYTES = 4 << 20
+
+
+class ModelConfig(BaseModel):
+    """What a model needs beside its weights to give the same probabilities again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["sentiment-model-1"] = "sentiment-model-1"
+    features: FeatureConfig = FeatureConfig()
+    temperature: float = Field(default=1.0, gt=0, description="logits are divided by it; fitted after training")
+
+
+def as_series(texts: Sequence[str] | pl.Series) -> pl.Series:
+    """Turn texts into a String column without nulls; half a surrogate pair, which no encoding has, becomes a `?`."""
+    if isinstance(texts, pl.Series):
+        return texts.cast(pl.String).fill_null("")
+    try:
+        return pl.Series("text", texts, dtype=pl.String).fill_null("")
+    except UnicodeEncodeError:
+        clean = [None if text is None else text.encode("utf-8", "replace").decode() for text in texts]
+        return pl.Series("text", clean, dtype=pl.String).fill_null("")
+
+
+def in_batches(texts: pl.Series) -> Iterator[pl.Series]:
+    """Cut a column into slices of bounded rows and bytes; a text longer than the bound is a slice of its own."""
+    for start in range(0, len(texts), _BATCH_ROWS):
+        piece = texts[start : start + _BATCH_ROWS]
+        ends = np.cumsum(piece.str.len_bytes().to_numpy().astype(np.int64))
+        first, before = 0, 0
+        while first < len(piece):
+            last = max(first + 1, int(np.searchsorted(ends, before + _BATCH_BYTES, side="right")))
+            yield piece[first:last]
+            first, before = last, int(ends[last - 1])
+
+
+class SentimentModel(torch.nn.Module):
+    """Gives each text the probability that it is positive."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.ngrams = torch.nn.Parameter(torch.zeros(1 << config.features.bucket_bits), requires_grad=False)
+
+    def forward(self, indices: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        """Sum the embeddings of each row's features.
+
+        Args:
+            indices, offsets: what `features.extract` returns, as tensors.
+
+        Returns:
+            float32, shape (rows,): logits before the temperature.
+        """
+        values = self.ngrams.index_select(0, indices).numpy()
+        return torch.from_numpy(np.add.reduceat(values, offsets[:-1].numpy()))
+
+    def logits(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
+        """Score texts before the temperature: float32, shape (rows,). None counts as empty.
+
+        Goes batch by batch, in memory that does not grow with the number of texts; a row's value is the same to 1e-5
+        whatever else is in the batch.
+        """
+        column = as_series(texts)
+        logits = np.empty(len(column), dtype=np.float32)
+        done = 0
+        for batch in in_batches(column):
+            indices, offsets = extract(batch, self.config.features)
+            logits[done : done + len(batch)] = self(torch.from_numpy(indices), torch.from_numpy(offsets)).numpy()
+            done += len(batch)
+        return logits
+
+    def predict_probability(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
+        """The calibrated probability that each text is positive: float32, shape (rows,). None counts as empty."""
+        return torch.sigmoid(torch.from_numpy(self.logits(texts)) / self.config.temperature).numpy()
+
+    def save(self, folder: Path) -> None:
+        """Write weights and config into `folder`, each file whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = folder / f".{WEIGHTS_FILE}.part"
+        save_file(self.state_dict(), weights)
+        os.replace(weights, folder / WEIGHTS_FILE)
+        config = folder / f".{CONFIG_FILE}.part"
+        config.write_text(self.config.model_dump_json(indent=2) + "\n")
+        os.replace(config, folder / CONFIG_FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> SentimentModel:
+        """Read what `save` wrote.
+
+        Raises:
+            ModelError: a file is missing or damaged, or the config is of a version that this code does not know.
+        """
+        folder = Path(folder)
+        for name in (CONFIG_FILE, WEIGHTS_FILE):
+            if not (folder / name).is_file():
+                raise ModelError(
+                    f"There is no {name} in the model folder {folder}; expected {CONFIG_FILE} and {WEIGHTS_FILE}. "
+                    "Use another version or train again."
+                )
+        try:
+            config = ModelConfig.model_validate(json.loads((folder / CONFIG_FILE).read_text()))
+        except (ValueError, ValidationError) as error:
+            raise ModelError(
+                f"{folder / CONFIG_FILE} is damaged or was written by another version of this program, which knows "
+                f"format {ModelConfig().format!r}: {_first_line(error)}. Use another version or train again."
+            ) from error
+        try:
+            weights = load_file(folder / WEIGHTS_FILE)
+        except (SafetensorError, OSError) as error:
+            raise ModelError(
+                f"{folder / WEIGHTS_FILE} is damaged: {_first_line(error)}. Use another version or train again."
+            ) from error
+        model = cls(config)
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ModelError(
+                f"The weights in {folder} do not fit its {CONFIG_FILE}: {_first_line(error)}. "
+                "Use another version or train again."
+            ) from error
+        return model.eval()
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return str(error).strip().splitlines()[-1].strip()

@@ -1,0 +1,193 @@
+"""The gate: whether a challenger may become champion. Pure: values in, a verdict with reasons out.
+
+Each check is a row in `decisions` with both values, the interval, the threshold and a sentence. A tie keeps the champion,
+and what cannot be shown fails. The first model faces all checks but those that need a champion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, Field
+
+from sentiment.evaluation import Evaluation, PairedDifference
+
+LOOKS_A_YEAR = 52
+
+
+class GateThresholds(BaseModel, extra="forbid"):
+    """What the gate asks for; each default can be moved by a setting."""
+
+    floor_accuracy: float = Field(default=0.70, ge=0, le=1, description="Least hold-out accuracy of any champion.")
+    floor_calibration_error: float = Field(
+        default=0.05, ge=0, le=1, description="Largest calibration error on the hold-out of any champion."
+    )
+    load_tolerance: float = Field(
+        default=1e-5, gt=0, description="Largest difference of a probability after loading from the registry."
+    )
+    alpha: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="Chance of a false promotion that a year of comparisons may add up to; half of it is spent on the first.",
+    )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the gate looks at. Accuracies are shares, 0 to 1.
+
+    Attributes:
+        count_evaluation_rows: rows of hold-out and gold sets that were looked for among the fed ones.
+        count_leaked: how many of them, by id or text key, the challenger was fed; None when its list is missing.
+        load_difference: largest difference of a probability after loading in a fresh process; None when it did not load.
+        load_error: what loading said, when it failed.
+        challenger: the challenger on the whole hold-out.
+        comparison: both on the rows that the champion was not fed; None for the first model.
+        champion_accuracy, challenger_accuracy: both on the compared rows.
+        count_left_out: hold-out rows that the champion was fed; None when its list is missing.
+        look: which comparison of the last year this is, from 1.
+    """
+
+    count_evaluation_rows: int
+    count_leaked: int | None
+    load_difference: float | None
+    load_error: str
+    challenger: Evaluation
+    comparison: PairedDifference | None = None
+    champion_accuracy: float | None = None
+    challenger_accuracy: float | None = None
+    count_left_out: int | None = 0
+    look: int = 1
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of the gate."""
+
+    check_name: str
+    passed: bool
+    reason: str
+    champion_value: float | None = None
+    challenger_value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All checks of one decision."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if not check.passed)
+
+
+def decide(evidence: Evidence, thresholds: GateThresholds) -> Verdict:
+    """Judge a challenger by every check that applies."""
+    checks = [_no_leak(evidence), _loads(evidence, thresholds), _floor(evidence, thresholds)]
+    if evidence.comparison is not None:
+        checks.append(_better(evidence, evidence.comparison))
+    return Verdict(tuple(checks))
+
+
+def alpha_of_look(look: int, alpha: float) -> float:
+    """Two-sided alpha that a comparison may use, given how many were made on this hold-out within a year.
+
+    False promotions add up over looks, so looks are paid for out of a yearly budget of `alpha`, one-sided. The first
+    look spends half of it: its interval is the usual one (95 % for 0.05). Each further look of a year of weekly
+    challengers spends 1/52 of the other half, and looks beyond those a half, a quarter, … of that: the sum never exceeds
+    the budget.
+    """
+    if look <= 1:
+        return alpha
+    share = alpha / LOOKS_A_YEAR
+    return share if look < LOOKS_A_YEAR else share * 0.5 ** (look - LOOKS_A_YEAR + 1)
+
+
+def _no_leak(evidence: Evidence) -> Check:
+    rows = f"{evidence.count_evaluation_rows:,} evaluation rows"
+    if evidence.count_leaked is None:
+        return Check("no_leak", False, f"The list of rows the challenger was fed is missing, so none of {rows} is proven unseen.")
+    passed = evidence.count_leaked == 0
+    reason = (
+        f"None of {rows}, by id or text, is among the rows the challenger was fed."
+        if passed
+        else f"{evidence.count_leaked:,} of {rows} are among the rows the challenger was fed: its accuracy cannot be trusted."
+    )
+    return Check("no_leak", passed, reason, challenger_value=float(evidence.count_leaked), threshold=0.0)
+
+
+def _loads(evidence: Evidence, thresholds: GateThresholds) -> Check:
+    threshold = thresholds.load_tolerance
+    if evidence.load_difference is None:
+        reason = f"Loaded back from the registry in a fresh process, it fails: {evidence.load_error}"
+        return Check("loads", False, reason, threshold=threshold)
+    passed = evidence.load_difference <= threshold
+    reason = (
+        f"Loaded back from the registry in a fresh process, its probabilities differ from those in training by at most "
+        f"{evidence.load_difference:.1e}; allowed are {threshold:.0e}."
+    )
+    return Check("loads", passed, reason, challenger_value=evidence.load_difference, threshold=threshold)
+
+
+def _floor(evidence: Evidence, thresholds: GateThresholds) -> Check:
+    found = evidence.challenger
+    threshold = max(thresholds.floor_accuracy, found.majority_share)
+    is_accurate = found.accuracy >= thresholds.floor_accuracy and found.accuracy > found.majority_share
+    is_calibrated = found.calibration_error <= thresholds.floor_calibration_error
+    reason = (
+        f"{found.accuracy:.2%} of {found.count_rows:,} hold-out rows are right ({found.lower:.2%} to {found.upper:.2%}), "
+        f"{'above' if is_accurate else 'expected above'} {threshold:.2%}; calibration error {found.calibration_error:.2%}, "
+        f"allowed {thresholds.floor_calibration_error:.2%}."
+    )
+    return Check(
+        "floor",
+        is_accurate and is_calibrated,
+        reason,
+        challenger_value=found.accuracy,
+        lower=found.lower,
+        upper=found.upper,
+        threshold=threshold,
+    )
+
+
+def _better(evidence: Evidence, found: PairedDifference) -> Check:
+    passed = found.lower > 0
+    verdict = (
+        "The challenger is better"
+        if passed
+        else "The challenger is worse"
+        if found.upper < 0
+        else "No difference can be shown, and a tie keeps the champion"
+    )
+    left_out = (
+        "the champion's list of fed rows is missing, so none could be left out"
+        if evidence.count_left_out is None
+        else f"{evidence.count_left_out:,} rows the champion was fed are left out"
+    )
+    reason = (
+        f"{verdict}: on the same {found.count_rows:,} rows it is right {found.count_gained:,} times where the champion is "
+        f"wrong, and wrong {found.count_lost:,} times where the champion is right, a difference of "
+        f"{found.difference * 100:+.2f} points ({found.lower * 100:+.2f} to {found.upper * 100:+.2f} at "
+        f"{1 - found.alpha:.2%}; bootstrap {found.bootstrap_lower * 100:+.2f} to {found.bootstrap_upper * 100:+.2f}; "
+        f"p = {found.p_value:.2g}). Look {evidence.look} of this year; it shows gains from {found.detectable * 100:.2f} "
+        f"points on with 80 % power; {left_out}."
+    )
+    return Check(
+        "better",
+        passed,
+        reason,
+        champion_value=evidence.champion_accuracy,
+        challenger_value=evidence.challenger_accuracy,
+        lower=found.lower,
+        upper=found.upper,
+        threshold=0.0,
+    )

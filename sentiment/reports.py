@@ -1,0 +1,83 @@
+"""What runs tell people, as Markdown: verdict first, then a table, then what to do. Used in Prefect and in MLflow alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sentiment.ingest import IngestReport
+from sentiment.promotion import Verdict
+from sentiment.scoring import ScoreReport
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; numbers to the right."""
+    body = [[_cell(value) for value in row] for row in rows]
+    lines = [header, ["---"] * len(header), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def decision_markdown(model_version: int, champion_version: int | None, verdict: Verdict) -> str:
+    """The gate's verdict on a challenger."""
+    failed = ", ".join(check.check_name for check in verdict.failed)
+    if verdict.passed:
+        headline = f"**Version {model_version} is the new champion.**"
+        headline += f" It replaces version {champion_version}." if champion_version else " It is the first one."
+    elif champion_version:
+        headline = f"**Version {model_version} was refused by: {failed}.** Version {champion_version} stays champion."
+    else:
+        headline = f"**Version {model_version} was refused by: {failed}.** There is no champion yet."
+    rows = [
+        [
+            check.check_name,
+            "passed" if check.passed else "**failed**",
+            _number(check.champion_value),
+            _number(check.challenger_value),
+            check.reason,
+        ]
+        for check in verdict.checks
+    ]
+    return f"{headline}\n\n{table(['check', 'result', 'champion', 'challenger', 'why'], rows)}\n"
+
+
+def ingest_markdown(reports: Sequence[IngestReport]) -> str:
+    """What became of each file, and of its lines."""
+    loaded, rejected = sum(r.count_loaded for r in reports), sum(r.count_rejected for r in reports)
+    headline = f"**{loaded:,} new tweets** from {len(reports)} file(s)"
+    headline += f"; {rejected:,} lines were rejected and are kept in `rejected_rows`." if rejected else "; nothing was rejected."
+    rows = [
+        [r.path, r.outcome, r.count_lines, r.count_loaded, r.count_duplicate, r.count_rejected, r.note] for r in reports
+    ]
+    parts = [headline, table(["file", "outcome", "lines", "loaded", "duplicate", "rejected", "note"], rows)]
+    reasons = [[r.path, reason, count] for r in reports for reason, count in r.rejected_by_reason.items()]
+    if reasons:
+        parts.append(table(["file", "rejected because", "lines"], reasons))
+    return "\n\n".join(parts) + "\n"
+
+
+def score_markdown(report: ScoreReport) -> str:
+    """What was scored and what people read now."""
+    if report.count_scored:
+        speed = report.count_scored / max(report.seconds, 1e-9)
+        headline = (
+            f"**{report.count_scored:,} tweets scored** with version {report.model_version} in {report.seconds:.1f} s, "
+            f"{speed:,.0f} a second."
+        )
+    else:
+        headline = f"**Nothing to score:** version {report.model_version} has scored all {report.count_tweets:,} tweets."
+    if report.is_published:
+        shown = f"`scored_tweets` shows version {report.model_version} for all {report.count_tweets:,} tweets."
+    elif report.is_complete:
+        shown = "`scored_tweets` goes on showing the champion; these predictions are in `predictions`."
+    else:
+        shown = "Not every tweet has a prediction of this version yet, so `scored_tweets` stays as it was."
+    return f"{headline}\n\n{shown}\n"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.5g}"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value).replace("|", "\\|").replace("\n", " ")

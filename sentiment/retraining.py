@@ -1,0 +1,191 @@
+"""From an export to a registered version with its proof: what it was fed, what it reaches, how it was made.
+
+A version is known by its training key, a digest of subset, config and seed. Equal keys give equal weights, so a run that
+is repeated, or was killed after registration, takes the version that is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import resource
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from sentiment.errors import InputError
+from sentiment.evaluation import Evaluation, evaluate
+from sentiment.history import config_json, record_version
+from sentiment.registry import FED_ROWS, PROBE, RegisteredVersion, Registry
+from sentiment.settings import Home, Settings
+from sentiment.subsets import SUBSET_RULE, Export
+from sentiment.training import Progress, TrainingConfig, fit
+from sentiment.warehouse import writer
+
+PROBE_ROWS = 1_000
+
+
+@dataclass(frozen=True)
+class TrainedVersion:
+    """A version that was trained on a subset, now or earlier."""
+
+    version: RegisteredVersion
+    was_reused: bool
+    count_train_rows: int
+    train_seconds: float
+
+
+@dataclass(frozen=True)
+class HeldOutPredictions:
+    """Probabilities of one version: on the hold-out in the order of its export, and what they amount to."""
+
+    holdout: NDArray[np.float32]
+    evaluations: dict[str, Evaluation]
+
+
+def train_version(
+    home: Home,
+    settings: Settings,
+    registry: Registry,
+    export: Export,
+    *,
+    rows: int,
+    config: TrainingConfig,
+    seed: int,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> TrainedVersion:
+    """Train on the first `rows` rows of an export and register the version; or take the one that was trained so before.
+
+    Raises:
+        InputError: more rows are asked for than there are.
+        TrainingError: the subset is too small to train on.
+    """
+    if rows > export.count_train_rows:
+        raise InputError(
+            f"Asked to train on {rows:,} rows; the training split has {export.count_train_rows:,} labelled rows. "
+            "Ask for fewer rows, or leave the number out for the next growing subset."
+        )
+    settled = config.model_dump(mode="json")
+    subset_digest = export.subset_digest(rows)
+    key = hashlib.sha256(f"{subset_digest}|{config_json(settled)}|{seed}".encode()).hexdigest()
+    found = registry.find(key)
+    was_reused = found is not None
+    if found is None:
+        found = _train(home, registry, export, rows, config, seed, key, on_progress)
+    cost = registry.metrics(found)
+    row: dict[str, Any] = {
+        "model_version": found.model_version,
+        "run_id": found.run_id,
+        "training_key": key,
+        "count_train_rows": rows,
+        "count_fed_rows": int(cost["fed_rows"]),
+        "subset_rule": SUBSET_RULE.format(rows=f"{rows:,}"),
+        "data_digest": export.data_digest,
+        "subset_digest": subset_digest,
+        "holdout_digest": export.holdout_digest,
+        "gold_digest": export.gold_digest,
+        "seed": seed,
+        "config": config_json(settled),
+        "train_seconds": cost["train_seconds"],
+        "train_peak_mb": cost["train_peak_mb"],
+    }
+    predictions = predict_held_out(registry, export, found.model_version)
+    with writer(home, settings) as warehouse:
+        record_version(warehouse, row, predictions.evaluations)
+    shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
+    return TrainedVersion(found, was_reused, rows, cost["train_seconds"])
+
+
+def predict_held_out(registry: Registry, export: Export, model_version: int) -> HeldOutPredictions:
+    """Score the hold-out and the hand-labelled sets with a registered version.
+
+    Raises:
+        ModelError: the version cannot be loaded.
+    """
+    model = registry.load(model_version)
+    holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
+    probabilities = model.predict_probability(holdout["text"])
+    evaluations = {"holdout": evaluate(holdout["label"].to_numpy(), probabilities)}
+    for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True):
+        evaluations[f"gold:{name}"] = evaluate(rows["label"].to_numpy(), model.predict_probability(rows["text"]))
+    return HeldOutPredictions(probabilities, evaluations)
+
+
+def _train(
+    home: Home,
+    registry: Registry,
+    export: Export,
+    rows: int,
+    config: TrainingConfig,
+    seed: int,
+    key: str,
+    on_progress: Callable[[Progress], None] | None,
+) -> RegisteredVersion:
+    folder = home.checkpoints / key[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    fed_rows, probe = folder / FED_ROWS, folder / PROBE
+    with registry.training_run(key, run_name=f"{rows:,} rows, seed {seed}") as run_id:
+        registry.log(
+            run_id,
+            parameters={
+                "rows": rows,
+                "seed": seed,
+                "subset_rule": SUBSET_RULE.format(rows=f"{rows:,}"),
+                "data_digest": export.data_digest,
+                "holdout_digest": export.holdout_digest,
+                **_flat(config.model_dump(mode="json")),
+            },
+        )
+        registry.log_dataset(run_id, export, rows)
+        result = fit(
+            export.train,
+            rows,
+            config,
+            seed=seed,
+            fed_rows_path=fed_rows,
+            on_progress=on_progress,
+            checkpoint_folder=folder,
+        )
+        _write_probe(export, result.model.predict_probability, probe)
+        holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
+        found = evaluate(holdout["label"].to_numpy(), result.model.predict_probability(holdout["text"]))
+        registry.log_curve(run_id, result.curve, step="rows_seen")
+        registry.log(
+            run_id,
+            metrics={
+                "holdout_accuracy": found.accuracy,
+                "holdout_accuracy_lower": found.lower,
+                "holdout_accuracy_upper": found.upper,
+                "holdout_log_loss": found.log_loss,
+                "holdout_calibration_error": found.calibration_error,
+                "train_seconds": result.seconds,
+                "train_rows_per_second": result.rows_per_second,
+                "train_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "fed_rows": pl.scan_parquet(fed_rows).select(pl.len()).collect().item(),
+            },
+        )
+        return registry.register(
+            run_id,
+            key,
+            result.model,
+            files={FED_ROWS: fed_rows, PROBE: probe},
+            tags={"count_train_rows": str(rows), "data_digest": export.data_digest, "holdout_digest": export.holdout_digest},
+        )
+
+
+def _write_probe(export: Export, predict: Callable[[pl.Series], NDArray[np.float32]], path: Path) -> None:
+    """Keep what the model says of some hold-out tweets right after training; the gate asks the registered copy again."""
+    rows = pl.scan_parquet(export.holdout).select("tweet_id", "text").head(PROBE_ROWS).collect()
+    rows.select("tweet_id", probability_positive=pl.Series(predict(rows["text"]))).write_parquet(path)
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

@@ -1,0 +1,143 @@
+"""The ledger of predictions: every tweet once for a model version, whatever is killed and however often it runs.
+
+What the version has not scored is copied to a Parquet shard under a short lock; the shard is scored without any lock, and
+each chunk of predictions is committed by itself, leaving out what another run has scored meanwhile. So a kill costs at
+most one chunk of work, and readers and writers wait for milliseconds. Memory is that of one chunk. When the champion has
+scored every tweet, `published_model` flips to it and the views show its predictions alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+
+from sentiment.errors import TrainingError
+from sentiment.model import SentimentModel
+from sentiment.registry import Registry
+from sentiment.settings import Home, Settings
+from sentiment.warehouse import operation_lock, writer
+
+CHUNK_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What a scoring run did."""
+
+    model_version: int
+    count_scored: int
+    count_tweets: int
+    is_complete: bool
+    is_published: bool
+    seconds: float
+
+
+def score(
+    home: Home,
+    settings: Settings,
+    registry: Registry,
+    *,
+    run_id: str,
+    model_version: int | None = None,
+    since: datetime | None = None,
+    chunk_rows: int = CHUNK_ROWS,
+    on_progress: Callable[[int, int], None] | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> ScoreReport:
+    """Score every tweet that a version has not scored.
+
+    Args:
+        run_id: written beside each prediction.
+        model_version: the champion unless given.
+        since: just the tweets that were posted from then on.
+        on_progress: told how many tweets are scored, of how many.
+
+    Raises:
+        TrainingError: there is no champion to score with.
+        ModelError: the version does not exist or cannot be loaded.
+    """
+    began = time.perf_counter()
+    champion = registry.champion()
+    if model_version is None:
+        if champion is None:
+            raise TrainingError("There is no champion to score with. Train one first: sentiment retrain")
+        model_version = champion.model_version
+    registry.version(model_version)
+    shard = home.work / f"unscored-{model_version}.parquet"
+    count_scored = 0
+    model: SentimentModel | None = None
+    with operation_lock(home, "score", settings.writer_wait_seconds, on_wait):
+        while True:
+            with writer(home, settings, on_wait) as warehouse:
+                pending = warehouse.value("steps/count_unscored", model_version=model_version, since=since)
+                if pending:
+                    warehouse.run("steps/export_unscored", model_version=model_version, since=since, path=str(shard))
+            if not pending:
+                break
+            model = model or registry.load(model_version)
+            before = count_scored
+
+            def report(done: int, before: int = before, pending: int = pending) -> None:
+                if on_progress is not None:
+                    on_progress(before + done, before + pending)
+
+            count_scored += _score_shard(home, settings, model, shard, model_version, run_id, chunk_rows, report, on_wait)
+            shard.unlink()
+            if count_scored == before:
+                # All of it was forgotten or changed while it was scored; the next run sees what is left.
+                break
+        with writer(home, settings, on_wait) as warehouse, warehouse.transaction():
+            count_tweets = warehouse.value("steps/count_tweets")
+            is_complete = warehouse.value("steps/count_unscored", model_version=model_version, since=None) == 0
+            is_champion = champion is not None and champion.model_version == model_version
+            is_published = is_complete and is_champion
+            if is_published:
+                warehouse.run("steps/flip_published_model", model_version=model_version)
+    return ScoreReport(
+        model_version, count_scored, count_tweets, is_complete, is_published, time.perf_counter() - began
+    )
+
+
+def predict_frame(model: SentimentModel, frame: pl.DataFrame) -> pl.DataFrame:
+    """Add `probability_positive` (float32) and `label` to a frame with a `text` column."""
+    probability = model.predict_probability(frame["text"])
+    label = np.where(probability >= 0.5, "positive", "negative")
+    return frame.with_columns(
+        probability_positive=pl.Series(probability, dtype=pl.Float32), label=pl.Series(label, dtype=pl.String)
+    )
+
+
+def _score_shard(
+    home: Home,
+    settings: Settings,
+    model: SentimentModel,
+    shard: Path,
+    model_version: int,
+    run_id: str,
+    chunk_rows: int,
+    on_progress: Callable[[int], None],
+    on_wait: Callable[[str], None] | None,
+) -> int:
+    count_scored = done = 0
+    with pq.ParquetFile(shard) as file:
+        for batch in file.iter_batches(chunk_rows):
+            frame = pl.DataFrame(batch)
+            scored = predict_frame(model, frame).drop("text")
+            with writer(home, settings, on_wait) as warehouse, warehouse.transaction():
+                count_scored += warehouse.load(
+                    "steps/insert_predictions",
+                    scored,
+                    model_version=model_version,
+                    run_id=run_id,
+                    scored_at=datetime.now(UTC),
+                ).item()
+            done += len(frame)
+            on_progress(done)
+    return count_scored

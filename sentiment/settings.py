@@ -1,0 +1,143 @@
+"""Where things are: one described settings class, and the layout of the home folder.
+
+Settings say *where*; what a run does stands in the flows' parameters. Everything is read from the environment
+(`SENTIMENT_…`), nothing from files that could be forgotten. All state lives under one folder, the home: deleting it is a
+clean start, and two homes do not touch.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sentiment.errors import HomeError, InputError
+from sentiment.promotion import GateThresholds
+
+
+class Settings(BaseSettings):
+    """Settings of one process, from environment variables named `SENTIMENT_<FIELD>`; nested ones with two underscores."""
+
+    model_config = SettingsConfigDict(env_prefix="SENTIMENT_", env_nested_delimiter="__", extra="ignore")
+
+    home: Path = Field(
+        default=Path("var"), description="Folder that holds all state: warehouse, models, Prefect, reports."
+    )
+    inbox: Path | None = Field(
+        default=None, description="Folder in which new files are looked for; `inbox` in the home unless given."
+    )
+    model_name: str = Field(
+        default="tweet-sentiment", pattern=r"^[\w.-]+$", description="Name of the registered model in MLflow."
+    )
+    writer_wait_seconds: float = Field(
+        default=300, ge=0, description="How long a run waits for another one that writes to the warehouse."
+    )
+    warehouse_memory: str = Field(
+        default="800MB",
+        pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$",
+        description="Memory that DuckDB may use before it spills to the home.",
+    )
+    keep_snapshots: int = Field(
+        default=3, ge=1, description="Published snapshots that stay on disk for readers that opened an older one."
+    )
+    gate: GateThresholds = Field(
+        default_factory=GateThresholds, description="Thresholds of the gate, e.g. `SENTIMENT_GATE__FLOOR_ACCURACY=0.75`."
+    )
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths below the home folder, in one place."""
+
+    root: Path
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def published(self) -> Path:
+        return self.root / "published" / "sentiment.duckdb"
+
+    @property
+    def inbox(self) -> Path:
+        return self.root / "inbox"
+
+    @property
+    def mlflow(self) -> Path:
+        return self.root / "mlflow"
+
+    @property
+    def prefect(self) -> Path:
+        return self.root / "prefect"
+
+    @property
+    def exports(self) -> Path:
+        return self.root / "exports"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def locks(self) -> Path:
+        return self.root / "locks"
+
+    def create(self) -> Home:
+        """Make the folders, readable by their owner alone, and prove that they can be written.
+
+        Raises:
+            HomeError: the path is not a folder or cannot be written.
+        """
+        folders = (self.published.parent, self.inbox, self.mlflow, self.prefect, self.exports, self.checkpoints)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (*folders, self.work, self.reports, self.logs, self.locks):
+                folder.mkdir(exist_ok=True, mode=0o700)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise HomeError(
+                f"The home {self.root} cannot be used: {error.filename} is a file, expected a folder. "
+                "Set SENTIMENT_HOME to another folder."
+            ) from error
+        except OSError as error:
+            raise HomeError(
+                f"The home {self.root} cannot be written ({error.strerror}). "
+                "Give yourself write permission, free some space, or set SENTIMENT_HOME to another folder."
+            ) from error
+        unwritable = next((folder for folder in (self.root, *folders) if not os.access(folder, os.W_OK)), None)
+        if unwritable is not None:
+            raise HomeError(
+                f"The home {self.root} cannot be written: {unwritable} is read-only. "
+                "Give yourself write permission or set SENTIMENT_HOME to another folder."
+            )
+        return self
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        InputError: a variable has a value that does not fit; the message names it.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "SENTIMENT_" + "__".join(str(part) for part in first["loc"]).upper()
+        raise InputError(f"{name}={first['input']!r} cannot be used: {first['msg']}.") from error
+    return settings.model_copy(update={"home": settings.home.expanduser().absolute()})

@@ -1,0 +1,16 @@
+-- Lines of the file being read whose id is there already.
+create or replace temp table repeated_lines (
+    line_number bigint,
+    tweet_id bigint,
+    posted_at timestamptz,
+    user_name varchar,
+    query varchar,
+    text varchar,
+    raw_text blob,
+    label varchar,
+    label_source varchar,
+    has_label_conflict boolean,
+    text_key bigint,
+    raw_line blob,
+    count_bytes bigint
+);

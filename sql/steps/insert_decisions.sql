@@ -1,0 +1,1 @@
+insert into decisions by name select * from incoming;

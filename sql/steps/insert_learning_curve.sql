@@ -1,0 +1,1 @@
+insert into learning_curve by name select * from incoming;

@@ -1,0 +1,1 @@
+insert into model_versions by name select * from incoming;

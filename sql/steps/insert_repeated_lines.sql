@@ -1,0 +1,1 @@
+insert into repeated_lines by name select * exclude (split) from incoming;

@@ -1,0 +1,1 @@
+select max(count_train_rows) from model_versions;

@@ -1,0 +1,1 @@
+select digest from view_state;
