@@ -205,6 +205,7 @@ class TemporaryServer:
     """
 
     def __init__(self, home: Path) -> None:
+        self.home = home
         self.log = home / "logs" / "prefect-server.log"
         if self.log.exists() and self.log.stat().st_size > BYTES_OF_SERVER_LOG:
             self.log.replace(self.log.with_suffix(".log.1"))
@@ -224,20 +225,21 @@ class TemporaryServer:
         self.is_ready = False
 
     def wait(self) -> None:
-        """Return once the server answers; raise `HomeError` with the end of its log if it died."""
+        """Return once the server answers; raise `HomeError` with its reason if it cannot."""
         if self.is_ready:
             return
         output = _pipe(self.process.stdout)
+        answer = "no answer in time"
         with selectors.DefaultSelector() as selector:
             selector.register(output, selectors.EVENT_READ)
-            if selector.select(SECONDS_TO_START) and output.readline() == b"ready\n":
-                self.is_ready = True
-                return
-        last_words = self.log.read_text(errors="replace").strip().rpartition("\n")[2]
-        raise HomeError(
-            f"Prefect's server did not start ({last_words or 'it said nothing'}). Its log is {self.log}. If its "
-            f"database is damaged, move {self.log.parent.parent / 'prefect'} away: it holds the history of runs and no tweets."
-        )
+            if selector.select(SECONDS_TO_START):
+                answer = output.readline().decode().strip() or "it ended without a word"
+        if answer != "ready":
+            raise HomeError(
+                f"Prefect's server did not start: {answer}. Its log is {self.log}. If its database is damaged, move "
+                f"{prefect_home(self.home)} away: it holds the history of runs and schedules, and no tweets."
+            )
+        self.is_ready = True
 
     def stop(self) -> None:
         """End the server and wait for it."""

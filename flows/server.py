@@ -43,8 +43,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)
-        with os.fdopen(os.dup(1), "wb") as output:
-            output.write(b"ready\n")
+        tell_the_command("ready")
         os.dup2(2, 1)  # Whatever is printed from now on goes to the log; nobody reads the pipe any more.
 
 
@@ -66,12 +65,21 @@ def serve_temporarily(listener: socket) -> None:
     lifeline.start()
     from prefect.server.api.server import create_app
 
-    migrate()
+    try:
+        migrate()
+    except Exception as error:
+        tell_the_command(str(error).partition("\n")[0])
+        raise
     app = create_app(ephemeral=True, final=True)
     runs = remember_runs(app)
     lifeline.server = Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5))
     lifeline.server.run(sockets=[listener])
     asyncio.run(mark_unfinished_as_crashed(runs))
+
+
+def tell_the_command(line: str) -> None:
+    """The first line on standard output: `ready`, or why not."""
+    os.write(1, f"{line}\n".encode())
 
 
 def serve_permanently(port: int) -> None:

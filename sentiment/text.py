@@ -8,7 +8,7 @@ row reaches Python only if it holds what the rule is about (6 % of Sentiment140 
 split. Labelling by emoticon takes the emoticon out of the text, so the identity must not depend on it: both use the
 same `_without_emoticons`, whose result holds no emoticon any more, not even one formed by what stood around it.
 
-Costs on one core: decoding 0.5 s for 234 MB, entities 0.3 s and text keys 1.8 s for 1.6 million tweets.
+Costs on two cores: decoding 0.5 s for 234 MB; for 1.6 million tweets, entities 0.3 s, text keys 1.9 s, emoticons 0.1 s.
 """
 
 from __future__ import annotations
@@ -95,8 +95,7 @@ def _without_emoticons(text: str) -> str:
 
 
 def _rows_with_emoticons(texts: pl.Series) -> pl.Series:
-    literals = pl.lit(pl.Series([[*_POSITIVE, *_NEGATIVE]]).explode().implode())
-    return texts.to_frame("text").select(pl.col("text").str.contains_any(literals)).to_series().arg_true()
+    return texts.str.contains_any([*_POSITIVE, *_NEGATIVE]).arg_true()
 
 
 def _strip_emoticons(texts: pl.Series) -> pl.Series:

@@ -25,7 +25,7 @@ from sentiment.calibration import fit_temperature, log_loss
 from sentiment.checkpoint import Checkpoint, read_checkpoint, remove_checkpoint, write_checkpoint
 from sentiment.features import FeatureConfig
 from sentiment.model import ModelConfig, SentimentModel
-from sentiment.training_rows import FedRows, Group, Subset, group_at, open_subset, read_groups
+from sentiment.training_rows import FedRows, Group, Subset, open_subset, read_groups
 
 _RATE_OF_LENGTH = (1.0, 0.7, 0.5)
 
@@ -150,7 +150,7 @@ def fit(
         groups = read_groups(rows, config.features, passes=config.effort, seed=seed, first_step=state["step"])
         for group in groups:
             if state["step"] < count_groups:
-                fed.add(group.rows, group_at(state["step"], count_groups, seed))
+                fed.add(group.rows)
             _learn_group(learner, group, state, rows_total)
             state["step"] += 1
             if state["step"] % count_groups == 0:

@@ -34,65 +34,69 @@ _FED_ROWS_SCHEMA = pa.schema([("tweet_id", pa.int64()), ("text_key", pa.int64())
 
 @dataclass(frozen=True)
 class Subset:
-    """The prefix to train on: which rows of which row group do what."""
+    """The prefix to train on. Nothing here grows with the number of rows but one number a row group."""
 
     path: Path
     group_rows: list[int]
-    text_keys: np.ndarray
-    is_early_stopping: np.ndarray
+    early_stopping_share: float
+    count_train_rows: int
     early_texts: pl.Series
     early_labels: np.ndarray
     digest: str
 
-    @property
-    def count_train_rows(self) -> int:
-        return int((~self.is_early_stopping).sum())
+    def is_early_stopping(self, rows: pl.DataFrame) -> np.ndarray:
+        """Which rows are held back from training: bool, shape (rows,)."""
+        return _is_early_stopping(rows["text_key"].to_numpy(), self.early_stopping_share)
 
-    def mask(self, group: int) -> np.ndarray:
-        first = sum(self.group_rows[:group])
-        return self.is_early_stopping[first : first + self.group_rows[group]]
+
+def _is_early_stopping(text_keys: np.ndarray, share: float) -> np.ndarray:
+    return hashing.mix(text_keys.view(np.uint64) ^ _EARLY_STOPPING_SALT) < np.uint64(int(share * 2**63) * 2)
 
 
 def _read_group(file: pq.ParquetFile, group: int, count_rows: int, columns: list[str]) -> pl.DataFrame:
-    frame = pl.from_arrow(file.read_row_group(group, columns=columns))
-    assert isinstance(frame, pl.DataFrame)
+    frame = pl.DataFrame(pl.from_arrow(file.read_row_group(group, columns=columns)))
     return frame.head(count_rows)
 
 
 def open_subset(path: Path, count_rows: int) -> Subset:
-    """Choose the early-stopping rows and check that there is enough of each class; raises TrainingError."""
+    """Collect the early-stopping rows, one for each text key, and check that there is enough of each class to train on.
+
+    Raises:
+        TrainingError: fewer rows than asked for, or too few of a class.
+    """
+    share = min(_EARLY_STOPPING_SHARE, _MOST_EARLY_STOPPING_ROWS / max(count_rows, 1))
+    found, group_rows, early = [0, 0], [], []
+    digest = hashlib.sha256()
     with pq.ParquetFile(path) as file:
         available = file.metadata.num_rows
         if count_rows > available:
-            raise TrainingError(f"Asked to train on {count_rows:,} rows, but the subset holds {available:,}.")
-        group_rows: list[int] = []
-        while sum(group_rows) < count_rows:
-            rows = file.metadata.row_group(len(group_rows)).num_rows
-            group_rows.append(min(rows, count_rows - sum(group_rows)))
-        columns = ["text_key", "label"]
-        frames = [_read_group(file, group, rows, columns) for group, rows in enumerate(group_rows)]
-        keys = np.concatenate([f["text_key"].to_numpy() for f in frames]) if frames else np.empty(0, dtype=np.int64)
-        labels = np.concatenate([f["label"].to_numpy() for f in frames]) if frames else np.empty(0, dtype=np.int8)
-        chance = hashing.mix(keys.view(np.uint64) ^ _EARLY_STOPPING_SALT)
-        wanted = min(int(count_rows * _EARLY_STOPPING_SHARE), _MOST_EARLY_STOPPING_ROWS)
-        is_early = chance <= np.partition(chance, wanted)[wanted] if wanted else np.zeros(count_rows, dtype=bool)
-        for label, name in ((0, "negative"), (1, "positive")):
-            found = int((labels[~is_early] == label).sum())
-            if found < FEWEST_ROWS_OF_A_CLASS:
-                raise TrainingError(
-                    f"Found {found} {name} rows to train on among {count_rows:,}; at least {FEWEST_ROWS_OF_A_CLASS} of "
-                    "each class are needed. Ingest more labelled tweets or train on more rows."
-                )
-        texts = [pl.Series("text", [], dtype=pl.String)]
-        first = 0
-        for group, rows in enumerate(group_rows):
-            mask = is_early[first : first + rows]
-            first += rows
-            if mask.any():
-                texts.append(_read_group(file, group, rows, ["text"])["text"].filter(pl.Series(mask)))
-    _, unique = np.unique(keys[is_early], return_index=True)
-    digest = hashlib.sha256(keys.tobytes() + labels.astype(np.int8).tobytes()).hexdigest()
-    return Subset(path, group_rows, keys, is_early, pl.concat(texts)[unique], labels[is_early][unique].astype(np.int8), digest)
+            raise TrainingError(
+                f"Asked to train on {count_rows:,} rows, but the subset holds {available:,}. Ask for no more than that."
+            )
+        while (missing := count_rows - sum(group_rows)) > 0:
+            rows = _read_group(file, len(group_rows), missing, ["text_key", "label", "text"])
+            group_rows.append(len(rows))
+            digest.update(rows["text_key"].to_numpy().tobytes() + rows["label"].to_numpy().tobytes())
+            is_early = _is_early_stopping(rows["text_key"].to_numpy(), share)
+            labels = rows["label"].to_numpy()[~is_early]
+            found = [found[label] + int((labels == label).sum()) for label in (0, 1)]
+            early.append(rows.filter(pl.Series(is_early)))
+    for count, name in zip(found, ("negative", "positive"), strict=True):
+        if count < FEWEST_ROWS_OF_A_CLASS:
+            raise TrainingError(
+                f"Found {count:,} {name} rows to train on among {count_rows:,}; at least {FEWEST_ROWS_OF_A_CLASS} of each "
+                "class are needed. Ingest more labelled tweets or train on more rows."
+            )
+    early_rows = pl.concat(early).unique("text_key", keep="first", maintain_order=True)
+    return Subset(
+        path=path,
+        group_rows=group_rows,
+        early_stopping_share=share,
+        count_train_rows=sum(found),
+        early_texts=early_rows["text"],
+        early_labels=early_rows["label"].to_numpy(),
+        digest=digest.hexdigest(),
+    )
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ def read_groups(subset: Subset, features: FeatureConfig, *, passes: int, seed: i
                     frame = _read_group(
                         file, group, subset.group_rows[group], ["tweet_id", "text_key", "label", "text"]
                     )
-                    train = frame.filter(pl.Series(~subset.mask(group)))
+                    train = frame.filter(pl.Series(~subset.is_early_stopping(frame)))
                     order = np.random.Generator(np.random.PCG64([seed, step])).permutation(len(train))
                     shuffled = train[order]
                     indices, offsets = extract(shuffled["text"], features)
@@ -171,9 +175,9 @@ class FedRows:
     def __enter__(self) -> FedRows:
         return self
 
-    def add(self, rows: pl.DataFrame, group: int) -> None:
+    def add(self, rows: pl.DataFrame) -> None:
         """Write the rows of one row group."""
-        purpose = np.where(self._subset.mask(group), "early_stopping", "train")
+        purpose = np.where(self._subset.is_early_stopping(rows), "early_stopping", "train")
         frame = rows.select("tweet_id", "text_key", pl.Series("purpose", purpose))
         self._writer.write_table(frame.to_arrow().cast(_FED_ROWS_SCHEMA))
 
@@ -181,7 +185,7 @@ class FedRows:
         """Write the rows of the first `count_groups` row groups, which an earlier attempt of this run fed."""
         with pq.ParquetFile(self._subset.path) as file:
             for group in range(count_groups):
-                self.add(_read_group(file, group, self._subset.group_rows[group], ["tweet_id", "text_key"]), group)
+                self.add(_read_group(file, group, self._subset.group_rows[group], ["tweet_id", "text_key"]))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._writer.close()

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -42,7 +43,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("csv") / "tweets.csv"
 
 
-def read(path: Path, data: bytes, **options: object) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+def read(path: Path, data: bytes, **options: Any) -> tuple[pl.DataFrame, pl.DataFrame, int]:
     path.write_bytes(data)
     chunks = list(read_chunks(path, **options))
     for chunk in chunks:

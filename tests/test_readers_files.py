@@ -6,6 +6,7 @@ import gzip
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -26,7 +27,7 @@ def write(folder: Path, data: bytes, name: str = "tweets.csv") -> Path:
     return path
 
 
-def line_numbers(path: Path, **options: object) -> list[int]:
+def line_numbers(path: Path, **options: Any) -> list[int]:
     return [number for chunk in read_chunks(path, **options) for number in chunk.records["line_number"]]
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.feature_extraction.text import CountVectorizer  # type: ignore[import-untyped]
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
 from sentiment.errors import InputError
 from sentiment.sample import REJECT_REASONS, SampleSummary, write_gold_sample, write_sample
@@ -104,6 +104,14 @@ def test_daily_files_follow_each_other(tmp_path: Path) -> None:
         assert {row["target"] for row in rows} == {b""}
         ids += [int(row["id"]) for row in rows]
     assert ids == sorted(set(ids))
+
+
+def test_a_daily_file_shares_no_id_with_a_labelled_one_of_the_same_dates(tmp_path: Path) -> None:
+    ids = []
+    for labelled in (True, False):
+        write_sample(tmp_path / "tweets.csv", 50_000, days=1, labelled=labelled, dirty=False)
+        ids.append({row["id"] for row in rows_of(tmp_path / "tweets.csv")})
+    assert not ids[0] & ids[1]
 
 
 def test_ids_start_where_asked(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def _with_raw_texts(fields: pl.DataFrame, block: Block, was_changed: np.ndarray)
     raw_texts = []
     for index, text in zip(numbers[rows] - block.first_line, fields["text"].gather(rows), strict=True):
         record = split_record(block.line(int(index)).decode("utf-8", errors="surrogateescape"))
-        assert record is not None and len(record) == len(_FIELDS), "decoding neither adds nor takes commas and quotes"
+        assert record is not None, "decoding neither adds nor takes commas and quotes"
         raw_text = record[-1].encode("utf-8", errors="surrogateescape")
         raw_texts.append(None if raw_text == text.encode() else raw_text)
     return fields.with_columns(fields["raw_text"].scatter(rows, pl.Series(raw_texts, dtype=pl.Binary)))

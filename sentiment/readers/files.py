@@ -59,7 +59,7 @@ def read_chunks(
             from the start of the file. Parquet cannot grow and is always read whole.
         gold: hand-labelled tweets, which need a label and may lack an id.
         expected: what `fingerprint` gave; the bytes read must be the same.
-        block_bytes: about how many bytes are worked on at once; memory is some fifteen times that.
+        block_bytes: about how many bytes are worked on at once; memory is some twenty-five times that.
 
     Yields:
         Chunks in the order of the file, every line in exactly one of them.
@@ -98,7 +98,7 @@ def _is_json(source: Source) -> bool:
 
 
 def _refuse_foreign(source: Source) -> None:
-    if not _content(source) and len(source.head) < 4:
+    if not _content(source):
         raise NotReadyError(f"{source.path} is empty; it is read once something stands in it.")
     for magic, kind in _FOREIGN_MAGIC.items():
         if source.head.startswith(magic):

@@ -65,14 +65,15 @@ def _read_line(line: bytes, line_number: int, required: tuple[str, str]) -> _Row
     """The fields of a line, or the reason why there are none."""
     if b"\0" in line:
         return reasons.NUL_BYTES
-    was_changed = False
+    original = None
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError:
         try:
             row = orjson.loads(decode(line))
-            was_changed = True
-        except orjson.JSONDecodeError:
+            # orjson refuses the surrogates that stand for stray bytes; the standard library lets them pass.
+            original = json.loads(line.decode("utf-8", errors="surrogateescape"))
+        except (orjson.JSONDecodeError, RecursionError):
             return reasons.NOT_JSON
     if not isinstance(row, dict):
         return reasons.NOT_JSON
@@ -87,7 +88,7 @@ def _read_line(line: bytes, line_number: int, required: tuple[str, str]) -> _Row
         elif "\0" in value:
             return reasons.NUL_BYTES
     query, user_name, text = strings
-    raw_text = _raw_text(line) if was_changed else None
+    raw_text = (original["text"] or "").encode("utf-8", errors="surrogateescape") if original else None
     return (
         line_number,
         _as_field(row.get("label"), _TARGET_TYPES),
@@ -104,9 +105,3 @@ def _as_field(value: Any, types: tuple[type, ...]) -> str:
     if value is None:
         return ""
     return str(value) if type(value) in types else _WRONG
-
-
-def _raw_text(line: bytes) -> bytes:
-    # orjson refuses the surrogates that stand for stray bytes; the standard library lets them pass.
-    row = json.loads(line.decode("utf-8", errors="surrogateescape"))
-    return str(row["text"]).encode("utf-8", errors="surrogateescape")

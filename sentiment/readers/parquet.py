@@ -22,7 +22,7 @@ from sentiment.errors import InputError, NotReadyError
 from sentiment.readers import reasons
 from sentiment.readers.json_lines import required_columns
 from sentiment.readers.lines import LONGEST_KEPT
-from sentiment.readers.records import FIELDS_SCHEMA, Chunk, make_chunk
+from sentiment.readers.records import Chunk, make_chunk
 from sentiment.text import decode
 
 MAGIC = b"PAR1"
@@ -82,7 +82,12 @@ def read_parquet(path: Path, file: BinaryIO, *, gold: bool) -> Iterator[Chunk]:
             for batch in parquet.iter_batches(batch_size=_BATCH_ROWS, columns=names):
                 yield _read_batch(batch, first_row, gold=gold)
                 first_row += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
+            if first_row - 1 != parquet.metadata.num_rows:
+                raise InputError(
+                    f"{path} is a damaged Parquet file: it has {first_row - 1} rows, where {parquet.metadata.num_rows} "
+                    f"are announced; write it again."
+                )
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is a damaged Parquet file ({error}); write it again.") from error
 
 

@@ -47,9 +47,13 @@ FIELDS_SCHEMA = pl.Schema(
 
 # pandas writes whole numbers with `.0` when some of the column are missing.
 _LABELS = {
-    **{"0": "negative", "2": "neutral", "4": "positive"},
-    **{"0.0": "negative", "2.0": "neutral", "4.0": "positive"},
-    **{"negative": "negative", "neutral": "neutral", "positive": "positive"},
+    word: label
+    for label, words in {
+        "negative": ("0", "0.0", "negative"),
+        "neutral": ("2", "2.0", "neutral"),
+        "positive": ("4", "4.0", "positive"),
+    }.items()
+    for word in words
 }
 # What marks a form of date, the form, and its hours from UTC.
 _DATE_FORMS = (

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,7 +154,7 @@ def _decompressed(path: Path, file: BinaryIO, name: str, make: Callable[[], _Dec
         )
 
 
-def fingerprint(path: Path | str, prefix_sizes: tuple[int, ...] | list[int] = ()) -> Fingerprint:
+def fingerprint(path: Path | str, prefix_sizes: Iterable[int] = ()) -> Fingerprint:
     """Hash a file's decompressed bytes, and its beginnings, in one pass.
 
     Args:

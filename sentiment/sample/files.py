@@ -31,7 +31,7 @@ _CHUNK_ROWS = 32_768
 _POSITIVE_SPAN = 0.89
 # Negative rows that may come back in the positive class: those safely before its end.
 _SHARED_SPAN = 0.88
-# The span of the real hand-labelled file, ids below those of any sample, and texts of its own for the same seed.
+# The span of the real hand-labelled file, ids below those of the samples, and texts of its own for the same seed.
 _GOLD_START, _GOLD_DAYS, _GOLD_FIRST_ID, _GOLD_SEED = date(2009, 5, 11), 35, 900_000_000, 1_000_003
 _LABEL_NAMES = {-1: "negative", 0: "neutral", 1: "positive"}
 
@@ -60,11 +60,7 @@ class SampleSummary:
         return None if self.wrong_labels is None or not accepted else 1 - self.wrong_labels / accepted
 
     def __str__(self) -> str:
-        best = (
-            ""
-            if self.best_accuracy is None
-            else f"; the best accuracy that any model can reach on it is {self.best_accuracy:.1%}"
-        )
+        best = f"; no model can get more than {self.best_accuracy:.1%} of its labels right" if self.wrong_labels else ""
         return (
             f"{self.rows:,} generated tweets (nobody wrote them) in {self.path}; "
             f"{sum(self.rejected.values()):,} lines are broken on purpose{best}."
@@ -210,7 +206,8 @@ def write_sample(
         labelled: as the training file (negative rows first, emoticons removed, one label in six wrong, `PDT`) or as
             tweets of a day arrive (no target, ordered by time, emoticons in one of five, `UTC`).
         dirty: also break 0.02 % of the lines, in each way of `REJECT_REASONS`.
-        first_id: ids start here and rise with time; by default they continue those of earlier dates.
+        first_id: ids start here and rise with time; by default they continue those of earlier dates (up to 345,000
+            rows a day). Two daily files of the same date want different ones.
 
     Raises:
         InputError: fewer than one row or day, an id below nine digits, or a path that cannot be written.

@@ -172,7 +172,7 @@ class Flaws:
         self._breakages: dict[str, tuple[int, np.ndarray]] = {
             "unterminated_quote": (-1, table.add_all(["\n"])),
             "wrong_column_count": (Column.USER_OPEN, table.add_all([" generated_", '","extra","generated_'])),
-            "unknown_target": (Column.TARGET, table.add_all(['"positive","', '"7","', '"-1","', '"sad","'])),
+            "unknown_target": (Column.TARGET, table.add_all(['"3","', '"7","', '"-1","', '"sad","'])),
             "bad_id": (Column.ID_HIGH, table.add_all(["1.46781E+", "n/a ", "id:", "x"])),
             "bad_date": (Column.DAY, table.add_all(["Sat Feb 30 ", "yesterday ", "2009-13-45 ", "Mon Foo 06 "])),
             "blank_text": (Column.TEXT, table.add_all(["", " ", "   "])),

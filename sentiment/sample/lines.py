@@ -22,7 +22,7 @@ from sentiment.sample.vocabulary import Choices, Vocabulary
 EPOCH = date(2009, 4, 6)
 _FIRST_ID = 1_467_810_369
 _LOWEST_ID = 10**8
-_IDS_PER_SECOND = 128
+_IDS_PER_SECOND, _ID_KINDS = 128, 4
 _NEUTRAL_SHARE = 0.28
 # Share of tweets with an emoticon and with a trailing blank, where emoticons are kept; where they were cut out of the
 # text, most of the blanks before them stayed.
@@ -127,7 +127,7 @@ class LineBuilder:
             what = "the default for that start date" if first_id is None else "what was given"
             raise InputError(f"The first id, {what}, is {self._first_id}; give one of at least {_LOWEST_ID}.")
         # Neighbours stay eight steps apart on average, so that ids rise strictly also in the busiest hour.
-        self._steps_per_second = max(_IDS_PER_SECOND // 2, -(-8 * rows // (days * 86_400)))
+        self._steps_per_second = max(_IDS_PER_SECOND // _ID_KINDS, -(-8 * rows // (days * 86_400)))
         self._language = language()
         table = self.table = self._language.table.copy()
         dates = [start + timedelta(days=day) for day in range(days)]
@@ -135,7 +135,7 @@ class LineBuilder:
             [f"{_WEEKDAYS[day.weekday()]} {_MONTHS[day.month - 1]} {day.day:02} " for day in dates]
         )
         self._zones = table.add_all([f' {zone} {day.year}","' for day in dates])
-        last_id = self._first_id + 2 * self._steps_per_second * days * 86_400 + 1
+        last_id = self._first_id + _ID_KINDS * (self._steps_per_second * days * 86_400 + 1)
         self._lowest_high = self._first_id // _LOWEST_ID
         self._high = table.add_all([str(high) for high in range(self._lowest_high, last_id // _LOWEST_ID + 1)])
         table.freeze()
@@ -159,8 +159,8 @@ class LineBuilder:
         opening = tweets.text[every, first]
         tweets.text[every, first] = np.where(rng.random(rows) < 0.45, words.capital[opening], words.bare[opening])
         step = ((day * 86_400 + clock) * self._steps_per_second).astype(np.int64)
-        # The last bit is the class: an id never comes by chance under both labels.
-        tweet_id = self._first_id + 2 * step + (stretch.label == 1)
+        # No id comes by chance under both labels, nor in a labelled and in a daily file of the same dates.
+        tweet_id = self._first_id + _ID_KINDS * step + {-1: 0, 1: 1, None: 2, 0: 3}[stretch.label]
         second = clock.astype(np.int64)
         user = (rng.random(rows) ** 2 * _USER_POOL).astype(np.int64)
 

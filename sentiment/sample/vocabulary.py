@@ -66,8 +66,9 @@ class Topics:
 
     def weights(self, day: float, polarity: int) -> np.ndarray:
         """Relative weight of every topic on a day (counted from 6 April 2009): shape (topics,)."""
-        drifted = [np.interp(day, days, weights) for days, weights in self.mix]
-        return np.array(drifted) * np.asarray(self.lean[polarity])
+        drifted = [np.interp(day, days, heights) for days, heights in self.mix]
+        weights: np.ndarray = np.array(drifted) * self.lean[polarity]
+        return weights
 
 
 def entity_escaped(text: str) -> str:
