@@ -10,7 +10,7 @@ setup: .venv/.installed
 .venv/.installed: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name one with PYTHON=..."; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	PIP_EXTRA_INDEX_URL="$${TORCH_INDEX:-$$PIP_EXTRA_INDEX_URL}" $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL="$(TORCH_INDEX)") $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 

@@ -7,16 +7,16 @@ server going.
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from flows.orchestration import connect
-from flows.terminal import errors_as_sentences, notes, print_json, print_table, progress_bars, show_result
+from flows.terminal import errors_as_sentences, notes, out, print_json, print_table, progress_bars, show_result
 from sentiment.errors import HomeError, InputError
 from sentiment.settings import Home, Settings, load_settings
 
@@ -35,7 +35,9 @@ Rows = Annotated[int | None, typer.Option(min=100, help="Rows to train on.")]
 Effort = Annotated[int | None, typer.Option(min=1, max=10, help="How much work training does for each row.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the training run.")]
 Gold = Annotated[str | None, typer.Option(metavar="NAME", help="Load into this hand-labelled set; it never trains.")]
-Emoticons = Annotated[bool, typer.Option("--label-by-emoticon", help="Label tweets without a label by their emoticons.")]
+Emoticons = Annotated[
+    bool, typer.Option("--label-by-emoticon", help="Label tweets without a label by their emoticons.")
+]
 
 
 def main() -> None:
@@ -55,8 +57,8 @@ def open_home() -> tuple[Settings, Home]:
     free = shutil.disk_usage(home.root).free
     if free < LEAST_FREE_BYTES:
         raise HomeError(
-            f"The disk that holds {home.root} is full: {free >> 20} MiB are free, at least {LEAST_FREE_BYTES >> 20} are needed. "
-            "Nothing was changed: free some space and run it again."
+            f"The disk that holds {home.root} is full: {free >> 20} MiB are free, {LEAST_FREE_BYTES >> 20} are needed "
+            "to begin. Nothing was changed: free some space and run it again."
         )
     return settings, home
 
@@ -109,25 +111,30 @@ def sample(
     rows: Annotated[int, typer.Option(min=1, help="Tweets to write.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same file.")] = 0,
     unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Daily tweets: no label, emoticons kept.")] = False,
-    gold: Annotated[bool, typer.Option("--gold", help="Hand-labelled tweets: no label noise, neutral ones too.")] = False,
+    gold: Annotated[
+        bool, typer.Option("--gold", help="Hand-labelled tweets: no label noise, neutral ones too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write generated tweets in the Sentiment140 format, dirty as the real file is.
 
     Example: sentiment sample tweets.csv --rows 10000
     """
-    from flows.demo import write_generated
+    from sentiment.sample import write_gold_sample, write_sample
 
-    summary = write_generated(path, rows, seed=seed, unlabelled=unlabelled, gold=gold)
+    write = write_gold_sample if gold else partial(write_sample, labelled=not unlabelled)
+    summary = write(path, rows, seed=seed)
     if as_json:
         print_json(summary)
     else:
-        print_table(f"{path}: generated tweets, no real ones", ["what", "count"], list(summary.items()))
+        out.print(str(summary), markup=False)
 
 
 @app.command()
 def ingest(
-    paths: Annotated[list[Path] | None, typer.Argument(help="CSV (plain, .gz, .zst), Parquet or NDJSON; none: the inbox.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="CSV (plain, .gz, .zst), Parquet or NDJSON; none: the inbox.")
+    ] = None,
     gold: Gold = None,
     label_by_emoticon: Emoticons = False,
     as_json: AsJson = False,
@@ -154,7 +161,15 @@ def show_ingest(summary: Any, as_json: bool) -> None:
     else:
         columns = ["file", "outcome", "lines", "loaded", "duplicate", "rejected", "seconds"]
         rows = [
-            [Path(r.path).name, r.outcome, r.count_lines, r.count_loaded, r.count_duplicate, r.count_rejected, r.seconds]
+            [
+                Path(r.path).name,
+                r.outcome,
+                r.count_lines,
+                r.count_loaded,
+                r.count_duplicate,
+                r.count_rejected,
+                r.seconds,
+            ]
             for r in summary.files
         ]
         print_table("", columns, rows)
@@ -206,7 +221,9 @@ def show_decision(summary: Any, as_json: bool) -> None:
 
 @app.command()
 def score(
-    model_version: Annotated[int | None, typer.Option(min=1, help="Version to score with; the champion unless given.")] = None,
+    model_version: Annotated[
+        int | None, typer.Option(min=1, help="Version to score with; the champion unless given.")
+    ] = None,
     since: Annotated[datetime | None, typer.Option(help="Only tweets posted from then on (UTC).")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -328,7 +345,9 @@ def history(as_json: AsJson = False) -> None:
 @app.command()
 def sql(
     query: Annotated[str | None, typer.Argument(help="The query.")] = None,
-    file: Annotated[Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A file with the query.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A file with the query.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Query the published tables.
@@ -344,4 +363,4 @@ def sql(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

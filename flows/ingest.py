@@ -25,7 +25,8 @@ class IngestOptions(BaseModel):
     """What to load, and how."""
 
     paths: list[str] = Field(
-        default=[], description="Files to load: CSV as Sentiment140 (plain, .gz, .zst), Parquet, NDJSON. Empty: new files of the inbox."
+        default=[],
+        description="Files to load: CSV as Sentiment140 (plain, .gz, .zst), Parquet, NDJSON. Empty: new files of the inbox.",
     )
     gold: str | None = Field(
         default=None,

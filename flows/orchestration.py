@@ -67,6 +67,7 @@ def prefect_environment(home: Path) -> dict[str, str]:
     return {
         "PREFECT_HOME": str(prefect_home(home)),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # deployments/automations.yaml takes 90 s of silence for death.
         "DO_NOT_TRACK": "1",
     }
 

@@ -33,7 +33,9 @@ class RetrainOptions(BaseModel):
     )
     all_rows: bool = Field(default=False, description="Train on all rows there are, whatever the next subset is.")
     effort: int = Field(default=DEFAULT_EFFORT, ge=1, le=10, description="How much work training does for each row.")
-    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Seed of the training run; the same seed gives the same weights.")
+    seed: int = Field(
+        default=0, ge=0, le=2**31 - 1, description="Seed of the training run; the same seed gives the same weights."
+    )
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class RetrainSummary:
 def name_run() -> str:
     """Run names say what is trained on."""
     options = flow_run.parameters["options"]
-    return "retrain " + (f"{options.rows:,} rows" if options.rows else "all rows" if options.all_rows else "next subset")
+    return "retrain " + (
+        f"{options.rows:,} rows" if options.rows else "all rows" if options.all_rows else "next subset"
+    )
 
 
 @flow(flow_run_name=name_run)

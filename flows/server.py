@@ -139,13 +139,13 @@ async def mark_unfinished_as_crashed(runs: set[UUID]) -> None:
     """Give every run of `runs` that has not ended the state `Crashed`."""
     from prefect.server import models
     from prefect.server.database import provide_database_interface
-    from prefect.server.schemas.states import TERMINAL_STATES, Crashed
+    from prefect.server.schemas.states import TERMINAL_STATES, Crashed, State
 
     async with provide_database_interface().session_context(begin_transaction=True) as session:
         for run_id in runs:
-            run = await models.flow_runs.read_flow_run(session, run_id)
+            run = await models.flow_runs.read_flow_run(session, run_id)  # type: ignore[attr-defined]
             if run is not None and run.state_type not in TERMINAL_STATES:
-                state = Crashed(message="The command that ran this flow was ended.")
+                state: State = Crashed(message="The command that ran this flow was ended.")
                 await models.flow_runs.set_flow_run_state(session, run_id, state, force=True)
 
 

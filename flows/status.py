@@ -40,7 +40,9 @@ def gather_status(home: Home) -> dict[str, Any]:
 def print_status(found: dict[str, Any]) -> None:
     """The same for people."""
     if not found["tables"]:
-        notes.print(f"Nothing has been loaded into {found['home']} yet. Start with: sentiment ingest PATH", markup=False)
+        notes.print(
+            f"Nothing has been loaded into {found['home']} yet. Start with: sentiment ingest PATH", markup=False
+        )
     print_table("tweets", list(found["tables"]), [list(found["tables"].values())] if found["tables"] else [])
     champion = found["champion"]
     if champion is not None:

@@ -34,7 +34,9 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on standard output; numbers to the right, times to the second in local time."""
-    table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
+    )
     for index, column in enumerate(columns):
         is_number = any(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in rows)
         table.add_column(column.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
@@ -69,7 +71,13 @@ def progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
 
         yield line
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     bars: dict[str, TaskID] = {}
     with Progress(*columns, console=notes, transient=True) as progress:
 
@@ -121,7 +129,7 @@ def _keep_trace(home: Callable[[], Path]) -> str:
 
 
 def _fail(message: str, status: int) -> None:
-    notes.print(f"[bold red]error:[/] ", end="")
+    notes.print("[bold red]error:[/] ", end="")
     notes.print(message, markup=False)
     raise typer.Exit(status)
 

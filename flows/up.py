@@ -1,9 +1,9 @@
-"""`sentiment up`: Prefect's server, a worker, the deployments and MLflow's pages in one process tree, on this machine alone.
+"""`sentiment up`: Prefect's server, a worker, the deployments and MLflow's pages in one process tree.
 
-For a laptop or one server, without containers: everything listens on 127.0.0.1, keeps its state in the home, and ends with
-Ctrl-C, SIGTERM, or the death of the supervisor (`flows.guard`). A part that ends is started again, at once the first
-time and then after growing pauses. Each part writes to a log of its own in `<home>/logs`. Ports are chosen once and kept,
-so that bookmarks go on working; when another program has taken one meanwhile, a new one is chosen.
+For a laptop or one server, without containers: everything listens on 127.0.0.1 alone, keeps its state in the home, and ends
+with Ctrl-C, SIGTERM, or the death of the supervisor (`flows.guard`). A part that ends is started again, at once the
+first time and then after growing pauses. Each part writes to a log of its own in `<home>/logs`. Ports are chosen once
+and kept, so that bookmarks go on working; when another program has taken one meanwhile, a new one is chosen.
 
 Start order: the server, then all at once the worker, MLflow, and `prefect deploy`, which needs the work pool to exist.
 Costs: ready in 15 to 20 s on two cores, about 600 MB in all while idle.
@@ -21,21 +21,21 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
+from flows.deploy import PROJECT, deploy
 from flows.guard import signal_group
 from flows.orchestration import DIRECT, forget_server, prefect_environment, remember_server, running_server
 from sentiment.errors import HomeError
-from sentiment.registry import tracking_uri
 from sentiment.settings import Home, Settings
 from sentiment.warehouse import operation_lock
 
 WORK_POOL = "sentiment"
-PROJECT = Path(__file__).parents[1]
 FIRST_PORTS = {"prefect": 4200, "mlflow": 5000}  # Where people look for them; the next free one is taken.
 SECONDS_TO_START = 120.0
 SECONDS_TO_STOP = 15.0
@@ -96,10 +96,8 @@ class Part:
         """Ask the process to end, and end by force what is left of its group."""
         if self.is_running:
             signal_group(self.process.pid, signal.SIGTERM)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.process.wait(SECONDS_TO_STOP)
-            except subprocess.TimeoutExpired:
-                pass
         signal_group(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
@@ -152,7 +150,7 @@ class Parts:
 
 
 def up(home: Home, settings: Settings, say: Say) -> None:
-    """Run everything until SIGINT or SIGTERM; `say` gets each line for the user, the one that starts with `ready` among them.
+    """Run everything until SIGINT or SIGTERM; `say` gets each line for the user, among them the one that begins `ready`.
 
     When it runs already for this home, say so and return.
 
@@ -166,7 +164,9 @@ def up(home: Home, settings: Settings, say: Say) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        url = wait_until(lambda: running_server(home.root), stopping, "the server of the other `sentiment up`", home.logs)
+        url = wait_until(
+            lambda: running_server(home.root), stopping, "the server of the other `sentiment up`", home.logs
+        )
         if url:
             say(ready_line(url.removesuffix("/api"), read_ports(home).get("mlflow"), " (it was running already)"))
         return
@@ -190,7 +190,6 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
     environment |= prefect_environment(home.root) | {
         "PREFECT_API_URL": f"{prefect}/api",
         "PREFECT_SERVER_UI_API_URL": "/api",  # Else the UI looks for the API on port 4200.
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # So that a run whose process died is noticed.
         "PREFECT_WORKER_QUERY_SECONDS": "3",
         "SENTIMENT_HOME": str(home.root.resolve()),
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -220,19 +219,13 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
 
 def mlflow_command(home: Home, port: int) -> list[str]:
     """MLflow's pages on the home's store; artifacts are read where they are, in the home."""
-    store = ["--backend-store-uri", tracking_uri(home), "--default-artifact-root", (home.mlflow / "artifacts").as_uri()]
+    store = [
+        "--backend-store-uri",
+        f"sqlite:///{home.mlflow / 'mlflow.db'}",
+        "--default-artifact-root",
+        (home.mlflow / "artifacts").as_uri(),
+    ]
     return ["mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-
-
-def deploy(environment: dict[str, str], log: Path) -> None:
-    """Register all deployments, as anyone would on any server."""
-    command = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
-    with log.open("wb") as output:
-        done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=PROJECT, env=environment, stdout=output, stderr=output, check=False
-        )
-    if done.returncode != 0:
-        raise HomeError(f"`{' '.join(command)}` failed with status {done.returncode}; see {log}.")
 
 
 def ready_line(prefect: str, mlflow_port: int | None, note: str = "") -> str:

@@ -29,6 +29,8 @@ _LONGEST_TOKEN = 64
 _SEPARATOR = np.uint64(0x5E9A4A7024C0FFEE)
 _MULTIPLIER_A = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER_B = np.uint64(0xD6E8FEB86659FD93)
+_MULTIPLIER_C = np.uint64(0xA0761D6478BD642F)
+FEATURES_PER_POSITION = 4
 
 
 def _byte_kinds() -> np.ndarray:
@@ -57,7 +59,6 @@ class FeatureConfig(BaseModel):
     tokeniser: Literal["words-v1"] = "words-v1"
     hash: Literal["poly64-v1"] = hashing.NAME
     bucket_bits: int = Field(default=22, ge=4, le=26, description="n-grams are hashed into 2**bucket_bits buckets")
-    longest_ngram: int = Field(default=3, ge=1, le=3, description="words in the longest n-gram")
 
 
 def hash_words(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -100,28 +101,30 @@ def extract(texts: pl.Series, config: FeatureConfig) -> tuple[np.ndarray, np.nda
 
     Returns:
         indices: int32, shape (features,), each below `2**config.bucket_bits`. A row of k words has
-            `(k + 1) * config.longest_ngram` of them: at each position, starting with the separator before the first
-            word, the n-grams of 1, 2, … words that begin there.
+            `4 * (k + 1)` of them: at each position, starting with the separator before the first word, the n-grams of
+            one, two and three words that begin there, and the first and third of these words without the second.
         offsets: int64, shape (rows + 1,); the features of row i are `indices[offsets[i]:offsets[i + 1]]`.
     """
-    count_rows, longest = len(texts), config.longest_ngram
+    count_rows = len(texts)
     if count_rows == 0:
         return np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64)
     words, ends = hash_words(texts)
     count_positions = len(words) + count_rows
-    first_positions = np.concatenate([[0], ends[:-1]]) + np.arange(count_rows)
-    padded = np.full(count_positions + longest - 1, _SEPARATOR, dtype=np.uint64)
+    separators = np.concatenate([[0], ends[:-1]]) + np.arange(count_rows)
+    padded = np.full(count_positions + 2, _SEPARATOR, dtype=np.uint64)
     is_word = np.ones(len(padded), dtype=bool)
-    is_word[first_positions] = False
+    is_word[separators] = False
     is_word[count_positions:] = False
     padded[is_word] = words
-    indices = np.empty((count_positions, longest), dtype=np.int32)
+    first, second = padded[:-2], padded[1:-1]
+    third = padded[2:].copy()
+    third[separators[1:] - 1] = _SEPARATOR  # else the next row's first word would stand behind a row's last one
+    indices = np.empty((count_positions, FEATURES_PER_POSITION), dtype=np.int32)
     shift = np.uint64(64 - config.bucket_bits)
-    ngram = padded[:count_positions] * _MULTIPLIER_A
-    indices[:, 0] = ngram >> shift
-    for length in range(1, longest):
-        ngram *= _MULTIPLIER_B
-        ngram += padded[length : length + count_positions]
-        ngram *= _MULTIPLIER_A
-        indices[:, length] = ngram >> shift
-    return indices.reshape(-1), np.append(first_positions, count_positions) * longest
+    one = first * _MULTIPLIER_A
+    indices[:, 0] = one >> shift
+    two = (one * _MULTIPLIER_B + second) * _MULTIPLIER_A
+    indices[:, 1] = two >> shift
+    indices[:, 2] = ((two * _MULTIPLIER_B + third) * _MULTIPLIER_A) >> shift
+    indices[:, 3] = ((one * _MULTIPLIER_C + third) * _MULTIPLIER_A) >> shift
+    return indices.reshape(-1), np.append(separators, count_positions) * FEATURES_PER_POSITION

@@ -99,7 +99,9 @@ def gather_evidence(
     if champion is None:
         return evidence
     left_out = _fed_holdout_ids(registry, export, champion)
-    is_compared = np.ones(len(holdout), dtype=bool) if left_out is None else ~holdout["tweet_id"].is_in(left_out).to_numpy()
+    is_compared = (
+        np.ones(len(holdout), dtype=bool) if left_out is None else ~holdout["tweet_id"].is_in(left_out).to_numpy()
+    )
     compared = holdout["label"].to_numpy()[is_compared] == 1
     right = (found.holdout[is_compared] >= 0.5) == compared
     try:
@@ -169,8 +171,9 @@ def _tell_mlflow(
     registry: Registry, challenger: RegisteredVersion, champion: RegisteredVersion | None, verdict: Verdict
 ) -> None:
     report = decision_markdown(challenger.model_version, champion.model_version if champion else None, verdict)
-    tags = {"verdict": "passed" if verdict.passed else "refused", "failed_checks": ",".join(c.check_name for c in verdict.failed)}
+    tags = {
+        "verdict": "passed" if verdict.passed else "refused",
+        "failed_checks": ",".join(c.check_name for c in verdict.failed),
+    }
     registry.tag_version(challenger.model_version, tags, description=report)
     registry.log_text(challenger.run_id, report, "decision.md")
-
-

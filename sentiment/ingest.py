@@ -93,7 +93,11 @@ def ingest_file(
                 note=f"its content was loaded already, from {known[0]}",
             )
         continued = next(
-            (row for row in earlier.iter_rows(named=True) if content.prefixes.get(row["count_bytes"]) == row["file_id"]),
+            (
+                row
+                for row in earlier.iter_rows(named=True)
+                if content.prefixes.get(row["count_bytes"]) == row["file_id"]
+            ),
             None,
         )
         skip_bytes = continued["count_bytes"] if continued else 0
@@ -194,7 +198,9 @@ class TweetMerger:
         if self.label_by_emoticon:
             records = _label_by_emoticon(records)
         key = rules.text_key(records["text"])
-        return Prepared(records.with_columns(text_key=key, split=split_of(key)), chunk.rejects, chunk.count_lines, chunk.raw_line)
+        return Prepared(
+            records.with_columns(text_key=key, split=split_of(key)), chunk.rejects, chunk.count_lines, chunk.raw_line
+        )
 
     def merge(self, prepared: Prepared) -> None:
         """Append what is new, and lay aside what repeats an id until the file is through."""
@@ -326,7 +332,9 @@ def _label_by_emoticon(records: pl.DataFrame) -> pl.DataFrame:
         records.with_columns(stripped=texts, emoticon_label=labels)
         .with_columns(
             text=pl.when(is_labelled).then("stripped").otherwise("text"),
-            raw_text=pl.when(is_labelled).then(pl.coalesce("raw_text", pl.col("text").cast(pl.Binary))).otherwise("raw_text"),
+            raw_text=pl.when(is_labelled)
+            .then(pl.coalesce("raw_text", pl.col("text").cast(pl.Binary)))
+            .otherwise("raw_text"),
             label=pl.when(is_labelled).then("emoticon_label").otherwise("label"),
             label_source=pl.when(is_labelled).then(pl.lit("emoticon")).otherwise("label_source"),
         )

@@ -6,11 +6,9 @@ weights, so the model loads where this project is not installed, and with the co
 
 from __future__ import annotations
 
-from typing import Any
-
 import mlflow
 import pandas as pd
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 
 class TweetSentiment(PythonModel):
@@ -21,10 +19,12 @@ class TweetSentiment(PythonModel):
 
         self.model = SentimentModel.load(context.artifacts["model"])
 
-    # Without annotations: MLflow takes them for a schema of its own and then refuses series and arrays.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        texts: Any = model_input.iloc[:, 0] if isinstance(model_input, pd.DataFrame) else model_input
-        probability = self.model.predict_probability(["" if pd.isna(text) else str(text) for text in texts])
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, object] | None = None
+    ) -> pd.DataFrame:
+        """Whatever was given, MLflow hands it over as a frame with one column, by the model's signature."""
+        texts = ["" if pd.isna(text) else str(text) for text in model_input.iloc[:, 0]]
+        probability = self.model.predict_probability(texts)
         label = ["positive" if value >= 0.5 else "negative" for value in probability]
         return pd.DataFrame({"label": label, "probability_positive": probability.astype("float64")})
 

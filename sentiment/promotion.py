@@ -115,7 +115,9 @@ def alpha_of_look(look: int, alpha: float) -> float:
 def _no_leak(evidence: Evidence) -> Check:
     rows = f"{evidence.count_evaluation_rows:,} evaluation rows"
     if evidence.count_leaked is None:
-        return Check("no_leak", False, f"The list of rows the challenger was fed is missing, so none of {rows} is proven unseen.")
+        return Check(
+            "no_leak", False, f"The list of rows the challenger was fed is missing, so none of {rows} is proven unseen."
+        )
     passed = evidence.count_leaked == 0
     reason = (
         f"None of {rows}, by id or text, is among the rows the challenger was fed."

@@ -40,7 +40,7 @@ def publish(home: Home, settings: Settings, on_wait: Callable[[str], None] | Non
             os.utime(draft, ns=(source.st_atime_ns, source.st_mtime_ns))
             with draft.open("rb+") as file:
                 os.fsync(file.fileno())
-            os.replace(draft, snapshot)
+            draft.replace(snapshot)
             _point_to(home.published, snapshot)
         finally:
             draft.unlink(missing_ok=True)
@@ -52,7 +52,7 @@ def _point_to(link: Path, snapshot: Path) -> None:
     draft = link.with_name(f".{snapshot.name}.link")
     draft.unlink(missing_ok=True)
     draft.symlink_to(snapshot.name)
-    os.replace(draft, link)
+    draft.replace(link)
 
 
 def _prune(link: Path, keep: int) -> None:

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -183,9 +184,8 @@ class Registry:
     ) -> None:
         """Log parameters and final metrics of a run in one call."""
         from mlflow.entities import Metric, Param
-        from mlflow.utils.time import get_current_time_millis
 
-        now = get_current_time_millis()
+        now = int(time.time() * 1000)
         self.client.log_batch(
             run_id,
             metrics=[Metric(key, float(value), now, 0) for key, value in (metrics or {}).items()],
@@ -195,9 +195,8 @@ class Registry:
     def log_curve(self, run_id: str, curve: Sequence[Mapping[str, float]], step: str) -> None:
         """Log the training curve: one metric a key of its points, against the point's `step`."""
         from mlflow.entities import Metric
-        from mlflow.utils.time import get_current_time_millis
 
-        now = get_current_time_millis()
+        now = int(time.time() * 1000)
         metrics = [
             Metric(f"curve_{key}", float(value), now, int(point[step]))
             for point in curve

@@ -43,7 +43,11 @@ def ingest_markdown(reports: Sequence[IngestReport]) -> str:
     """What became of each file, and of its lines."""
     loaded, rejected = sum(r.count_loaded for r in reports), sum(r.count_rejected for r in reports)
     headline = f"**{loaded:,} new tweets** from {len(reports)} file(s)"
-    headline += f"; {rejected:,} lines were rejected and are kept in `rejected_rows`." if rejected else "; nothing was rejected."
+    headline += (
+        f"; {rejected:,} lines were rejected and are kept in `rejected_rows`."
+        if rejected
+        else "; nothing was rejected."
+    )
     rows = [
         [r.path, r.outcome, r.count_lines, r.count_loaded, r.count_duplicate, r.count_rejected, r.note] for r in reports
     ]
@@ -63,7 +67,9 @@ def score_markdown(report: ScoreReport) -> str:
             f"{speed:,.0f} a second."
         )
     else:
-        headline = f"**Nothing to score:** version {report.model_version} has scored all {report.count_tweets:,} tweets."
+        headline = (
+            f"**Nothing to score:** version {report.model_version} has scored all {report.count_tweets:,} tweets."
+        )
     if report.is_published:
         shown = f"`scored_tweets` shows version {report.model_version} for all {report.count_tweets:,} tweets."
     elif report.is_complete:

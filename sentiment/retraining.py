@@ -174,7 +174,11 @@ def _train(
             key,
             result.model,
             files={FED_ROWS: fed_rows, PROBE: probe},
-            tags={"count_train_rows": str(rows), "data_digest": export.data_digest, "holdout_digest": export.holdout_digest},
+            tags={
+                "count_train_rows": str(rows),
+                "data_digest": export.data_digest,
+                "holdout_digest": export.holdout_digest,
+            },
         )
 
 

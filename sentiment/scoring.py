@@ -88,7 +88,9 @@ def score(
                 if on_progress is not None:
                     on_progress(before + done, before + pending)
 
-            count_scored += _score_shard(home, settings, model, shard, model_version, run_id, chunk_rows, report, on_wait)
+            count_scored += _score_shard(
+                home, settings, model, shard, model_version, run_id, chunk_rows, report, on_wait
+            )
             shard.unlink()
             if count_scored == before:
                 # All of it was forgotten or changed while it was scored; the next run sees what is left.

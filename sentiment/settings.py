@@ -44,7 +44,8 @@ class Settings(BaseSettings):
         default=3, ge=1, description="Published snapshots that stay on disk for readers that opened an older one."
     )
     gate: GateThresholds = Field(
-        default_factory=GateThresholds, description="Thresholds of the gate, e.g. `SENTIMENT_GATE__FLOOR_ACCURACY=0.75`."
+        default_factory=GateThresholds,
+        description="Thresholds of the gate, e.g. `SENTIMENT_GATE__FLOOR_ACCURACY=0.75`.",
     )
 
 
@@ -110,8 +111,10 @@ class Home:
             for folder in (*folders, self.work, self.reports, self.logs, self.locks):
                 folder.mkdir(exist_ok=True, mode=0o700)
         except (FileExistsError, NotADirectoryError) as error:
+            named = Path(error.filename)
+            file = next((path for path in (named, *named.parents) if path.is_file()), named)
             raise HomeError(
-                f"The home {self.root} cannot be used: {error.filename} is a file, expected a folder. "
+                f"The home {self.root} cannot be used: {file} is a file, expected a folder. "
                 "Set SENTIMENT_HOME to another folder."
             ) from error
         except OSError as error:

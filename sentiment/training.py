@@ -23,11 +23,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sentiment.calibration import fit_temperature, log_loss
 from sentiment.checkpoint import Checkpoint, read_checkpoint, remove_checkpoint, write_checkpoint
-from sentiment.features import FeatureConfig
+from sentiment.features import FEATURES_PER_POSITION, FeatureConfig
 from sentiment.model import ModelConfig, SentimentModel
 from sentiment.training_rows import FedRows, Group, Subset, open_subset, read_groups
 
-_RATE_OF_LENGTH = (1.0, 0.7, 0.5)
+_RATES = np.array([1.0, 0.7, 0.5, 0.5], dtype=np.float32)
 
 
 class TrainingConfig(BaseModel):
@@ -79,10 +79,7 @@ class _Learner:
         self.config = config
         self.weights = torch.zeros(buckets)
         self.squares = torch.zeros(buckets)
-        longest = config.features.longest_ngram
-        shares = np.asarray(_RATE_OF_LENGTH[:longest], dtype=np.float32)
-        self._rates = np.tile(shares, 1 << 16)
-        self._cautions = np.tile((config.caution / shares**2).astype(np.float32), 1 << 16)
+        self._cautions = config.caution / _RATES**2
 
     def step(self, indices: torch.Tensor, offsets: np.ndarray, labels: np.ndarray, rate: float) -> float:
         """Learn from one batch; returns the sum of its log losses before the step."""
@@ -91,11 +88,11 @@ class _Learner:
         slopes = 1 / (1 + np.exp(-logits)) - labels
         gradients = np.repeat(slopes, np.diff(offsets))
         self.squares.index_add_(0, indices, torch.from_numpy(gradients * gradients))
-        scale = self.squares.index_select(0, indices).numpy()
-        scale += np.resize(self._cautions, len(scale))
+        scale = self.squares.index_select(0, indices).numpy().reshape(-1, FEATURES_PER_POSITION)
+        scale += self._cautions
         np.sqrt(scale, out=scale)
-        gradients /= scale
-        gradients *= np.resize(self._rates, len(scale))
+        np.divide(_RATES, scale, out=scale)
+        gradients *= scale.reshape(-1)
         self.weights.index_add_(0, indices, torch.from_numpy(gradients), alpha=-rate)
         return log_loss(logits, labels) * len(labels)
 

@@ -13,7 +13,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,10 @@ from sentiment.errors import BusyError, HomeError, InputError
 from sentiment.settings import Home, Settings
 
 SQL_FOLDER = Path(__file__).resolve().parents[1] / "sql"
-CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,8 @@ class Warehouse:
             yield
         except BaseException:
             # After an error that already ended the transaction, such as a full disk, there is nothing to roll back.
-            try:
+            with suppress(duckdb.Error):
                 self.connection.rollback()
-            except duckdb.Error:
-                pass
             raise
         self.connection.commit()
 
@@ -166,14 +167,14 @@ def _connect(home: Home, settings: Settings) -> duckdb.DuckDBPyConnection:
             return _configured(connection)
         except duckdb.IOException as error:
             # Somebody opened the writer's file with another tool: wait for them as for any other process.
-            if "lock" not in str(error) or time.monotonic() > deadline:
+            if "Could not set lock" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
 
 
 def _configured(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     # Neither can be given to connect; a bar of DuckDB's own would cut through ours.
-    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set global TimeZone = 'UTC'")
     connection.execute("set enable_progress_bar = false")
     return connection
 
@@ -193,7 +194,7 @@ def translated_errors(home: Home) -> Iterator[None]:
             ) from error
         elif isinstance(error, duckdb.SerializationException | duckdb.FatalException) or (
             isinstance(error, duckdb.IOException | duckdb.InternalException)
-            and re.search(r"not a valid DuckDB|[Cc]orrupt|checksum|read from file|newer version", str(error))
+            and re.search(r"not a valid DuckDB|[Cc]orrupt|checksum|read enough bytes|newer version", str(error))
         ):
             advice = (
                 f"{home.warehouse} cannot be opened as a DuckDB 1.x file ({text}). Nothing was changed: "
@@ -219,7 +220,7 @@ def migrate(warehouse: Warehouse) -> None:
     if unknown := sorted(applied - migrations.keys()):
         raise HomeError(
             f"The warehouse was written by a newer version (it has schema migration {unknown[-1]}, this version knows "
-            f"{max(migrations)}). Update this checkout, or set SENTIMENT_HOME to another folder."
+            f"{max(migrations)}). Take that version of the checkout, or set SENTIMENT_HOME to another folder."
         )
     for number, stem in migrations.items():
         if number not in applied:
@@ -261,9 +262,14 @@ def reader(home: Home) -> Iterator[Warehouse]:
         # The link is resolved first: DuckDB keys open databases by path, and would give an older snapshot's data again.
         connection = duckdb.connect(str(home.published.resolve()), read_only=True, config=CONFIG)
         try:
-            _configured(connection)
-            connection.execute("set enable_external_access = false")
-            connection.execute("set lock_configuration = true")
+            try:
+                _configured(connection)
+                connection.execute("set enable_external_access = false")
+                connection.execute("set lock_configuration = true")
+            except duckdb.InvalidInputException as error:
+                # Readers of one process share the open file, with what the first of them set and locked.
+                if "has been locked" not in str(error):
+                    raise
             yield Warehouse(connection)
         finally:
             connection.close()
@@ -279,7 +285,9 @@ def query(home: Home, statement: str) -> pl.DataFrame:
         try:
             result = snapshot.connection.execute(statement)
             if result is None or result.description is None:
-                raise InputError("The query returns nothing. Expected a query such as: select * from scored_tweets limit 5")
+                raise InputError(
+                    "The query returns nothing. Expected a query such as: select * from scored_tweets limit 5"
+                )
             return result.pl()
         except duckdb.Error as error:
             raise InputError(f"The query cannot be run: {error}") from error

@@ -80,14 +80,15 @@ def read_blocks(pieces: Iterable[bytes], *, skip_bytes: int, is_resumed: bool) -
     held = b""
     count_cut = 0
     for piece in pieces:
+        rest = piece
         if to_skip:
-            skipped, piece = piece[:to_skip], piece[to_skip:]
+            skipped, rest = piece[:to_skip], piece[to_skip:]
             to_skip -= len(skipped)
             line_number += skipped.count(b"\n")
             is_within_line = is_resumed and not skipped.endswith(b"\n")
-        end = piece.rfind(b"\n") + 1
+        end = rest.rfind(b"\n") + 1
         if end:
-            data = held + piece[:end]
+            data = held + rest[:end]
             if is_within_line and data.startswith((b"\n", b"\r\n")):
                 data = data[data.index(b"\n") + 1 :]
                 line_number += 1
@@ -96,9 +97,9 @@ def read_blocks(pieces: Iterable[bytes], *, skip_bytes: int, is_resumed: bool) -
                 block = Block(data, line_ends(data), line_number, count_cut)
                 yield block
                 line_number += len(block)
-            held, count_cut, piece = b"", 0, piece[end:]
-        kept = piece[: LONGEST_KEPT - len(held)]
+            held, count_cut, rest = b"", 0, rest[end:]
+        kept = rest[: LONGEST_KEPT - len(held)]
         held += kept
-        count_cut += len(piece) - len(kept)
+        count_cut += len(rest) - len(kept)
     if held:
         yield Block(held, line_ends(held), line_number, count_cut, is_torn=True)

@@ -20,7 +20,7 @@ BLANK_TEXT = "blank_text"
 TEXT_MISMATCH = "text_mismatch"
 
 LONGEST_LINE = 64 * 1024
-"""Bytes; the longest line of Sentiment140 has 500."""
+"""Bytes, with the line break; far beyond any tweet: the longest text of Sentiment140 has 374 characters."""
 
 SENTENCES = {
     OVERLONG_LINE: "The line (in Parquet, the text) is longer than 64 KiB.",
@@ -30,7 +30,7 @@ SENTENCES = {
     WRONG_COLUMN_COUNT: "The line does not have the six columns target, id, date, flag, user, text.",
     MISSING_COLUMN: "The JSON object lacks `tweet_id` or `text` (in a hand-labelled file, `text` or `label`).",
     WRONG_TYPE: "`text`, `user_name` or `query` is not a string.",
-    UNKNOWN_TARGET: "The target is not 0, 2, 4 or empty (in a hand-labelled file, it must be there).",
+    UNKNOWN_TARGET: "The target is not 0, 2, 4, negative, neutral, positive or empty (hand-labelled lines need one).",
     BAD_ID: "The tweet id is not a whole number from 0 to 9223372036854775807.",
     BAD_DATE: "The date is neither like `Mon Apr 06 22:19:45 PDT 2009` (PDT, PST, UTC, GMT or +0000) nor ISO 8601.",
     BLANK_TEXT: "The text is empty, or nothing but white space.",

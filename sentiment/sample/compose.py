@@ -12,6 +12,7 @@ How strongly a tweet speaks shows in its words and decides how often its label i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,6 +45,17 @@ class Tweets:
     topic: np.ndarray
 
 
+class _Setting(NamedTuple):
+    """What the choices within a tweet depend on: whole numbers, shape (rows,)."""
+
+    strength: np.ndarray
+    topic: np.ndarray
+    day: np.ndarray
+
+    def of(self, rows: np.ndarray) -> _Setting:
+        return _Setting(self.strength[rows], self.topic[rows], self.day[rows])
+
+
 class Composer:
     """Writes tweets with the fragments of one vocabulary."""
 
@@ -61,17 +73,18 @@ class Composer:
         Args:
             truth: polarity to express, shape (rows,): 1 positive, -1 negative, 0 none.
             strength: index into `STRENGTH_SHARE`, shape (rows,).
-            day: days since 6 April 2009, shape (rows,), ascending.
+            day: whole days since 6 April 2009, shape (rows,), ascending.
         """
         vocabulary, rows = self._vocabulary, len(truth)
         topic = self._topics(rng, truth, day)
+        setting = _Setting(strength, topic, day)
         kind = np.searchsorted(np.cumsum(_TWO_CLAUSES), rng.random(rows), side="right")
         is_double = kind == 0
         # What is turned or conceded is the opposite, and no opinion has none.
         is_turn, is_concession, is_reversed = ((kind == number) & (truth != 0) for number in (1, 2, 3))
         has_second = is_double | is_turn | is_concession | is_reversed
-        first = self._clauses(rng, np.where(is_turn | is_reversed, -truth, truth), strength, topic, day)
-        second = self._clauses(rng, np.where(is_concession, -truth, truth), strength, topic, day)
+        first = self._clauses(rng, np.where(is_turn | is_reversed, -truth, truth), setting)
+        second = self._clauses(rng, np.where(is_concession, -truth, truth), setting)
         second[~has_second] = 0
         joint = np.zeros(rows, dtype=np.int32)
         for chosen, name in ((is_double, "agree"), (is_turn, "turn"), (is_concession, "concede")):
@@ -99,69 +112,60 @@ class Composer:
 
     def _topics(self, rng: np.random.Generator, truth: np.ndarray, day: np.ndarray) -> np.ndarray:
         topic = np.empty(len(truth), dtype=np.int64)
-        whole_day, uniform = day.astype(np.int64), rng.random(len(truth))
-        for today in np.unique(whole_day):
+        uniform = rng.random(len(truth))
+        for today in np.unique(day):
             for polarity in (-1, 0, 1):
-                rows = np.flatnonzero((whole_day == today) & (truth == polarity))
+                rows = np.flatnonzero((day == today) & (truth == polarity))
                 weights = np.cumsum(self._vocabulary.topics.weights(float(today), polarity))
                 topic[rows] = np.searchsorted(weights, uniform[rows] * weights[-1], side="right")
         return topic
 
-    def _clauses(
-        self, rng: np.random.Generator, truth: np.ndarray, strength: np.ndarray, topic: np.ndarray, day: np.ndarray
-    ) -> np.ndarray:
+    def _clauses(self, rng: np.random.Generator, truth: np.ndarray, setting: _Setting) -> np.ndarray:
         clauses = np.zeros((len(truth), _CLAUSE_WIDTH), dtype=np.int32)
         for polarity, (forms, weights) in self._vocabulary.clauses.items():
             rows = np.flatnonzero(truth == polarity)
             chosen = np.searchsorted(weights, rng.random(len(rows)), side="right")
             for number, form in enumerate(forms):
-                self._fill(rng, clauses, rows[chosen == number], form, strength, topic, day)
+                at = rows[chosen == number]
+                clauses[at, : len(form)] = self._filled(rng, form, setting.of(at))
         return clauses
 
     def _phrases(self, rng: np.random.Generator, forms: list[Form], wanted: np.ndarray, width: int) -> np.ndarray:
         phrases = np.zeros((len(wanted), width), dtype=np.int32)
         chosen = np.where(wanted, rng.integers(0, len(forms), len(wanted)), -1)
-        nothing = np.zeros(len(wanted), dtype=np.int64)
         for number, form in enumerate(forms):
-            self._fill(rng, phrases, np.flatnonzero(chosen == number), form, nothing, nothing, nothing)
+            at = np.flatnonzero(chosen == number)
+            nothing = np.zeros(len(at), dtype=np.int64)
+            phrases[at, : len(form)] = self._filled(rng, form, _Setting(nothing, nothing, nothing))
         return phrases
 
-    def _fill(
-        self,
-        rng: np.random.Generator,
-        out: np.ndarray,
-        rows: np.ndarray,
-        form: Form,
-        strength: np.ndarray,
-        topic: np.ndarray,
-        day: np.ndarray,
-    ) -> None:
-        shared = rng.random(len(rows))
+    def _filled(self, rng: np.random.Generator, form: Form, setting: _Setting) -> np.ndarray:
+        """One form for many rows: (rows, parts)."""
+        rows = len(setting.topic)
+        filled = np.empty((rows, len(form)), dtype=np.int32)
+        shared = rng.random(rows)
+        groups: dict[str, np.ndarray | int] = {
+            "strength": setting.strength,
+            "topic": setting.topic,
+            "pair": setting.topic,
+        }
         for column, part in enumerate(form):
             if isinstance(part, int):
-                out[rows, column] = part
+                filled[:, column] = part
                 continue
-            group = {"strength": strength, "topic": topic, "pair": topic}.get(part.by)
-            uniform = shared if part.by == "pair" else rng.random(len(rows))
-            out[rows, column] = part.choices.at(uniform, 0 if group is None else group[rows])
+            uniform = shared if part.by == "pair" else rng.random(rows)
+            filled[:, column] = part.choices.at(uniform, groups.get(part.by, 0))
             if part.is_thing:
-                self._replace_by_news(rng, out, rows, column, topic[rows], day[rows])
+                self._replace_by_news(rng, filled[:, column], setting)
+        return filled
 
-    def _replace_by_news(
-        self,
-        rng: np.random.Generator,
-        out: np.ndarray,
-        rows: np.ndarray,
-        column: int,
-        topic: np.ndarray,
-        day: np.ndarray,
-    ) -> None:
+    def _replace_by_news(self, rng: np.random.Generator, things: np.ndarray, setting: _Setting) -> None:
         """One subject in five is the topic's latest news, once there is any."""
-        topics = self._vocabulary.topics
-        known = topics.news_known[topic, np.clip(day.astype(np.int64), 0, topics.news_known.shape[1] - 1)]
-        age = (rng.random(len(rows)) ** 3 * known).astype(np.int64)
-        is_news = (rng.random(len(rows)) < _NEWS_SHARE) & (known > 0)
-        out[rows[is_news], column] = topics.news_numbers[(topics.news_starts[topic] + known - 1 - age)[is_news]]
+        topics, rows = self._vocabulary.topics, len(things)
+        known = topics.news_known[setting.topic, np.clip(setting.day, 0, topics.news_known.shape[1] - 1)]
+        age = (rng.random(rows) ** 3 * known).astype(np.int64)
+        is_news = (rng.random(rows) < _NEWS_SHARE) & (known > 0)
+        things[is_news] = topics.news_numbers[(topics.news_starts[setting.topic] + known - 1 - age)[is_news]]
 
     def _mention(self, rng: np.random.Generator, truth: np.ndarray) -> np.ndarray:
         share = np.select([truth < 0, truth > 0], [_MENTION_SHARE[-1], _MENTION_SHARE[1]], _MENTION_SHARE[0])

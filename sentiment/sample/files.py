@@ -9,7 +9,6 @@ About 200,000 rows a second on one core; a first file takes half a second more, 
 from __future__ import annotations
 
 import gzip
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -169,7 +168,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
                     yield cast(BinaryIO, stream)
             else:
                 yield file
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror or error}). Give a path in a folder that exists."

@@ -171,13 +171,13 @@ class Vocabulary:
         return forms, np.cumsum(weights) / np.sum(weights)
 
     def _compile_all(self, texts: list[str], polarity: int) -> list[Form]:
-        return [tuple(self._part(token, polarity) for token in text.split()) for text in texts]
+        return [tuple(self._part(word, polarity) for word in text.split()) for text in texts]
 
-    def _part(self, token: str, polarity: int) -> int | Slot:
-        if token.startswith("{"):
-            name = token.strip("{}")
+    def _part(self, word: str, polarity: int) -> int | Slot:
+        if word.startswith("{"):
+            name = word.strip("{}")
             return self._slots[name.removeprefix("-"), -polarity if name.startswith("-") else polarity]
-        return int((self.raw([token]) if token == "," else self.words([token]))[0])
+        return int((self.raw([word]) if word == "," else self.words([word]))[0])
 
     def _slang(self, word: bytes) -> bytes:
         *before, last = word.decode().split(" ")

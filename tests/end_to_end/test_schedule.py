@@ -1,8 +1,8 @@
 """A schedule really fires: the whole of `sentiment up`, and a run that nobody starts.
 
-A Prefect whose scheduler fails in every loop looks healthy in every other way (it did, with SQLAlchemy 2.1), so this must be
-seen and not inferred. The deployments are those of `deployments/prefect.yaml`; only the wait is shortened, by giving `ingest`
-a second schedule of a few seconds.
+A Prefect whose scheduler fails in every loop looks healthy in every other way (it did, with SQLAlchemy 2.1), so this
+must be seen and not inferred. The deployments are those of `deployments/prefect.yaml`; only the wait is shortened, by
+giving `ingest` a second schedule of a few seconds.
 """
 
 from __future__ import annotations

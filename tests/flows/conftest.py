@@ -1,8 +1,8 @@
 """One Prefect server for all flow tests of a session, and a home of its own for each test.
 
-The server is the one that commands bring (`flows.orchestration`), in place of Prefect's own test harness: it starts in 3 s
-instead of 10, ends also with a killed test run, and what users run is what is tested. Started once, never nested; without
-the heartbeat, whose thread costs each flow and subflow 1.1 s.
+The server is the one that commands bring (`flows.orchestration`), in place of Prefect's own test harness: it starts
+in 3 s instead of 10, ends also with a killed test run, and what users run is what is tested. Started once, never
+nested; without the heartbeat, whose thread costs each flow and subflow 1.1 s.
 """
 
 from __future__ import annotations

@@ -1,0 +1,65 @@
+"""The tweets that benchmarks run on: the real file where it lies beside the checkout, generated ones elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import zstandard
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "training.1600000.processed.noemoticon.csv.zst"
+REAL_GOLD = REAL.with_name("testdata.manual.2009.06.14.csv")
+
+
+@contextmanager
+def training_csv(rows: int = 1_600_000) -> Iterator[Path]:
+    """A CSV of tweets in a temporary folder, decompressed; says on standard error which one it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tweets.csv"
+        if REAL.exists():
+            print("on the real Sentiment140", file=sys.stderr)
+            with REAL.open("rb") as source, path.open("wb") as target:
+                zstandard.ZstdDecompressor().copy_stream(source, target)
+        else:
+            print(f"the real file is not there: on {rows:,} generated tweets", file=sys.stderr)
+            from sentiment.sample import write_sample
+
+            write_sample(path, rows)
+        yield path
+
+
+@contextmanager
+def subset_csv(rows: int) -> Iterator[Path]:
+    """Every n-th line of it, so that both classes and the whole time are in."""
+    with training_csv() as whole:
+        path = whole.with_name("subset.csv")
+        lines = whole.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:: max(1, len(lines) // rows)][:rows]))
+        yield path
+
+
+def command() -> list[str]:
+    """The command line, as installed beside this Python."""
+    beside = Path(sys.executable).with_name("sentiment")
+    return [str(beside if beside.exists() else shutil.which("sentiment"))]
+
+
+def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a home; raises with what it said when it fails."""
+    import os
+
+    done = subprocess.run(
+        [*command(), *arguments],
+        env=os.environ | {"SENTIMENT_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"sentiment {' '.join(arguments)} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return done
