@@ -7,11 +7,11 @@ A Prefect flow needs a server. `connect` finds or makes one, in this order:
 3. the server of *this* home, left running by `sentiment up`, asked whether it really is (`running_server`);
 4. a temporary one in a process of its own (`flows.server`), which ends with the command, however the command ends.
 
-Why not Prefect's own temporary server: on a fresh home it takes 14 s until the first line of a flow, begins only once
-Prefect is imported, reads the user's `~/.prefect` profile, prints over progress bars, and outlives a command that was
-killed. Ours starts at once and in parallel with the command's imports: 7 s on a fresh home, of which 4 s are Prefect's
-own schema migrations, and 3 s afterwards, most of which the command spends importing anyway. So call `connect` first,
-import flows and check arguments inside it, and `run` last:
+Why not Prefect's own temporary server: it takes 14 s until the first line of a flow on a fresh home (7 s later on), begins
+only once Prefect is imported, reads the user's `~/.prefect` profile, prints over progress bars, and outlives a command
+that was killed. Ours starts at once and in parallel with the command's imports: 4 s until the first line, also on a fresh
+home if `make setup` has prepared the database (9 s if not), most of which the command spends importing anyway. So call
+`connect` first, import flows and check arguments inside it, and `run` last:
 
     with connect(home) as orchestration:
         from flows.ingest import IngestOptions, ingest
@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import IO, ParamSpec, TypeVar
 
 from sentiment.errors import HomeError
+from sentiment.settings import Home
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,7 +75,7 @@ def prefect_environment(home: Path) -> dict[str, str]:
 
 def prefect_home(home: Path) -> Path:
     """Where Prefect keeps its database and results: inside the home, so that deleting the home deletes them."""
-    return home.resolve() / "prefect"
+    return Home(home).prefect.resolve()
 
 
 def running_server(home: Path) -> str | None:
@@ -174,7 +175,7 @@ def connect(home: Path) -> Iterator[Orchestration]:
     for name in ("PREFECT_PROFILE", "PREFECT_PROFILES_PATH"):  # They name profiles that this home does not have.
         os.environ.pop(name, None)
     try:
-        (home / "logs").mkdir(parents=True, exist_ok=True)
+        Home(home).logs.mkdir(parents=True, exist_ok=True)
         prefect_home(home).mkdir(exist_ok=True)
     except OSError as error:
         raise HomeError(f"The home {home} cannot be written to ({error.strerror}); choose another.") from error
@@ -207,7 +208,7 @@ class TemporaryServer:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.log = home / "logs" / "prefect-server.log"
+        self.log = Home(home).logs / "prefect-server.log"
         if self.log.exists() and self.log.stat().st_size > BYTES_OF_SERVER_LOG:
             self.log.replace(self.log.with_suffix(".log.1"))
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -216,6 +217,7 @@ class TemporaryServer:
         with listener, self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flows.server", "temporary", str(listener.fileno())],
+                cwd=prefect_home(home),  # Prefect reads prefect.toml, pyproject.toml and .env where it is started.
                 env=inherited | prefect_environment(home) | TEMPORARY_SERVER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

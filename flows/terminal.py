@@ -16,7 +16,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -104,8 +103,8 @@ def errors_as_sentences(home: Callable[[], Path]) -> Iterator[None]:
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
-    except (typer.Exit, SystemExit):
+        raise SystemExit(0) from None
+    except SystemExit:
         raise
     except Exception as error:
         _fail(f"{_unexpected(error)}{_keep_trace(home)}", 1)
@@ -131,7 +130,7 @@ def _keep_trace(home: Callable[[], Path]) -> str:
 def _fail(message: str, status: int) -> None:
     notes.print("[bold red]error:[/] ", end="")
     notes.print(message, markup=False)
-    raise typer.Exit(status)
+    raise SystemExit(status)
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ first time and then after growing pauses. Each part writes to a log of its own i
 and kept, so that bookmarks go on working; when another program has taken one meanwhile, a new one is chosen.
 
 Start order: the server, then all at once the worker, MLflow, and `prefect deploy`, which needs the work pool to exist.
-Costs: ready in 15 to 20 s on two cores, about 600 MB in all while idle.
+Costs: ready in 20 to 30 s on two busy cores; about 1 GB in all while idle, half of it MLflow's.
 """
 
 from __future__ import annotations

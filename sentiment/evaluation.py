@@ -58,12 +58,19 @@ def evaluate(labels: NDArray[np.int8], probabilities: NDArray[np.float32]) -> Ev
 
 def calibration_error(labels: NDArray[np.int8], probabilities: NDArray[np.float32]) -> float:
     """Expected calibration error over equally filled bins (Nguyen and O'Connor 2015): mean gap between stated
-    probability and share of positives, 0 to 1. Few rows get fewer bins: 60 rows a bin show an error of 5 % by chance.
+    probability and share of positives, 0 to 1.
+
+    Even a perfectly calibrated model shows gaps, since labels fall by chance: 4 % with a thousand rows. What chance alone
+    would show, the mean of a folded normal in each bin, is taken off; with 80,000 rows it is 0.4 %.
     """
     order = np.argsort(probabilities, kind="stable")
     bins = np.array_split(order, min(MOST_CALIBRATION_BINS, max(1, len(labels) // CALIBRATION_BIN_ROWS)))
-    gaps = [abs(float(probabilities[part].mean()) - float(labels[part].mean())) * len(part) for part in bins]
-    return sum(gaps) / len(labels)
+    gaps = by_chance = 0.0
+    for part in bins:
+        stated = probabilities[part].astype(np.float64)
+        gaps += abs(float(stated.mean()) - float(labels[part].mean())) * len(part)
+        by_chance += math.sqrt(2 / math.pi * float((stated * (1 - stated)).sum()))
+    return max(0.0, gaps - by_chance) / len(labels)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import polars as pl
 
 from sentiment import history
 from sentiment.errors import ModelError
-from sentiment.evaluation import paired_difference
+from sentiment.evaluation import evaluate, paired_difference
 from sentiment.load_probe import predict_in_fresh_process
 from sentiment.promotion import Check, Evidence, Verdict, alpha_of_look, decide
 from sentiment.registry import RegisteredVersion, Registry
@@ -85,18 +85,21 @@ def gather_evidence(
 ) -> Evidence:
     """Measure all that the gate looks at; what cannot be measured is evidence too."""
     holdout = pl.read_parquet(export.holdout, columns=["tweet_id", "label"])
-    found = predict_held_out(registry, export, challenger.model_version)
-    difference, error = _load_difference(home, registry, export, challenger)
+    try:
+        found: HeldOutPredictions | None = predict_held_out(registry, export, challenger.model_version)
+        difference, error = _load_difference(home, registry, export, challenger)
+    except ModelError as raised:
+        found, difference, error = None, None, str(raised)
     fed_rows = registry.fed_rows(challenger)
     evidence = Evidence(
         count_evaluation_rows=len(holdout) + pl.scan_parquet(export.gold).select(pl.len()).collect().item(),
         count_leaked=None if fed_rows is None else len(_leaked_rows(export, fed_rows)),
         load_difference=difference,
         load_error=error,
-        challenger=found.evaluations["holdout"],
+        challenger=found.evaluations["holdout"] if found else evaluate(np.zeros(0, np.int8), np.zeros(0, np.float32)),
         look=look,
     )
-    if champion is None:
+    if champion is None or found is None:
         return evidence
     left_out = _fed_holdout_ids(registry, export, champion)
     is_compared = (

@@ -111,7 +111,7 @@ def reconcile_champion(warehouse: Warehouse, champion: int | None) -> bool:
     """
     if champion is None or champion == recorded_champion(warehouse):
         return False
-    if warehouse.value("steps/select_is_passed", model_version=champion):
+    if warehouse.value("steps/select_is_passed", model_version=champion, alias=CHAMPION):
         return record_champion(warehouse, champion, changed_by=GATE, reason=PASSED_REASON)
     return record_champion(
         warehouse, champion, changed_by=OUTSIDE, reason="The alias was moved in MLflow; noticed afterwards."

@@ -62,5 +62,5 @@ def _prune(link: Path, keep: int) -> None:
         if old != current:
             with suppress(OSError):
                 old.unlink()
-    for leftover in link.parent.glob("*.part"):
+    for leftover in (*link.parent.glob("*.part"), *link.parent.glob(".*.link")):
         leftover.unlink(missing_ok=True)

@@ -277,7 +277,7 @@ class Registry:
 
     def _numbers(self) -> str:
         found = self.client.search_model_versions(f"name = '{self.name}'")
-        return ", ".join(sorted((version.version for version in found), key=int)) or "none"
+        return ", ".join(map(str, sorted(int(version.version) for version in found))) or "none"
 
 
 def tracking_uri(home: Home) -> str:

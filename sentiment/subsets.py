@@ -81,6 +81,9 @@ def export(warehouse: Warehouse, home: Home) -> Export:
         TrainingError: there are no labelled tweets of both kinds to train on, or none to hold out.
     """
     home.exports.mkdir(exist_ok=True)
+    for leftover in home.exports.glob(".new-*"):
+        # Of a run that was killed; whoever exports holds the warehouse alone.
+        shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=home.exports, prefix=".new-") as temporary:
         folder = Path(temporary) / "export"
         folder.mkdir()

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from sentiment.features import FeatureConfig, extract
 from sentiment.ingest import IngestReport, ingest_file
+from sentiment.model import ModelConfig, SentimentModel
+from sentiment.registry import FED_ROWS, PROBE, RegisteredVersion, Registry
 from sentiment.settings import Home, Settings
+from sentiment.subsets import Export, export
 from sentiment.warehouse import writer
 
 # Whoever runs the tests may work with a home and thresholds of their own.
@@ -107,3 +114,90 @@ def checks_pass(settings: Settings) -> Callable[[Home], None]:
 def repository() -> Path:
     """The root of the checkout."""
     return Path(__file__).resolve().parents[1]
+
+
+# -- A home with 2,400 tweets that models of known quality can be made for
+
+COUNT_WORDS = 20
+
+
+@pytest.fixture(scope="session")
+def world_template(
+    new_home: Callable[[], Home], settings: Settings, tweet_line: Callable[..., bytes], ingest_lines: Callable
+) -> Home:
+    """Odd ids are positive and hold one of the words glad0 to glad19, even ones are negative and hold sad0 to sad19."""
+    home = new_home()
+    words = [("sad", "0"), ("glad", "4")]
+    lines = [
+        tweet_line(number, f"{words[number % 2][0]}{number // 2 % COUNT_WORDS} {number}", words[number % 2][1])
+        for number in range(2400)
+    ]
+    ingest_lines(home, *lines)
+    gold = [tweet_line(number, f"{words[number % 2][0]}1 gold {number}", words[number % 2][1]) for number in range(20)]
+    ingest_lines(home, *gold, name="gold.csv", gold_set="manual")
+    Registry(home, settings)
+    return home
+
+
+@pytest.fixture
+def world(new_home: Callable[[], Home], world_template: Home) -> Home:
+    """A copy of it, with an empty registry: creating one takes seconds."""
+    home = new_home()
+    shutil.copyfile(world_template.warehouse, home.warehouse)
+    shutil.copytree(world_template.mlflow, home.mlflow, dirs_exist_ok=True)
+    with closing(sqlite3.connect(home.mlflow / "mlflow.db")) as store:
+        places = (str(world_template.root), str(home.root))
+        store.execute("update experiments set artifact_location = replace(artifact_location, ?, ?)", places)
+        store.commit()
+    return home
+
+
+@pytest.fixture
+def registry(world: Home, settings: Settings) -> Registry:
+    """The registry of `world`."""
+    return Registry(world, settings)
+
+
+@pytest.fixture
+def frozen(world: Home, settings: Settings) -> Export:
+    """What may train and what evaluates in `world`."""
+    with writer(world, settings) as warehouse:
+        return export(warehouse, world)
+
+
+@pytest.fixture(scope="session")
+def lexicon_model() -> Callable[[int], SentimentModel]:
+    """Makes a model that knows so many of the 20 word pairs; it takes every other tweet for positive."""
+
+    def make(count_known: int) -> SentimentModel:
+        config = ModelConfig(features=FeatureConfig(bucket_bits=16))
+        model = SentimentModel(config)
+
+        def features(text: str) -> set[int]:
+            return set(extract(pl.Series([text]), config.features)[0].tolist())
+
+        for word, weight in (("sad", -1.5), ("glad", 1.5)):
+            for number in range(count_known):
+                of_word = (features(f"{word}{number}") & features(f"{word}{number} 7")) - features("")
+                model.ngrams.data[list(of_word)] = weight
+        return model
+
+    return make
+
+
+@pytest.fixture
+def register(
+    registry: Registry, frozen: Export, lexicon_model: Callable[[int], SentimentModel]
+) -> Callable[..., RegisteredVersion]:
+    """Registers a model that knows so many words, as `retraining` does; `fed` are the rows it says it was fed."""
+
+    def register(count_known: int, fed: pl.DataFrame | None = None) -> RegisteredVersion:
+        model, key = lexicon_model(count_known), f"key {count_known}"
+        fed_rows, probe = registry.home.work / "fed.parquet", registry.home.work / "probe.parquet"
+        (pl.read_parquet(frozen.train) if fed is None else fed).select("tweet_id", "text_key").write_parquet(fed_rows)
+        rows = pl.read_parquet(frozen.holdout, columns=["tweet_id", "text"])
+        rows.select("tweet_id", probability_positive=model.predict_probability(rows["text"])).write_parquet(probe)
+        with registry.training_run(key, f"{count_known} words") as run_id:
+            return registry.register(run_id, key, model, {FED_ROWS: fed_rows, PROBE: probe}, {})
+
+    return register

@@ -57,7 +57,7 @@ comment on column learning_curve.accuracy is 'Share of right predictions.';
 comment on column learning_curve.lower is 'Lower end of the 95 % Wilson interval of accuracy.';
 comment on column learning_curve.upper is 'Upper end of the 95 % Wilson interval of accuracy.';
 comment on column learning_curve.log_loss is 'Mean negative log likelihood, in nats.';
-comment on column learning_curve.calibration_error is 'Expected calibration error over up to 15 equally filled bins.';
+comment on column learning_curve.calibration_error is 'Expected calibration error over up to 15 equally filled bins, less what chance alone would show.';
 comment on column learning_curve.train_seconds is 'Seconds of training.';
 
 create table decisions (

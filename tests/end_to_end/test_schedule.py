@@ -1,8 +1,8 @@
-"""A schedule really fires: the whole of `sentiment up`, and a run that nobody starts.
+"""The whole of `sentiment up`: a schedule really fires, what is killed comes back, and nothing is left behind.
 
-A Prefect whose scheduler fails in every loop looks healthy in every other way (it did, with SQLAlchemy 2.1), so this
-must be seen and not inferred. The deployments are those of `deployments/prefect.yaml`; only the wait is shortened, by
-giving `ingest` a second schedule of a few seconds.
+A Prefect whose scheduler fails in every loop looks healthy in every other way (it did, with SQLAlchemy 2.1), so a
+scheduled run must be seen and not inferred. The deployments are those of `deployments/prefect.yaml`; only the wait is
+shortened, by giving `ingest` a second schedule of a few seconds.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ import duckdb
 import pytest
 
 from flows.orchestration import DIRECT, running_server
+from flows.up import choose_ports, read_ports
+from sentiment.settings import Home
 
 SECONDS_TO_WAIT = 120.0
 TWEET = '"4","1467810369","Mon Apr 06 22:19:45 PDT 2009","NO_QUERY","someone","what a lovely morning"\n'
@@ -44,7 +47,7 @@ def test_a_scheduled_ingest_runs_without_anybody_starting_it(tmp_path: Path) -> 
         api = running_server(tmp_path)
         assert api is not None
         deployment = request(f"{api}/deployments/name/ingest/ingest")["id"]
-        soon = {"schedule": {"interval": 5}, "active": True}
+        soon = {"schedule": {"interval": 10}, "active": True}
         request(f"{api}/deployments/{deployment}/schedules", [soon])
 
         run = first_completed_run(api, deployment)
@@ -57,20 +60,52 @@ def test_a_scheduled_ingest_runs_without_anybody_starting_it(tmp_path: Path) -> 
             ]
 
 
+@pytest.mark.timeout(300)
+def test_what_is_killed_comes_back_and_nothing_outlives_the_supervisor(tmp_path: Path) -> None:
+    with running_up(tmp_path) as up:
+        url = running_server(tmp_path)
+        assert url is not None
+        with running_up(tmp_path):  # Ready at once: it says where the first one is, and ends.
+            pass
+        parts = children_of(up.pid)
+        assert sorted(modules_of(parts.values())) == ["flows.guard", "flows.server", "mlflow", "prefect"]
+
+        for part in parts:
+            os.kill(part, signal.SIGKILL)
+        wait_until(lambda: set(children_of(up.pid)).isdisjoint(parts) and len(children_of(up.pid)) == len(parts))
+        wait_until(lambda: running_server(tmp_path) == url)
+
+        parts = children_of(up.pid)
+        up.kill()
+        up.wait()
+        wait_until(lambda: not any(is_running(part) for part in parts))
+        assert running_server(tmp_path) is None
+
+
+def test_ports_are_kept_and_not_shared_with_what_runs(tmp_path: Path) -> None:
+    first, second = (Home(tmp_path / name).create() for name in ("first", "second"))
+    ports = choose_ports(first)
+    assert len(set(ports.values())) == len(ports)
+    assert choose_ports(first) == ports == read_ports(first)
+    with socket.create_server(("127.0.0.1", ports["prefect"])):
+        assert choose_ports(second)["prefect"] != ports["prefect"]
+        assert choose_ports(first)["prefect"] != ports["prefect"]
+        assert choose_ports(first)["mlflow"] == ports["mlflow"]
+
+
 @contextmanager
 def running_up(home: Path) -> Iterator[subprocess.Popen[str]]:
-    """`sentiment up` for a home, from its `ready` line on."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "SENTIMENT_"))}
-    process = subprocess.Popen(
-        [sys.executable, "-c", UP], env=environment | {"SENTIMENT_HOME": str(home)}, stdout=subprocess.PIPE, text=True
-    )
+    """`sentiment up` for a home, from its `ready` line on; at the end it is asked to end, and must."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "SENTIMENT_"))}
+    environment = inherited | {"SENTIMENT_HOME": str(home)}
+    process = subprocess.Popen([sys.executable, "-c", UP], env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("ready"), line
+        assert process.stdout.readline().startswith("ready")
         yield process
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()
@@ -96,3 +131,31 @@ def request(address: str, body: object = None) -> Any:
     question = urllib.request.Request(address, data, {"Content-Type": "application/json"})
     with DIRECT.open(question, timeout=30) as answer:
         return json.load(answer)
+
+
+def children_of(parent: int) -> dict[int, str]:
+    """Process ids and command lines of the children that run."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True)
+    rows = (line.split(None, 3) for line in listed.stdout.splitlines())
+    return {int(pid): args for pid, ppid, stat, args in rows if int(ppid) == parent and not stat.startswith("Z")}
+
+
+def modules_of(commands: Iterable[str]) -> list[str]:
+    """The module that each command line runs."""
+    return [command.partition(" -m ")[2].split()[0] for command in commands]
+
+
+def is_running(process: int) -> bool:
+    """Whether a process of that id is there and not only waiting to be reaped."""
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False
+    ).stdout
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = SECONDS_TO_WAIT) -> None:
+    """Return as soon as the condition holds; fail the test if it never does."""
+    give_up_at = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up_at, f"did not happen within {seconds:.0f} s"
+        time.sleep(0.3)

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-from prefect.settings import get_current_settings
+from prefect.settings import Settings
 
 from flows.orchestration import (
     TEMPORARY_SERVER,
@@ -61,6 +61,7 @@ def start(home: Path, environment: dict[str, str] | None = None, seconds: float 
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return subprocess.Popen(
         [sys.executable, "-c", COMMAND, str(home), str(seconds)],
+        cwd=home,
         env=inherited | (environment or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -79,10 +80,12 @@ def states(home: Path) -> dict[str, int]:
 
 
 def test_commands_at_once_on_a_fresh_home_all_work_and_print_nothing_of_prefects(tmp_path: Path) -> None:
-    # What a user's shell may hold: a profile, a database and a proxy that are not ours.
+    # What a user's shell and folder may hold: a profile, databases and a proxy that are not ours.
+    foreign_database = "sqlite+aiosqlite:////nonexistent/prefect.db"
+    (tmp_path / "prefect.toml").write_text(f'[server.database]\nconnection_url = "{foreign_database}"\n')
     foreign = {
         "PREFECT_PROFILE": "production",
-        "PREFECT_API_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:////nonexistent/prefect.db",
+        "PREFECT_API_DATABASE_CONNECTION_URL": foreign_database,
         "HTTP_PROXY": "http://127.0.0.1:9",
         "http_proxy": "http://127.0.0.1:9",
     }
@@ -175,6 +178,6 @@ def test_a_remembered_server_that_is_gone_is_not_believed(tmp_path: Path) -> Non
 
 def test_every_variable_that_we_set_is_one_that_prefect_reads() -> None:
     # Prefect ignores a misspelt one in silence.
-    known = get_current_settings().to_environment_variables(include_aliases=True)
+    known = Settings().to_environment_variables(include_aliases=True)
     ours = {*TEMPORARY_SERVER, *prefect_environment(Path("any")), "PREFECT_LOGGING_CONFIG_PATH"} - {"DO_NOT_TRACK"}
     assert ours <= set(known)

@@ -1,0 +1,219 @@
+"""Each tweet is scored once by a version, whatever is killed; readers never see a mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from sentiment import scoring
+from sentiment.errors import ModelError, TrainingError
+from sentiment.registry import Registry
+from sentiment.scoring import ScoreReport
+from sentiment.settings import Home, Settings
+
+PREDICTIONS = "select * from predictions order by all"
+SHOWN = "select model_version, count(*) from scored_tweets group by 1"
+COUNT_TWEETS = 2400
+
+
+@pytest.fixture
+def score(world: Home, settings: Settings, registry: Registry, register: Callable) -> Callable[..., ScoreReport]:
+    """Scores in chunks of 1,000 rows; version 1 is champion, version 2 is there."""
+    register(20)
+    register(10)
+    registry.set_champion(1)
+
+    def score(**options: Any) -> ScoreReport:
+        return scoring.score(world, settings, registry, **{"run_id": "run", "chunk_rows": 1000} | options)
+
+    return score
+
+
+def kill_after(chunks: int) -> Callable[[int, int], None]:
+    """An `on_progress` that ends the run once so many chunks are committed."""
+    seen: list[int] = []
+
+    def progress(done: int, total: int) -> None:
+        seen.append(done)
+        if len(seen) == chunks:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_every_tweet_is_scored_once_and_shown(world: Home, score: Callable, rows_of: Callable, checks_pass: Callable) -> None:
+    progress: list[tuple[int, int]] = []
+    report = score(on_progress=lambda done, total: progress.append((done, total)))
+    assert (report.count_scored, report.count_tweets, report.is_complete, report.is_published) == (2400, 2400, True, True)
+    assert progress == [(1000, 2400), (2000, 2400), (2400, 2400)]
+    assert rows_of(world, SHOWN) == [(1, 2400)]
+    checks_pass(world)
+    wrong = "select count(*) from scored_tweets where label != source_label"
+    assert rows_of(world, wrong) == [(0,)]
+    cut = "select count(*) from predictions where (probability_positive >= 0.5) != (label = 'positive')"
+    assert rows_of(world, cut) == [(0,)]
+    assert not list(world.work.glob("*.parquet*")) or not list(world.work.glob("unscored*"))
+
+
+def test_again_writes_nothing_and_makes_no_second_pass(
+    world: Home, score: Callable, rows_of: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score()
+    before, modified = rows_of(world, PREDICTIONS), world.warehouse.stat().st_mtime_ns
+    monkeypatch.setattr(Registry, "load", None)
+    report = score(run_id="another")
+    assert (report.count_scored, report.is_complete, report.is_published) == (0, True, True)
+    assert rows_of(world, PREDICTIONS) == before
+    assert world.warehouse.stat().st_mtime_ns == modified
+
+
+def test_only_new_tweets_are_scored(
+    world: Home, score: Callable, rows_of: Callable, tweet_line: Callable, ingest_lines: Callable
+) -> None:
+    score()
+    ingest_lines(world, tweet_line(9001, "glad1 new"), tweet_line(9002, "sad1 new", "0"), name="new.csv")
+    assert rows_of(world, SHOWN) == [(1, 2400)]
+    assert score(run_id="later").count_scored == 2
+    assert rows_of(world, "select tweet_id from predictions where run_id = 'later' order by 1") == [(9001,), (9002,)]
+    assert rows_of(world, SHOWN) == [(1, 2402)]
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 3])
+def test_a_kill_loses_at_most_a_chunk_and_doubles_nothing(
+    world: Home, score: Callable, rows_of: Callable, checks_pass: Callable, chunks: int
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        score(on_progress=kill_after(chunks))
+    committed = min(chunks * 1000, COUNT_TWEETS)
+    assert rows_of(world, "select count(*) from predictions") == [(committed,)]
+    assert rows_of(world, SHOWN) == []
+    report = score(run_id="resumed")
+    assert report.count_scored == COUNT_TWEETS - committed
+    assert rows_of(world, SHOWN) == [(1, COUNT_TWEETS)]
+    checks_pass(world)
+
+
+def test_a_killed_chunk_leaves_no_part_of_itself(
+    world: Home, score: Callable, rows_of: Callable, checks_pass: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict, calls = scoring.predict_frame, []
+
+    def predict_then_die(*args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return predict(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(scoring, "predict_frame", predict_then_die)
+        score()
+    assert rows_of(world, "select count(*) from predictions") == [(1000,)]
+    score()
+    checks_pass(world)
+
+
+def test_readers_see_the_former_champion_until_the_new_one_has_scored_everything(
+    world: Home, registry: Registry, score: Callable, rows_of: Callable
+) -> None:
+    score()
+    registry.set_champion(2)
+    with pytest.raises(KeyboardInterrupt):
+        score(on_progress=kill_after(2))
+    assert rows_of(world, SHOWN) == [(1, 2400)]
+    assert score().is_published
+    assert rows_of(world, SHOWN) == [(2, 2400)]
+    assert rows_of(world, "select count(*) from published_model") == [(1,)]
+
+
+def test_another_version_scores_without_being_shown(world: Home, score: Callable, rows_of: Callable) -> None:
+    score()
+    report = score(model_version=2)
+    assert (report.count_scored, report.is_complete, report.is_published) == (2400, True, False)
+    assert rows_of(world, SHOWN) == [(1, 2400)]
+    assert rows_of(world, "select model_version, count(*) from predictions group by 1 order by 1") == [
+        (1, 2400),
+        (2, 2400),
+    ]
+
+
+def test_since_scores_later_tweets_alone_and_does_not_flip(
+    world: Home, score: Callable, rows_of: Callable, tweet_line: Callable, ingest_lines: Callable
+) -> None:
+    ingest_lines(world, tweet_line(9001, "glad1 late", date="Sun Nov 01 00:00:00 UTC 2009"), name="new.csv")
+    report = score(since=datetime(2009, 10, 1, tzinfo=UTC))
+    assert (report.count_scored, report.is_complete, report.is_published) == (1, False, False)
+    assert rows_of(world, SHOWN) == []
+    assert score().count_scored == 2400
+
+
+def test_a_text_that_changed_while_it_was_scored_is_scored_anew(
+    world: Home,
+    score: Callable,
+    rows_of: Callable,
+    tweet_line: Callable,
+    ingest_lines: Callable,
+    checks_pass: Callable,
+    lexicon_model: Callable,
+) -> None:
+    ingest_lines(world, tweet_line(9001, "glad1 new :(", ""), name="new.csv")
+    ingested: list[Any] = []
+
+    def relabel(done: int, total: int) -> None:
+        if not ingested:
+            ingested.append(ingest_lines(world, tweet_line(9001, "glad1 new :(", ""), name="e.csv", label_by_emoticon=True))
+
+    report = score(on_progress=relabel)
+    assert ingested[0].count_duplicate == 1
+    assert report.is_published
+    assert rows_of(world, "select text from scored_tweets where tweet_id = 9001") == [("glad1 new",)]
+    expected = lexicon_model(20).predict_probability(["glad1 new"])[0]
+    assert rows_of(world, "select probability_positive from predictions where tweet_id = 9001") == [
+        (pytest.approx(float(expected), abs=1e-6),)
+    ]
+    checks_pass(world)
+
+
+def test_tweets_that_another_run_scored_meanwhile_are_left_out(
+    world: Home, score: Callable, rows_of: Callable, checks_pass: Callable
+) -> None:
+    raced: list[int] = []
+
+    def race(done: int, total: int) -> None:
+        if not raced:
+            raced.append(1)
+            rows_of(
+                world,
+                "insert into predictions select tweet_id, 1, 0.5, 'positive', now(), 'race' from tweets "
+                "where tweet_id not in (select tweet_id from predictions) limit 300",
+            )
+
+    assert score(on_progress=race).count_scored == 2100
+    checks_pass(world)
+
+
+def test_without_a_champion_and_with_an_unknown_version_it_says_so(
+    world: Home, settings: Settings, registry: Registry
+) -> None:
+    with pytest.raises(TrainingError, match=r"no champion to score with\. Train one first: sentiment retrain"):
+        scoring.score(world, settings, registry, run_id="run")
+    with pytest.raises(ModelError, match="There is no version 9"):
+        scoring.score(world, settings, registry, run_id="run", model_version=9)
+
+
+def test_predictions_do_not_depend_on_the_chunks(world: Home, score: Callable, rows_of: Callable) -> None:
+    score(chunk_rows=7 * 100)
+    query = "select tweet_id, round(probability_positive, 5) from predictions order by 1"
+    first = rows_of(world, query)
+    rows_of(world, "delete from predictions")
+    score(chunk_rows=5000)
+    assert rows_of(world, query) == first
+
+
+def test_a_frame_gets_probability_and_label(lexicon_model: Callable) -> None:
+    frame = scoring.predict_frame(lexicon_model(20), pl.DataFrame({"text": ["glad1", "sad1", "nothing known"]}))
+    assert frame["label"].to_list() == ["positive", "negative", "positive"]
+    assert frame.schema["probability_positive"] == pl.Float32
