@@ -94,7 +94,7 @@ def check_paths(paths: list[Path]) -> list[str]:
 
 @app.command()
 def demo(
-    rows: Annotated[int, typer.Option(min=5_000, help="Generated tweets to work on.")] = 40_000, as_json: AsJson = False
+    rows: Annotated[int, typer.Option(min=5_000, help="Generated tweets to work on.")] = 60_000, as_json: AsJson = False
 ) -> None:
     """Run the whole loop on generated tweets, in a home of its own.
 
@@ -360,6 +360,18 @@ def sql(
         raise InputError("Expected either a query or --file, e.g. sentiment sql 'select * from scored_tweets limit 5'")
     statement = query if query is not None else file.read_text()  # type: ignore[union-attr]
     show_result("", run_query(Home(load_settings().home), statement), as_json)
+
+
+@app.command()
+def up() -> None:
+    """Run Prefect's server, a worker, all deployments and MLflow's pages until Ctrl-C.
+
+    Example: sentiment up
+    """
+    from flows.up import up as run_up
+
+    settings, home = open_home()
+    run_up(home, settings, say=lambda line: out.print(line, markup=False))
 
 
 if __name__ == "__main__":

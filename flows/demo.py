@@ -94,7 +94,7 @@ def _verdict(run: RetrainSummary) -> str:
 
 
 def _say_what_next(root: Path, seconds: float) -> None:
-    home = os.path.relpath(root)
+    home = root.relative_to(Path.cwd()) if root.is_relative_to(Path.cwd()) else root
     installed = Path(".venv/bin/sentiment")
     program = str(installed) if installed.exists() else "sentiment"
     notes.print(f"\nDone in {seconds:.0f} s; everything is in {home}. Next:", markup=False)

@@ -7,11 +7,11 @@ A Prefect flow needs a server. `connect` finds or makes one, in this order:
 3. the server of *this* home, left running by `sentiment up`, asked whether it really is (`running_server`);
 4. a temporary one in a process of its own (`flows.server`), which ends with the command, however the command ends.
 
-Why not Prefect's own temporary server: it takes 14 s until the first line of a flow on a fresh home (7 s later on), begins
-only once Prefect is imported, reads the user's `~/.prefect` profile, prints over progress bars, and outlives a command
-that was killed. Ours starts at once and in parallel with the command's imports: 4 s until the first line, also on a fresh
-home if `make setup` has prepared the database (9 s if not), most of which the command spends importing anyway. So call
-`connect` first, import flows and check arguments inside it, and `run` last:
+Why not Prefect's own temporary server: it takes 14 s until the first line of a flow on a fresh home (7 s later on),
+begins only once Prefect is imported, reads the user's `~/.prefect` profile, prints over progress bars, and outlives a
+command that was killed. Ours starts at once and in parallel with the command's imports: 4 s until the first line, also
+on a fresh home if `make setup` has prepared the database (9 s if not), most of which the command spends importing
+anyway. So call `connect` first, import flows and check arguments inside it, and `run` last:
 
     with connect(home) as orchestration:
         from flows.ingest import IngestOptions, ingest

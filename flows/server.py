@@ -75,6 +75,7 @@ def serve_temporarily(listener: socket) -> None:
     lifeline.server = Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5))
     lifeline.server.run(sockets=[listener])
     asyncio.run(mark_unfinished_as_crashed(runs))
+    os._exit(0)  # All is written; to take Prefect's modules apart would cost the waiting command most of a second.
 
 
 def tell_the_command(line: str) -> None:

@@ -1,11 +1,11 @@
 """`sentiment up`: Prefect's server, a worker, the deployments and MLflow's pages in one process tree.
 
-For a laptop or one server, without containers: everything listens on 127.0.0.1 alone, keeps its state in the home, and ends
-with Ctrl-C, SIGTERM, or the death of the supervisor (`flows.guard`). A part that ends is started again, at once the
-first time and then after growing pauses. Each part writes to a log of its own in `<home>/logs`. Ports are chosen once
-and kept, so that bookmarks go on working; when another program has taken one meanwhile, a new one is chosen.
+For a laptop or one server, without containers: everything listens on 127.0.0.1 alone, keeps its state in the home, and
+ends with Ctrl-C, SIGTERM, or the death of the supervisor (`flows.guard`). A part that ends is started again, at once
+the first time and then after growing pauses. Each part writes to a log of its own in `<home>/logs`. Ports are chosen
+once and kept, so that bookmarks go on working; when another program has taken one meanwhile, a new one is chosen.
 
-Start order: the server, then all at once the worker, MLflow, and `prefect deploy`, which needs the work pool to exist.
+Start order: MLflow and the server; then the worker, which makes the work pool; then the deployments, which need it.
 Costs: ready in 20 to 30 s on two busy cores; about 1 GB in all while idle, half of it MLflow's.
 """
 
@@ -28,7 +28,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from flows.deploy import PROJECT, deploy
+from flows.deploy import PROJECT
 from flows.guard import signal_group
 from flows.orchestration import DIRECT, forget_server, prefect_environment, remember_server, running_server
 from sentiment.errors import HomeError
@@ -150,9 +150,12 @@ class Parts:
 
 
 def up(home: Home, settings: Settings, say: Say) -> None:
-    """Run everything until SIGINT or SIGTERM; `say` gets each line for the user, among them the one that begins `ready`.
+    """Run everything until SIGINT or SIGTERM; when it runs already for this home, say where and return.
 
-    When it runs already for this home, say so and return.
+    Args:
+        home: a home that has been created.
+        settings: for how long to wait for another process.
+        say: gets each line for the user, among them the one that begins `ready`.
 
     Raises:
         HomeError: the server or the deployments did not start; the message names the log.
@@ -210,11 +213,23 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
         add("worker", ["prefect", "worker", "start", "--pool", WORK_POOL, "--type", "process"])
         wait_until(answers(f"{prefect}/api/work_pools/{WORK_POOL}"), stopping, "the worker", home.logs)
         if not stopping.is_set():
-            deploy(environment, home.logs / "deploy.log")
+            deploy([*python, "flows.deploy"], environment, home.logs / "deploy.log")
         wait_until(answers(f"{mlflow}/health"), stopping, "MLflow", home.logs)
     if not stopping.is_set():
         remember_server(home.root, f"{prefect}/api")
         say(ready_line(prefect, ports["mlflow"]))
+
+
+def deploy(command: list[str], environment: dict[str, str], log: Path) -> None:
+    """Register the deployments; a process of its own, so that this one does not keep Prefect in memory.
+
+    Raises:
+        HomeError: Prefect refused one; the message names the log.
+    """
+    with log.open("wb") as output:
+        done = subprocess.run(command, cwd=PROJECT, env=environment, stdout=output, stderr=output, check=False)
+    if done.returncode != 0:
+        raise HomeError(f"The deployments could not be registered (status {done.returncode}); see {log}.")
 
 
 def mlflow_command(home: Home, port: int) -> list[str]:

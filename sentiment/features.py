@@ -14,7 +14,7 @@ Costs about 2.2 microseconds a tweet on one core, in numpy calls that release th
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -30,7 +30,7 @@ _SEPARATOR = np.uint64(0x5E9A4A7024C0FFEE)
 _MULTIPLIER_A = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER_B = np.uint64(0xD6E8FEB86659FD93)
 _MULTIPLIER_C = np.uint64(0xA0761D6478BD642F)
-FEATURES_PER_POSITION = 4
+NGRAMS_PER_POSITION = 4
 
 
 def _byte_kinds() -> np.ndarray:
@@ -58,7 +58,8 @@ class FeatureConfig(BaseModel):
 
     tokeniser: Literal["words-v1"] = "words-v1"
     hash: Literal["poly64-v1"] = hashing.NAME
-    bucket_bits: int = Field(default=22, ge=4, le=26, description="n-grams are hashed into 2**bucket_bits buckets")
+    ngram_bits: int = Field(default=22, ge=4, le=26, description="n-grams are hashed into 2**ngram_bits buckets")
+    word_bits: int = Field(default=16, ge=4, le=20, description="words are hashed into 2**word_bits rows of the encoder")
 
 
 def hash_words(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -93,21 +94,35 @@ def hash_words(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     return hashes, np.searchsorted(starts, line_ends)
 
 
-def extract(texts: pl.Series, config: FeatureConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Hash every n-gram of every text into a bucket.
+class Features(NamedTuple):
+    """What a model sees of a batch of texts. Each row has a separator and then its words: positions."""
+
+    ngrams: np.ndarray
+    """int32, shape (positions, 4), each below 2**ngram_bits: buckets of the n-grams of one, two and three words that begin
+    at the position, and of the first and third of these words without the second."""
+    words: np.ndarray
+    """int32, shape (positions,), each below 2**word_bits: bucket of the word, for the sequence encoder."""
+    offsets: np.ndarray
+    """int64, shape (rows + 1,): the positions of row i are those from `offsets[i]` to `offsets[i + 1]`; the first of them
+    is its separator."""
+
+    def rows(self, first: int, last: int) -> Features:
+        """The features of rows `first` to `last`, without a copy of the large arrays."""
+        begin, end = self.offsets[first], self.offsets[last]
+        return Features(self.ngrams[begin:end], self.words[begin:end], self.offsets[first : last + 1] - begin)
+
+
+def extract(texts: pl.Series, config: FeatureConfig) -> Features:
+    """Hash the words and n-grams of every text into buckets.
 
     Args:
         texts: String, shape (rows,), without nulls.
-
-    Returns:
-        indices: int32, shape (features,), each below `2**config.bucket_bits`. A row of k words has
-            `4 * (k + 1)` of them: at each position, starting with the separator before the first word, the n-grams of
-            one, two and three words that begin there, and the first and third of these words without the second.
-        offsets: int64, shape (rows + 1,); the features of row i are `indices[offsets[i]:offsets[i + 1]]`.
     """
     count_rows = len(texts)
     if count_rows == 0:
-        return np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64)
+        return Features(
+            np.empty((0, NGRAMS_PER_POSITION), dtype=np.int32), np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64)
+        )
     words, ends = hash_words(texts)
     count_positions = len(words) + count_rows
     separators = np.concatenate([[0], ends[:-1]]) + np.arange(count_rows)
@@ -119,12 +134,13 @@ def extract(texts: pl.Series, config: FeatureConfig) -> tuple[np.ndarray, np.nda
     first, second = padded[:-2], padded[1:-1]
     third = padded[2:].copy()
     third[separators[1:] - 1] = _SEPARATOR  # else the next row's first word would stand behind a row's last one
-    indices = np.empty((count_positions, FEATURES_PER_POSITION), dtype=np.int32)
-    shift = np.uint64(64 - config.bucket_bits)
+    ngrams = np.empty((count_positions, NGRAMS_PER_POSITION), dtype=np.int32)
+    shift = np.uint64(64 - config.ngram_bits)
     one = first * _MULTIPLIER_A
-    indices[:, 0] = one >> shift
+    ngrams[:, 0] = one >> shift
     two = (one * _MULTIPLIER_B + second) * _MULTIPLIER_A
-    indices[:, 1] = two >> shift
-    indices[:, 2] = ((two * _MULTIPLIER_B + third) * _MULTIPLIER_A) >> shift
-    indices[:, 3] = ((one * _MULTIPLIER_C + third) * _MULTIPLIER_A) >> shift
-    return indices.reshape(-1), np.append(separators, count_positions) * FEATURES_PER_POSITION
+    ngrams[:, 1] = two >> shift
+    ngrams[:, 2] = ((two * _MULTIPLIER_B + third) * _MULTIPLIER_A) >> shift
+    ngrams[:, 3] = ((one * _MULTIPLIER_C + third) * _MULTIPLIER_A) >> shift
+    buckets = (one >> np.uint64(64 - config.word_bits)).astype(np.int32)
+    return Features(ngrams, buckets, np.append(separators, count_positions))

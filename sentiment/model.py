@@ -1,8 +1,9 @@
-"""The sentiment model: a trainable embedding over hashed word n-grams, pooled by a sum.
+"""The sentiment model: a trainable embedding over hashed word n-grams, and beside it a small sequence encoder.
 
-With two classes and a sum, a wider embedding can say nothing that one number a bucket cannot, so that is its width; the
-table then fits the processor's cache far better, which is where all the time goes. The pooled sum over the temperature
-is the logit of the probability that a tweet is positive.
+The n-grams' embeddings are summed. With two classes and a sum, a wider embedding can say nothing that one number a bucket
+cannot, so that is its width; the table then stays near the processor, which is where all the time goes. The encoder is
+optional. Each part learns on its own, because together the n-grams explain the training rows away before the encoder has
+learnt anything; a weighted sum of both logits, fitted on rows held back from training, gives the calibrated probability.
 
 A saved model is a folder with `weights.safetensors` and `config.json`, never a pickle. This module and the ones it
 imports need nothing but numpy, polars, torch, safetensors and pydantic: they travel with a registered model as code.
@@ -23,13 +24,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from sentiment.encoder import Encoder, EncoderConfig
 from sentiment.errors import ModelError
-from sentiment.features import FeatureConfig, extract
+from sentiment.features import NGRAMS_PER_POSITION, FeatureConfig, Features, extract
 
 WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "config.json"
 _BATCH_ROWS = 20_000
 _BATCH_BYTES = 4 << 20
+_ENCODER_ROWS = 512
 
 
 class ModelConfig(BaseModel):
@@ -39,7 +42,9 @@ class ModelConfig(BaseModel):
 
     format: Literal["sentiment-model-1"] = "sentiment-model-1"
     features: FeatureConfig = FeatureConfig()
-    temperature: float = Field(default=1.0, gt=0, description="logits are divided by it; fitted after training")
+    encoder: EncoderConfig | None = None
+    ngram_weight: float = Field(default=1.0, description="of the n-grams' logit; fitted after training")
+    encoder_weight: float = Field(default=0.0, description="of the encoder's logit; fitted after training")
 
 
 def as_series(texts: Sequence[str] | pl.Series) -> pl.Series:
@@ -71,38 +76,47 @@ class SentimentModel(torch.nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.ngrams = torch.nn.Parameter(torch.zeros(1 << config.features.bucket_bits), requires_grad=False)
+        self.ngrams = torch.nn.Parameter(torch.zeros(1 << config.features.ngram_bits), requires_grad=False)
+        self.encoder = Encoder(config.encoder, config.features.word_bits) if config.encoder else None
 
-    def forward(self, indices: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-        """Sum the embeddings of each row's features.
+    def ngram_logits(self, features: Features) -> np.ndarray:
+        """Sum the values of each row's n-grams: float32, shape (rows,)."""
+        values = self.ngrams.data.index_select(0, torch.from_numpy(features.ngrams.reshape(-1))).numpy()
+        return np.add.reduceat(values, features.offsets[:-1] * NGRAMS_PER_POSITION)
 
-        Args:
-            indices, offsets: what `features.extract` returns, as tensors.
-
-        Returns:
-            float32, shape (rows,): logits before the temperature.
-        """
-        values = self.ngrams.index_select(0, indices).numpy()
-        return torch.from_numpy(np.add.reduceat(values, offsets[:-1].numpy()))
+    def encoder_logits(self, features: Features) -> np.ndarray:
+        """Encode each row: float32, shape (rows,); zeros without an encoder."""
+        if self.encoder is None:
+            return np.zeros(len(features.offsets) - 1, dtype=np.float32)
+        parts = []
+        with torch.inference_mode():
+            for first in range(0, len(features.offsets) - 1, _ENCODER_ROWS):
+                part = features.rows(first, min(first + _ENCODER_ROWS, len(features.offsets) - 1))
+                vectors = self.encoder.words.index_select(0, torch.from_numpy(part.words))
+                parts.append(self.encoder(vectors, torch.from_numpy(part.offsets)).numpy())
+        return np.concatenate(parts)
 
     def logits(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
-        """Score texts before the temperature: float32, shape (rows,). None counts as empty.
+        """Score texts by both parts: float32, shape (rows, 2), n-grams and encoder. None counts as empty.
 
-        Goes batch by batch, in memory that does not grow with the number of texts; a row's value is the same to 1e-5
+        Goes batch by batch, in memory that does not grow with the number of texts; a row's values are the same to 1e-5
         whatever else is in the batch.
         """
         column = as_series(texts)
-        logits = np.empty(len(column), dtype=np.float32)
+        logits = np.empty((len(column), 2), dtype=np.float32)
         done = 0
         for batch in in_batches(column):
-            indices, offsets = extract(batch, self.config.features)
-            logits[done : done + len(batch)] = self(torch.from_numpy(indices), torch.from_numpy(offsets)).numpy()
+            features = extract(batch, self.config.features)
+            rows = slice(done, done + len(batch))
+            logits[rows, 0] = self.ngram_logits(features)
+            logits[rows, 1] = self.encoder_logits(features)
             done += len(batch)
         return logits
 
     def predict_probability(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
         """The calibrated probability that each text is positive: float32, shape (rows,). None counts as empty."""
-        return torch.sigmoid(torch.from_numpy(self.logits(texts)) / self.config.temperature).numpy()
+        weights = np.array([self.config.ngram_weight, self.config.encoder_weight], dtype=np.float32)
+        return torch.sigmoid(torch.from_numpy(self.logits(texts) @ weights)).numpy()
 
     def save(self, folder: Path) -> None:
         """Write weights and config into `folder`, each file whole or not at all."""

@@ -32,11 +32,13 @@ def decision_markdown(model_version: int, champion_version: int | None, verdict:
             "passed" if check.passed else "**failed**",
             _number(check.champion_value),
             _number(check.challenger_value),
-            check.reason,
+            "" if check.lower is None else f"{_number(check.lower)} to {_number(check.upper)}",
         ]
         for check in verdict.checks
     ]
-    return f"{headline}\n\n{table(['check', 'result', 'champion', 'challenger', 'why'], rows)}\n"
+    # Sentences stand below: Prefect's page does not wrap the cells of a table.
+    reasons = "\n".join(f"- **{check.check_name}**: {check.reason}" for check in verdict.checks)
+    return f"{headline}\n\n{table(['check', 'result', 'champion', 'challenger', 'interval'], rows)}\n\n{reasons}\n"
 
 
 def ingest_markdown(reports: Sequence[IngestReport]) -> str:

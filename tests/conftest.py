@@ -105,7 +105,7 @@ def checks_pass(settings: Settings) -> Callable[[Home], None]:
     def check(home: Home) -> None:
         with writer(home, settings) as warehouse:
             found = {name: warehouse.run(f"checks/{name}").fetchall() for name in names}
-        assert found == dict.fromkeys(names, [])
+        assert found == {name: [] for name in names}
 
     return check
 

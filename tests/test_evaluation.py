@@ -14,6 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from sentiment.evaluation import calibration_error, detectable_difference, evaluate, paired_difference
 
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)

@@ -40,9 +40,7 @@ def version_row(model_version: int) -> dict[str, Any]:
 
 def decide(home: Home, settings: Settings, verdict: Verdict, key: str, version: int, champion: int | None) -> None:
     with writer(home, settings) as warehouse:
-        history.record_decision(
-            warehouse, verdict, decision_key=key, model_version=version, champion_version=champion
-        )
+        history.record_decision(warehouse, verdict, decision_key=key, model_version=version, champion_version=champion)
 
 
 def test_a_version_and_its_curve_are_written_once(home: Home, settings: Settings, rows_of: Callable) -> None:
@@ -65,7 +63,9 @@ def test_a_decision_is_written_once_and_found_again(home: Home, settings: Settin
         assert Verdict(tuple(Check(**row) for row in history.find_decision(warehouse, "first"))) == PASSED
         assert history.find_decision(warehouse, "third") == []
         assert [row["check_name"] for row in history.last_decision(warehouse, 2)] == ["no_leak", "better"]
-    assert rows_of(home, "select decision_key, count(*), max(champion_version) from decisions group by 1 order by 1") == [
+    assert rows_of(
+        home, "select decision_key, count(*), max(champion_version) from decisions group by 1 order by 1"
+    ) == [
         ("first", 2, None),
         ("second", 2, 1),
     ]

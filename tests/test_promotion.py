@@ -89,7 +89,11 @@ def test_loads_compares_the_copy_with_what_was_trained(
     ("changes", "passed", "reason"),
     [
         ({"accuracy": 0.70}, True, "above 70.00%"),
-        ({"accuracy": 0.69}, False, "69.00% of 1,000 hold-out rows are right (79.00% to 84.00%), expected above 70.00%"),
+        (
+            {"accuracy": 0.69},
+            False,
+            "69.00% of 1,000 hold-out rows are right (79.00% to 84.00%), expected above 70.00%",
+        ),
         ({"majority_share": 0.82}, False, "expected above 82.00%"),
         ({"majority_share": 0.81}, True, "above 81.00%"),
         ({"calibration_error": 0.05}, True, "calibration error 5.00%"),
@@ -108,7 +112,12 @@ def test_floor_wants_accuracy_above_the_majority_and_calibration(
 @pytest.mark.parametrize(
     ("gained", "lost", "passed", "reason"),
     [
-        (60, 10, True, "The challenger is better: on the same 1,000 rows it is right 60 times where the champion is wrong"),
+        (
+            60,
+            10,
+            True,
+            "The challenger is better: on the same 1,000 rows it is right 60 times where the champion is wrong",
+        ),
         (10, 60, False, "The challenger is worse"),
         (31, 30, False, "No difference can be shown, and a tie keeps the champion"),
         (0, 0, False, "No difference can be shown, and a tie keeps the champion"),

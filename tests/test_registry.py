@@ -138,7 +138,10 @@ def test_a_registered_version_is_no_pickle_and_pins_what_it_needs(
 
 def test_nothing_is_left_in_the_work_folder(world: Home, registry: Registry, register: Callable) -> None:
     register(5)
-    assert sorted(path.name for path in world.work.iterdir() if path.name != "duckdb") == ["fed.parquet", "probe.parquet"]
+    assert sorted(path.name for path in world.work.iterdir() if path.name != "duckdb") == [
+        "fed.parquet",
+        "probe.parquet",
+    ]
 
 
 def test_runs_of_a_killed_process_are_marked_when_it_is_tried_again(registry: Registry) -> None:

@@ -45,10 +45,17 @@ def kill_after(chunks: int) -> Callable[[int, int], None]:
     return progress
 
 
-def test_every_tweet_is_scored_once_and_shown(world: Home, score: Callable, rows_of: Callable, checks_pass: Callable) -> None:
+def test_every_tweet_is_scored_once_and_shown(
+    world: Home, score: Callable, rows_of: Callable, checks_pass: Callable
+) -> None:
     progress: list[tuple[int, int]] = []
     report = score(on_progress=lambda done, total: progress.append((done, total)))
-    assert (report.count_scored, report.count_tweets, report.is_complete, report.is_published) == (2400, 2400, True, True)
+    assert (report.count_scored, report.count_tweets, report.is_complete, report.is_published) == (
+        2400,
+        2400,
+        True,
+        True,
+    )
     assert progress == [(1000, 2400), (2000, 2400), (2400, 2400)]
     assert rows_of(world, SHOWN) == [(1, 2400)]
     checks_pass(world)
@@ -108,9 +115,10 @@ def test_a_killed_chunk_leaves_no_part_of_itself(
             raise KeyboardInterrupt
         return predict(*args)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(scoring, "predict_frame", predict_then_die)
-        score()
+        with pytest.raises(KeyboardInterrupt):
+            score()
     assert rows_of(world, "select count(*) from predictions") == [(1000,)]
     score()
     checks_pass(world)
@@ -164,7 +172,9 @@ def test_a_text_that_changed_while_it_was_scored_is_scored_anew(
 
     def relabel(done: int, total: int) -> None:
         if not ingested:
-            ingested.append(ingest_lines(world, tweet_line(9001, "glad1 new :(", ""), name="e.csv", label_by_emoticon=True))
+            ingested.append(
+                ingest_lines(world, tweet_line(9001, "glad1 new :(", ""), name="e.csv", label_by_emoticon=True)
+            )
 
     report = score(on_progress=relabel)
     assert ingested[0].count_duplicate == 1

@@ -29,12 +29,16 @@ def take(settings: Settings) -> Callable[[Home], Export]:
 def filled(home: Home, tweet_line: Callable, ingest_lines: Callable) -> Home:
     """900 tweets, a third of them positive, each fifth text once more; neutral, unlabelled and conflicting ones."""
     lines = [tweet_line(number, f"text {number}", "4" if number % 3 == 0 else "0") for number in range(900)]
-    lines += [tweet_line(5000 + number, f"Text, {number}!", "4" if number % 3 == 0 else "0") for number in range(0, 900, 5)]
+    lines += [
+        tweet_line(5000 + number, f"Text, {number}!", "4" if number % 3 == 0 else "0") for number in range(0, 900, 5)
+    ]
     lines += [tweet_line(10_000 + number, f"neutral {number}", "2") for number in range(50)]
     lines += [tweet_line(20_000 + number, f"unknown {number}", "") for number in range(50)]
     lines += [tweet_line(30_000 + number // 2, f"both {number // 2}", "04"[number % 2]) for number in range(100)]
     ingest_lines(home, *lines)
-    ingest_lines(home, *(tweet_line(number, f"text {number}", "0") for number in range(40)), name="g.csv", gold_set="manual")
+    ingest_lines(
+        home, *(tweet_line(number, f"text {number}", "0") for number in range(40)), name="g.csv", gold_set="manual"
+    )
     ingest_lines(home, tweet_line(1, "a neutral one", "2"), name="n.csv", gold_set="neutral")
     return home
 
@@ -95,7 +99,9 @@ def test_the_order_is_not_that_of_the_file(filled: Home, take: Callable) -> None
     assert abs(np.corrcoef(np.arange(len(train)), train.rank())[0, 1]) < 0.15
 
 
-def test_the_same_data_give_the_same_export_which_is_reused(filled: Home, take: Callable, ingest_lines: Callable) -> None:
+def test_the_same_data_give_the_same_export_which_is_reused(
+    filled: Home, take: Callable, ingest_lines: Callable
+) -> None:
     first = take(filled)
     stamp = first.train.stat().st_mtime_ns
     ingest_lines(filled, b'"","77777","","","","no label, so nothing to train on"', name="unlabelled.csv")

@@ -71,9 +71,7 @@ def test_changed_views_are_applied_again(home: Home, settings: Settings, rows_of
     assert rows_of(home, "from worst_mistakes") == []
 
 
-def test_a_warehouse_of_a_newer_version_is_refused_and_stays(
-    home: Home, settings: Settings, rows_of: Callable
-) -> None:
+def test_a_warehouse_of_a_newer_version_is_refused_and_stays(home: Home, settings: Settings, rows_of: Callable) -> None:
     with writer(home, settings) as warehouse:
         warehouse.connection.execute("insert into schema_migrations values (9999, '9999_future', now())")
     before = home.warehouse.read_bytes()
@@ -108,10 +106,12 @@ def test_a_damaged_warehouse_is_a_sentence_at_once_and_stays_as_it_is(
 
 def test_a_writer_waits_for_another_process_says_so_once_and_gives_up_in_a_sentence(home: Home) -> None:
     said: list[str] = []
-    with process(HOLD_LOCK, home.locks / "warehouse.lock"):
-        with pytest.raises(BusyError, match=r"Another process has held warehouse of .* for more than 0 s"):
-            with writer(home, IMPATIENT, said.append):
-                pass
+    with (
+        process(HOLD_LOCK, home.locks / "warehouse.lock"),
+        pytest.raises(BusyError, match=r"Another process has held warehouse of .* for more than 0 s"),
+        writer(home, IMPATIENT, said.append),
+    ):
+        pass
     assert said == ["waiting for another run that holds warehouse"]
 
 
@@ -124,10 +124,12 @@ def test_a_lock_ends_with_the_process_that_held_it(home: Home) -> None:
 
 
 def test_a_warehouse_that_is_open_in_another_program_is_named(home: Home) -> None:
-    with process(HOLD_FILE, home.warehouse):
-        with pytest.raises(BusyError, match=r"is open in another program .*people read .*sentiment\.duckdb"):
-            with writer(home, IMPATIENT):
-                pass
+    with (
+        process(HOLD_FILE, home.warehouse),
+        pytest.raises(BusyError, match=r"is open in another program .*people read .*sentiment\.duckdb"),
+        writer(home, IMPATIENT),
+    ):
+        pass
 
 
 def test_a_home_that_became_read_only_is_a_sentence(
@@ -137,25 +139,36 @@ def test_a_home_that_became_read_only_is_a_sentence(
         raise duckdb.IOException('IO Error: Cannot open file "/x/warehouse.duckdb": Permission denied')
 
     monkeypatch.setattr(module.duckdb, "connect", refuse)
-    with pytest.raises(HomeError, match=r"cannot be written .*Check its permissions or set SENTIMENT_HOME"):
-        with writer(home, settings):
-            pass
+    with (
+        pytest.raises(HomeError, match=r"cannot be written .*Check its permissions or set SENTIMENT_HOME"),
+        writer(home, settings),
+    ):
+        pass
 
 
-def test_a_full_disk_is_a_sentence_and_nothing_changed(
-    home: Home, settings: Settings, rows_of: Callable
-) -> None:
-    with pytest.raises(HomeError, match=r"is full\. Nothing was changed: free some space"):
+@pytest.fixture
+def write_and_fail(home: Home, settings: Settings) -> Callable[[BaseException], None]:
+    """Ends a transaction that has written something by an error."""
+
+    def write(error: BaseException) -> None:
         with writer(home, settings) as warehouse, warehouse.transaction():
             warehouse.connection.execute("insert into published_model values (7, now())")
-            raise OSError(28, "No space left on device")
+            raise error
+
+    return write
+
+
+def test_a_full_disk_is_a_sentence_and_nothing_changed(home: Home, write_and_fail: Callable, rows_of: Callable) -> None:
+    with pytest.raises(HomeError, match=r"is full\. Nothing was changed: free some space"):
+        write_and_fail(OSError(28, "No space left on device"))
     assert rows_of(home, "from published_model") == []
 
 
-def test_a_transaction_is_all_or_nothing_whatever_ends_it(home: Home, settings: Settings, rows_of: Callable) -> None:
-    with pytest.raises(KeyboardInterrupt), writer(home, settings) as warehouse, warehouse.transaction():
-        warehouse.connection.execute("insert into published_model values (7, now())")
-        raise KeyboardInterrupt
+def test_a_transaction_is_all_or_nothing_whatever_ends_it(
+    home: Home, write_and_fail: Callable, rows_of: Callable
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write_and_fail(KeyboardInterrupt())
     assert rows_of(home, "from published_model") == []
 
 

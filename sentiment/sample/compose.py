@@ -26,10 +26,10 @@ LABEL_NOISE = np.array([0.27, 0.16, 0.09])
 # By true polarity; the label noise makes of it 37.6 % of negative and 54.7 % of positive labels, as in the real data.
 _MENTION_SHARE = {-1: 0.331, 0: 0.46, 1: 0.599}
 # Shares of tweets in two clauses: of one mind; "A but B"; "B although A"; "although A, B". The others have one.
-_TWO_CLAUSES = [0.42, 0.06, 0.025, 0.015]
+_TWO_CLAUSES = [0.5, 0.06, 0.025, 0.015]
 _LINK_SHARE, _HASHTAG_SHARE = 0.047, 0.019
 _LEAD_SHARE, _TAIL_SHARE, _NEWS_SHARE = 0.45, 0.75, 0.2
-_OPENER_SHARE, _OPENER_NEUTRAL_SHARE = 0.24, 0.33
+_OPENER_SHARE, _OPENER_NEUTRAL_SHARE = 0.42, 0.15
 _SLANG_SHARE, _LOUD_SHARE = 0.1, 0.015
 # Of one column of words; often an empty one, so that about a third of these rows change.
 _MISSPELT_SHARE, _ELONGATED_SHARE, _EMPHATIC_SHARE = 0.36, 0.18, 0.24
@@ -174,7 +174,7 @@ class Composer:
         return np.where(has_mention[:, None], np.stack([name, rng.choice(self._suffixes, len(truth))], axis=1), 0)
 
     def _opener(self, rng: np.random.Generator, truth: np.ndarray) -> np.ndarray:
-        """An interjection before one tweet in four; a third of them say nothing about the polarity."""
+        """An interjection before two tweets in five; one in seven of them says nothing about the polarity."""
         opener = np.zeros((len(truth), 2), dtype=np.int32)
         mood = np.where(rng.random(len(truth)) < _OPENER_NEUTRAL_SHARE, 0, truth)
         wanted = rng.random(len(truth)) < _OPENER_SHARE

@@ -2,6 +2,13 @@
 -- No primary keys: DuckDB keeps their index in memory and nearly doubles the file. One writer at a time, anti-joins inside
 -- its transaction and sql/checks/ keep the grain instead.
 
+comment on table schema_migrations is 'One row a migration of sql/tables/ that was applied.';
+comment on column schema_migrations.number is 'Its number.';
+comment on column schema_migrations.name is 'Its file name without the ending.';
+comment on column schema_migrations.applied_at is 'When it was applied.';
+comment on table view_state is 'One row: which state of sql/views/ was applied.';
+comment on column view_state.digest is 'SHA-256 of the files.';
+
 create table ingest_files (
     file_id varchar not null,
     path varchar not null,

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -65,8 +66,9 @@ def test_what_is_killed_comes_back_and_nothing_outlives_the_supervisor(tmp_path:
     with running_up(tmp_path) as up:
         url = running_server(tmp_path)
         assert url is not None
-        with running_up(tmp_path):  # Ready at once: it says where the first one is, and ends.
-            pass
+        second = up_process(tmp_path)
+        assert "it was running already" in second.communicate(timeout=60)[0]
+        assert second.returncode == 0
         parts = children_of(up.pid)
         assert sorted(modules_of(parts.values())) == ["flows.guard", "flows.server", "mlflow", "prefect"]
 
@@ -96,9 +98,7 @@ def test_ports_are_kept_and_not_shared_with_what_runs(tmp_path: Path) -> None:
 @contextmanager
 def running_up(home: Path) -> Iterator[subprocess.Popen[str]]:
     """`sentiment up` for a home, from its `ready` line on; at the end it is asked to end, and must."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "SENTIMENT_"))}
-    environment = inherited | {"SENTIMENT_HOME": str(home)}
-    process = subprocess.Popen([sys.executable, "-c", UP], env=environment, stdout=subprocess.PIPE, text=True)
+    process = up_process(home)
     try:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("ready")
@@ -109,6 +109,13 @@ def running_up(home: Path) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.wait()
+
+
+def up_process(home: Path) -> subprocess.Popen[str]:
+    """A process of `sentiment up`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "SENTIMENT_"))}
+    environment = inherited | {"SENTIMENT_HOME": str(home)}
+    return subprocess.Popen([sys.executable, "-c", UP], env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def first_completed_run(api: str, deployment: str) -> dict[str, Any]:
@@ -129,8 +136,11 @@ def request(address: str, body: object = None) -> Any:
     """Ask Prefect's REST API: GET, or POST when there is a body."""
     data = None if body is None else json.dumps(body).encode()
     question = urllib.request.Request(address, data, {"Content-Type": "application/json"})
-    with DIRECT.open(question, timeout=30) as answer:
-        return json.load(answer)
+    try:
+        with DIRECT.open(question, timeout=30) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise AssertionError(f"{address}: {error} {error.read().decode()}") from error
 
 
 def children_of(parent: int) -> dict[int, str]:

@@ -1,0 +1,110 @@
+"""Rules on the code itself: who may import whom, where SQL lives, and that nothing lies about unused."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+FOLDERS = ("sentiment", "flows", "tests", "benchmarks")
+LONGEST_FILE = 400
+SQL = re.compile(
+    r"^\s*(select\s|insert\s+into\s|update\s+\w+\s+set\s|delete\s+from\s|merge\s+into\s|copy\s+[\w(]|with\s+\w+\s+as\b"
+    r"|create\s+(or\s+replace\s+)?(temp\w*\s+)?(table|view|index|schema)\s|(alter|drop|truncate)\s+(table|view)\s)",
+    re.IGNORECASE,
+)
+
+
+def modules(repository: Path, *folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (repository / folder).rglob("*.py"))
+
+
+def strings(path: Path) -> Iterator[str]:
+    """Strings of a module that are no docstrings, with a `*` for each value that is formatted in."""
+    tree = ast.parse(path.read_text())
+    passed_over = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            passed_over |= {id(part) for part in node.values}
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in node.values)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in passed_over:
+            yield node.value
+
+
+def test_imports_go_the_ways_that_are_agreed(repository: Path) -> None:
+    assert lint_imports(str(repository / "pyproject.toml"), no_cache=True, no_logo=True) == 0
+
+
+def test_no_file_is_longer_than_can_be_read_at_once(repository: Path) -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in modules(repository, *FOLDERS)}
+    assert {str(path): length for path, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_there_are_no_modules_for_whatever_fits_nowhere(repository: Path) -> None:
+    names = {path.stem for path in modules(repository, *FOLDERS)}
+    assert not names & {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
+
+
+def test_every_module_says_what_it_is(repository: Path) -> None:
+    paths = [path for path in modules(repository, *FOLDERS) if path.read_text().strip()]
+    assert [str(path) for path in paths if ast.get_docstring(ast.parse(path.read_text())) is None] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["select 1", " WITH a AS (", "insert into t", "create or replace view v as", "copy t to"]
+)
+def test_sql_is_recognised(text: str) -> None:
+    assert SQL.match(text)
+
+
+def test_there_is_no_sql_in_python(repository: Path) -> None:
+    found = {
+        f"{path.relative_to(repository)}: {text}"
+        for path in modules(repository, "sentiment", "flows")
+        for text in strings(path)
+        if SQL.match(text)
+    }
+    assert found == set()
+
+
+def test_nothing_in_sql_lies_about_unused(repository: Path) -> None:
+    """Steps are run by the library or a flow; a check may also be run by the tests alone."""
+    code = {text for path in modules(repository, "sentiment", "flows") for text in strings(path)}
+    tests = {text for path in modules(repository, "tests") for text in strings(path)}
+    for folder, texts in (("steps", code), ("checks", code | tests)):
+        names = [f"{folder}/{path.stem}" for path in (repository / "sql" / folder).iterdir()]
+        # A bare `*` stands for any value at all.
+        patterns = [text for text in texts if text.strip("*/")]
+        unused = [
+            name
+            for name in names
+            if not any(fnmatch(name, text) or (folder == "checks" and name.endswith(f"/{text}")) for text in patterns)
+        ]
+        assert unused == []
+
+
+def test_every_sql_file_that_is_asked_for_is_there(repository: Path) -> None:
+    asked = {
+        text
+        for path in modules(repository, "sentiment", "flows")
+        for text in strings(path)
+        if re.fullmatch(r"(steps|checks|queries)/[\w]+", text)
+    }
+    assert [text for text in sorted(asked) if not (repository / "sql" / f"{text}.sql").exists()] == []
+
+
+def test_every_check_and_view_opens_with_what_it_expects(repository: Path) -> None:
+    for path in (repository / "sql" / "checks").glob("*.sql"):
+        comment = path.read_text().partition("\nselect")[0].partition("\nwith")[0]
+        assert "Expected: none" in comment, path
+        assert "Likely cause: " in comment, path
+    for path in (repository / "sql" / "views").glob("*.sql"):
+        assert path.read_text().startswith("-- Grain: one row "), path
