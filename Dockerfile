@@ -10,7 +10,8 @@ RUN python -m venv .venv \
 COPY flows flows
 COPY sentiment sentiment
 COPY sql sql
-RUN .venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation -e .
+RUN .venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation -e . \
+    && .venv/bin/python -m flows.server prepare
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 10001 sentiment

@@ -45,6 +45,7 @@ def run_demo(rows: int, as_json: bool) -> None:
             worse = orchestration.run(retrain, RetrainOptions(rows=rows // 10))
             arrived = orchestration.run(ingest, IngestOptions(paths=[str(day)], label_by_emoticon=True)).files[0]
             scored = orchestration.run(score, ScoreOptions())
+    assert scored is not None, "a command without a champion fails instead"
     loaded = first.ingest.files[0]
     steps = [
         (

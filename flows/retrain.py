@@ -63,7 +63,9 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
         trained = train(snapshot, options)
         decision = gate(snapshot, trained.version)
         run.count_rows = trained.count_train_rows
-        report = decision_markdown(decision.model_version, decision.champion_version, decision.verdict)
+        report = decision_markdown(
+            decision.model_version, decision.champion_version, decision.verdict, decision.awaits_approval
+        )
         run.outcome = report.partition("\n")[0].replace("*", "")
     create_markdown_artifact(report, key="decision", description="What the gate decided and why")
     get_run_logger().info("%s", run.outcome)

@@ -6,12 +6,14 @@ from datetime import datetime
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
 from flows.home import is_busy, open_home, recorded_run, say_waiting
 from flows.progress import Step
 from sentiment import scoring
+from sentiment.errors import NoChampionError
 from sentiment.registry import Registry
 from sentiment.reports import score_markdown
 from sentiment.scoring import CHUNK_ROWS, ScoreReport
@@ -34,8 +36,20 @@ def name_run() -> str:
 
 
 @flow(flow_run_name=name_run)
-def score(options: ScoreOptions = ScoreOptions()) -> ScoreReport:
+def score(options: ScoreOptions = ScoreOptions()) -> ScoreReport | None:
     """Score each tweet once, then show the champion's predictions to readers."""
+    try:
+        return score_and_publish(options)
+    except NoChampionError as error:
+        if flow_run.deployment_id is None:
+            raise
+        # On a schedule, before the first model, there is nothing to mend.
+        get_run_logger().info("%s", error)
+        return None
+
+
+def score_and_publish(options: ScoreOptions) -> ScoreReport:
+    """Score, record the run, and say what came of it."""
     with recorded_run("score") as run:
         report = predict(options, run.run_id)
         run.count_rows = report.count_scored

@@ -236,7 +236,7 @@ def mlflow_command(home: Home, port: int) -> list[str]:
     """MLflow's pages on the home's store; artifacts are read where they are, in the home."""
     store = [
         "--backend-store-uri",
-        f"sqlite:///{home.mlflow / 'mlflow.db'}",
+        home.mlflow_store,
         "--default-artifact-root",
         (home.mlflow / "artifacts").as_uri(),
     ]

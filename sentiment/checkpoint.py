@@ -7,7 +7,6 @@ old one is gone with the move. A checkpoint of another run (other rows, config o
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     part = folder / f".{_FILE}.part"
     metadata = {"run": checkpoint.run, "progress": json.dumps(checkpoint.progress)}
     save_file(checkpoint.tensors, part, metadata=metadata)
-    os.replace(part, folder / _FILE)
+    part.replace(folder / _FILE)
 
 
 def read_checkpoint(folder: Path, run: str) -> Checkpoint | None:

@@ -6,6 +6,7 @@
     ├── HomeError           the home cannot be used: read-only, disk full, damaged, too new    exit status 1
     │   └── BusyError       another process holds the warehouse for longer than we wait        exit status 1
     ├── ModelError          a model folder or version cannot be used                           exit status 1
+    ├── NoChampionError     there is no champion to score with yet                             exit status 1
     └── TrainingError       there is nothing, or not enough, to train or decide on             exit status 1
 
 Each message says what was found, what was expected and what to do.
@@ -42,6 +43,10 @@ class BusyError(HomeError):
 
 class ModelError(SentimentError):
     """A saved model, or a registered version, cannot be used."""
+
+
+class NoChampionError(SentimentError):
+    """There is no champion to score with yet."""
 
 
 class TrainingError(SentimentError):

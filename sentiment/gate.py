@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import math
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from sentiment import history
+from sentiment.champion import champion_lock, move_champion
 from sentiment.errors import ModelError
 from sentiment.evaluation import evaluate, paired_difference
 from sentiment.load_probe import predict_in_fresh_process
@@ -36,6 +37,7 @@ class Decision:
     champion_version: int | None
     verdict: Verdict
     is_champion: bool
+    awaits_approval: bool = False
 
 
 def decide_on(
@@ -48,14 +50,15 @@ def decide_on(
         if champion is not None and champion.model_version == challenger.model_version:
             checks = tuple(Check(**row) for row in history.last_decision(warehouse, challenger.model_version))
             return Decision(challenger.model_version, None, Verdict(checks), is_champion=True)
-        key = _decision_key(settings, export, challenger, champion)
+        rolled_back = warehouse.value("steps/select_rollback_reason", model_version=challenger.model_version)
+        key = _decision_key(settings, export, challenger, champion, rolled_back)
         known = history.find_decision(warehouse, key)
         look = history.count_looks(warehouse, key) + 1
     if known:
         verdict = Verdict(tuple(Check(**row) for row in known))
     else:
         evidence = gather_evidence(home, settings, registry, export, challenger, champion, look)
-        verdict = decide(evidence, settings.gate)
+        verdict = decide(replace(evidence, rolled_back=rolled_back), settings.gate)
         with writer(home, settings) as warehouse:
             history.record_decision(
                 warehouse,
@@ -64,14 +67,25 @@ def decide_on(
                 model_version=challenger.model_version,
                 champion_version=champion.model_version if champion else None,
             )
-    _tell_mlflow(registry, challenger, champion, verdict)
-    if verdict.passed:
-        registry.set_champion(challenger.model_version)
-        with writer(home, settings) as warehouse:
-            history.record_champion(
-                warehouse, challenger.model_version, changed_by=history.GATE, reason=history.PASSED_REASON
+    champion_version = champion.model_version if champion else None
+    awaits_approval = verdict.passed and settings.needs_approval
+    _tell_mlflow(registry, challenger, champion_version, verdict, awaits_approval)
+    if not verdict.passed or awaits_approval:
+        return Decision(challenger.model_version, champion_version, verdict, False, awaits_approval)
+    with champion_lock(home, settings):
+        if registry.champion() == champion:
+            move_champion(
+                home,
+                settings,
+                registry,
+                challenger.model_version,
+                change=history.PROMOTION,
+                changed_by=history.GATE,
+                reason=history.PASSED_REASON,
             )
-    return Decision(challenger.model_version, champion.model_version if champion else None, verdict, verdict.passed)
+            return Decision(challenger.model_version, champion_version, verdict, is_champion=True)
+    # Somebody moved the alias while this was judged: the challenger has to face the champion of now.
+    return decide_on(home, settings, registry, export, challenger)
 
 
 def gather_evidence(
@@ -113,14 +127,12 @@ def gather_evidence(
         # A champion that cannot be loaded scores nothing any more: whatever passes the other checks is better.
         former = None
     champion_right = (former.holdout[is_compared] >= 0.5) == compared if former else np.zeros(len(compared), dtype=bool)
-    return Evidence(
-        **{
-            **vars(evidence),
-            "comparison": paired_difference(champion_right, right, alpha_of_look(look, settings.gate.alpha)),
-            "champion_accuracy": float(champion_right.mean()) if len(compared) else math.nan,
-            "challenger_accuracy": float(right.mean()) if len(compared) else math.nan,
-            "count_left_out": None if left_out is None else int((~is_compared).sum()),
-        }
+    return replace(
+        evidence,
+        comparison=paired_difference(champion_right, right, alpha_of_look(look, settings.gate.alpha)),
+        champion_accuracy=float(champion_right.mean()) if len(compared) else math.nan,
+        challenger_accuracy=float(right.mean()) if len(compared) else math.nan,
+        count_left_out=None if left_out is None else int((~is_compared).sum()),
     )
 
 
@@ -158,7 +170,11 @@ def _load_difference(
 
 
 def _decision_key(
-    settings: Settings, export: Export, challenger: RegisteredVersion, champion: RegisteredVersion | None
+    settings: Settings,
+    export: Export,
+    challenger: RegisteredVersion,
+    champion: RegisteredVersion | None,
+    rolled_back: str | None,
 ) -> str:
     parts = (
         challenger.model_version,
@@ -166,16 +182,21 @@ def _decision_key(
         export.holdout_digest,
         export.gold_digest,
         settings.gate.model_dump_json(),
+        rolled_back,
     )
     return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()
 
 
 def _tell_mlflow(
-    registry: Registry, challenger: RegisteredVersion, champion: RegisteredVersion | None, verdict: Verdict
+    registry: Registry,
+    challenger: RegisteredVersion,
+    champion_version: int | None,
+    verdict: Verdict,
+    awaits_approval: bool,
 ) -> None:
-    report = decision_markdown(challenger.model_version, champion.model_version if champion else None, verdict)
+    report = decision_markdown(challenger.model_version, champion_version, verdict, awaits_approval)
     tags = {
-        "verdict": "passed" if verdict.passed else "refused",
+        "verdict": "awaits approval" if awaits_approval else "passed" if verdict.passed else "refused",
         "failed_checks": ",".join(c.check_name for c in verdict.failed),
     }
     registry.tag_version(challenger.model_version, tags, description=report)

@@ -19,8 +19,8 @@ from sentiment.promotion import Verdict
 from sentiment.registry import CHAMPION
 from sentiment.warehouse import Warehouse
 
-GATE = "gate"
-OUTSIDE = "outside"
+GATE, MLFLOW = "gate", "mlflow"
+PROMOTION, ROLLBACK, OUTSIDE = "promotion", "rollback", "outside"
 
 
 def record_version(warehouse: Warehouse, row: Mapping[str, Any], evaluations: Mapping[str, Evaluation]) -> None:
@@ -82,7 +82,7 @@ def recorded_champion(warehouse: Warehouse) -> int | None:
     return version
 
 
-def record_champion(warehouse: Warehouse, model_version: int, *, changed_by: str, reason: str) -> bool:
+def record_champion(warehouse: Warehouse, model_version: int, *, change: str, changed_by: str, reason: str) -> bool:
     """Write that the alias points to a version from now on, unless that is the last thing written.
 
     Returns:
@@ -97,6 +97,7 @@ def record_champion(warehouse: Warehouse, model_version: int, *, changed_by: str
             alias=CHAMPION,
             model_version=model_version,
             from_version=before,
+            change=change,
             changed_by=changed_by,
             reason=reason,
         )
@@ -112,10 +113,9 @@ def reconcile_champion(warehouse: Warehouse, champion: int | None) -> bool:
     if champion is None or champion == recorded_champion(warehouse):
         return False
     if warehouse.value("steps/select_is_passed", model_version=champion, alias=CHAMPION):
-        return record_champion(warehouse, champion, changed_by=GATE, reason=PASSED_REASON)
-    return record_champion(
-        warehouse, champion, changed_by=OUTSIDE, reason="The alias was moved in MLflow; noticed afterwards."
-    )
+        return record_champion(warehouse, champion, change=PROMOTION, changed_by=GATE, reason=PASSED_REASON)
+    reason = "The alias was moved in MLflow; noticed afterwards."
+    return record_champion(warehouse, champion, change=OUTSIDE, changed_by=MLFLOW, reason=reason)
 
 
 PASSED_REASON = "It passed every check of the gate."

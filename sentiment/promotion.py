@@ -47,6 +47,7 @@ class Evidence:
         champion_accuracy, challenger_accuracy: both on the compared rows.
         count_left_out: hold-out rows that the champion was fed; None when its list is missing.
         look: which comparison of the last year this is, from 1.
+        rolled_back: why people went back from the challenger earlier, if they did.
     """
 
     count_evaluation_rows: int
@@ -59,6 +60,7 @@ class Evidence:
     challenger_accuracy: float | None = None
     count_left_out: int | None = 0
     look: int = 1
+    rolled_back: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,9 @@ def decide(evidence: Evidence, thresholds: GateThresholds) -> Verdict:
     checks = [_no_leak(evidence), _loads(evidence, thresholds), _floor(evidence, thresholds)]
     if evidence.comparison is not None:
         checks.append(_better(evidence, evidence.comparison))
+    if evidence.rolled_back is not None:
+        reason = f"People went back from it ({evidence.rolled_back}); only `sentiment promote` makes it champion again."
+        checks.append(Check("rolled_back", False, reason))
     return Verdict(tuple(checks))
 
 

@@ -72,7 +72,7 @@ class Registry:
             logging.getLogger(name).setLevel(logging.WARNING)
         self.home = home
         self.name = settings.model_name
-        self.uri = tracking_uri(home)
+        self.uri = home.mlflow_store
         mlflow.set_tracking_uri(self.uri)
         self.client: MlflowClient = mlflow.MlflowClient(self.uri, self.uri)
         # Of two processes that create the store at once, one would die.
@@ -278,11 +278,6 @@ class Registry:
     def _numbers(self) -> str:
         found = self.client.search_model_versions(f"name = '{self.name}'")
         return ", ".join(map(str, sorted(int(version.version) for version in found))) or "none"
-
-
-def tracking_uri(home: Home) -> str:
-    """MLflow's address of the home's store; give it to MLflow as MLFLOW_TRACKING_URI."""
-    return f"sqlite:///{home.mlflow / 'mlflow.db'}"
 
 
 def _copy_model_code(folder: Path) -> Path:

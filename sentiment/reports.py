@@ -16,10 +16,17 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def decision_markdown(model_version: int, champion_version: int | None, verdict: Verdict) -> str:
+def decision_markdown(
+    model_version: int, champion_version: int | None, verdict: Verdict, awaits_approval: bool = False
+) -> str:
     """The gate's verdict on a challenger."""
     failed = ", ".join(check.check_name for check in verdict.failed)
-    if verdict.passed:
+    if awaits_approval:
+        headline = (
+            f"**Version {model_version} passed the gate and waits for approval.** "
+            f"To make it champion: `sentiment promote {model_version} --reason WHY`"
+        )
+    elif verdict.passed:
         headline = f"**Version {model_version} is the new champion.**"
         headline += f" It replaces version {champion_version}." if champion_version else " It is the first one."
     elif champion_version:

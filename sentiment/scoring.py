@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from sentiment.errors import TrainingError
+from sentiment.champion import publish_if_complete
+from sentiment.errors import NoChampionError
 from sentiment.model import SentimentModel
 from sentiment.registry import Registry
 from sentiment.settings import Home, Settings
@@ -60,14 +61,14 @@ def score(
         on_progress: told how many tweets are scored, of how many.
 
     Raises:
-        TrainingError: there is no champion to score with.
+        NoChampionError: there is no champion to score with.
         ModelError: the version does not exist or cannot be loaded.
     """
     began = time.perf_counter()
     champion = registry.champion()
     if model_version is None:
         if champion is None:
-            raise TrainingError("There is no champion to score with. Train one first: sentiment retrain")
+            raise NoChampionError("There is no champion to score with. Train one first: sentiment retrain")
         model_version = champion.model_version
     registry.version(model_version)
     shard = home.work / f"unscored-{model_version}.parquet"
@@ -97,11 +98,11 @@ def score(
                 break
         with writer(home, settings, on_wait) as warehouse, warehouse.transaction():
             count_tweets = warehouse.value("steps/count_tweets")
+            # Asked again: the alias may have moved while this was scoring.
+            champion = registry.champion()
             is_complete = warehouse.value("steps/count_unscored", model_version=model_version, since=None) == 0
-            is_champion = champion is not None and champion.model_version == model_version
-            is_published = is_complete and is_champion
-            if is_published:
-                warehouse.run("steps/flip_published_model", model_version=model_version)
+            is_flipped = champion is not None and publish_if_complete(warehouse, champion.model_version)
+            is_published = is_flipped and champion is not None and champion.model_version == model_version
     return ScoreReport(
         model_version, count_scored, count_tweets, is_complete, is_published, time.perf_counter() - began
     )

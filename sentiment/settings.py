@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     keep_snapshots: int = Field(
         default=3, ge=1, description="Published snapshots that stay on disk for readers that opened an older one."
     )
+    needs_approval: bool = Field(
+        default=False, description="Whether a challenger that passed the gate waits for `sentiment promote`."
+    )
     gate: GateThresholds = Field(
         default_factory=GateThresholds,
         description="Thresholds of the gate, e.g. `SENTIMENT_GATE__FLOOR_ACCURACY=0.75`.",
@@ -70,6 +73,11 @@ class Home:
     @property
     def mlflow(self) -> Path:
         return self.root / "mlflow"
+
+    @property
+    def mlflow_store(self) -> str:
+        """Address of the MLflow store; give it to MLflow as MLFLOW_TRACKING_URI."""
+        return f"sqlite:///{self.mlflow / 'mlflow.db'}"
 
     @property
     def prefect(self) -> Path:

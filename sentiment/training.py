@@ -1,19 +1,21 @@
 """Fits a sentiment model on a prefix of a subset file, streaming.
 
-Each step scores one batch and adds to just the buckets that it touched: Adagrad (Duchi et al. 2011) with a gradient
-written by hand, each occurrence of an n-gram a step of its own, since coalescing them, or a dense optimiser's pass over
-the table, costs ten times the rest. Reading and hashing happen in a thread beside it (`training_rows`).
+`effort` chooses how large the model is and how often it sees the rows; each step of that dial is worth its time. Texts are
+read and hashed in a thread beside training (`training_rows`); both parts of the model learn from each batch, each on its
+own (`learners`). After every pass the model is evaluated on held-back rows and the best state is kept.
 
 A seed gives the same weights, bit for bit, also through a kill and a resume: the order of row groups and rows, and the
-order of additions, follow from the seed alone, and a checkpoint holds everything that changes.
+order of additions, follow from the seed alone, and a checkpoint holds everything that changes. Sums are made by one
+thread, since their order, and so their rounding, would follow the number of threads.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +23,43 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from sentiment.calibration import fit_temperature, log_loss
+from sentiment.calibration import fit_weights, log_loss
 from sentiment.checkpoint import Checkpoint, read_checkpoint, remove_checkpoint, write_checkpoint
-from sentiment.features import FEATURES_PER_POSITION, FeatureConfig
-from sentiment.model import ModelConfig, SentimentModel
+from sentiment.features import FeatureConfig
+from sentiment.learners import EncoderLearner, Learner, NgramLearner
+from sentiment.model import EncoderConfig, ModelConfig, SentimentModel
 from sentiment.training_rows import FedRows, Group, Subset, open_subset, read_groups
 
-_RATES = np.array([1.0, 0.7, 0.5, 0.5], dtype=np.float32)
+
+@dataclass(frozen=True)
+class Effort:
+    """A step of the dial: how often training sees the rows, and the encoder beside the n-grams, if any."""
+
+    passes: int
+    encoder: EncoderConfig | None
+
+
+EFFORTS = {
+    1: Effort(passes=2, encoder=None),
+    2: Effort(passes=2, encoder=EncoderConfig(width=32, layers=2)),
+    3: Effort(passes=4, encoder=EncoderConfig(width=64, layers=3)),
+}
+_NGRAM_PASSES = 2
+_WEIGHTS = ("ngram_weight", "encoder_weight")
+_NGRAM_BATCH_ROWS = 512
+_ENCODER_BATCH_ROWS = 256
 
 
 class TrainingConfig(BaseModel):
-    """How much work training does, and how. Counted in work, not seconds, so that a run can be repeated exactly."""
+    """How much work training does. Counted in work, not seconds, so that a run can be repeated exactly."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    effort: int = Field(default=2, ge=1, le=10, description="passes over the rows; the step size falls to 0 over them")
+    effort: int = Field(
+        default=2, ge=1, le=max(EFFORTS), description="1 n-grams alone, 2 a small encoder too, 3 a larger"
+    )
     features: FeatureConfig = FeatureConfig()
-    learning_rate: float = Field(
-        default=0.3, gt=0, le=10, description="size of the first step, before Adagrad's scaling"
-    )
-    caution: float = Field(
-        default=10.0, gt=0, description="squared gradient that each bucket starts with: rare n-grams"
-    )
-    batch_rows: int = Field(default=1024, ge=1, le=65536, description="rows scored with the same weights")
-    patience: int = Field(default=1, ge=1, description="passes without a better log loss before training stops")
+    patience: int = Field(default=2, ge=1, description="passes without a better log loss before training stops")
     checkpoint_rows: int = Field(default=200_000, ge=1, description="rows between two checkpoints")
 
 
@@ -71,37 +86,25 @@ class TrainingResult:
     early_stop_accuracy: float
 
 
-class _Learner:
-    """The embedding table, each bucket's sum of squared gradients, and the step that changes both."""
+@dataclass
+class _Run:
+    """Where a training run stands; with the learners' tensors, all that a checkpoint holds."""
 
-    def __init__(self, config: TrainingConfig) -> None:
-        buckets = 1 << config.features.bucket_bits
-        self.config = config
-        self.weights = torch.zeros(buckets)
-        self.squares = torch.zeros(buckets)
-        self._cautions = config.caution / _RATES**2
-
-    def step(self, indices: torch.Tensor, offsets: np.ndarray, labels: np.ndarray, rate: float) -> float:
-        """Learn from one batch; returns the sum of its log losses before the step."""
-        values = self.weights.index_select(0, indices).numpy()
-        logits = np.add.reduceat(values, offsets[:-1])
-        slopes = 1 / (1 + np.exp(-logits)) - labels
-        gradients = np.repeat(slopes, np.diff(offsets))
-        self.squares.index_add_(0, indices, torch.from_numpy(gradients * gradients))
-        scale = self.squares.index_select(0, indices).numpy().reshape(-1, FEATURES_PER_POSITION)
-        scale += self._cautions
-        np.sqrt(scale, out=scale)
-        np.divide(_RATES, scale, out=scale)
-        gradients *= scale.reshape(-1)
-        self.weights.index_add_(0, indices, torch.from_numpy(gradients), alpha=-rate)
-        return log_loss(logits, labels) * len(labels)
+    step: int = 0
+    rows_seen: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    curve: list[dict[str, Any]] = field(default_factory=list)
 
 
-def _evaluate(model: SentimentModel, subset: Subset) -> tuple[np.ndarray, float, float]:
-    """Logits, accuracy and log loss on the early-stopping rows."""
-    logits = model.logits(subset.early_texts)
-    accuracy = float(np.mean((logits >= 0) == (subset.early_labels == 1)))
-    return logits, accuracy, log_loss(logits, subset.early_labels)
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def fit(
@@ -127,80 +130,118 @@ def fit(
     Raises:
         TrainingError: fewer rows than asked for, or too few of a class.
     """
-    torch.set_num_threads(1)
-    rows = open_subset(subset, count_rows)
-    run = hashlib.sha256(f"{rows.digest} {seed} {config.model_dump_json()}".encode()).hexdigest()
-    saved = read_checkpoint(checkpoint_folder, run) if checkpoint_folder else None
-    learner = _Learner(config)
-    model = SentimentModel(ModelConfig(features=config.features))
-    best = torch.zeros_like(learner.weights)
-    state: dict[str, Any] = {"step": 0, "rows_seen": 0, "loss_sum": 0.0, "seconds": 0.0, "curve": []}
-    if saved:
-        learner.weights, learner.squares, best = (saved.tensors[name] for name in ("weights", "squares", "best"))
-        state = saved.progress
-    started = time.perf_counter() - state["seconds"]
-    count_groups = len(rows.group_rows)
-    rows_total = config.effort * rows.count_train_rows
-    rows_at_checkpoint = state["rows_seen"]
-    with FedRows(fed_rows_path, rows) as fed:
-        fed.add_again(min(state["step"], count_groups))
-        groups = read_groups(rows, config.features, passes=config.effort, seed=seed, first_step=state["step"])
+    with _one_thread():
+        return _fit(subset, count_rows, config, seed, fed_rows_path, on_progress, checkpoint_folder)
+
+
+def _fit(
+    path: Path,
+    count_rows: int,
+    config: TrainingConfig,
+    seed: int,
+    fed_rows_path: Path,
+    on_progress: Callable[[Progress], None] | None,
+    checkpoint_folder: Path | None,
+) -> TrainingResult:
+    subset = open_subset(path, count_rows)
+    effort = EFFORTS[config.effort]
+    model = SentimentModel(ModelConfig(features=config.features, encoder=effort.encoder))
+    learners: list[Learner] = [NgramLearner(model.ngrams.data)]
+    if model.encoder:
+        learners.append(EncoderLearner(model.encoder, seed))
+    best = {name: value.clone() for name, value in model.state_dict().items()}
+    tensors = {name: value for learner in learners for name, value in learner.tensors().items()}
+    tensors |= {f"best.{name}": value for name, value in best.items()}
+    identity = hashlib.sha256(f"{subset.digest} {seed} {config.model_dump_json()}".encode()).hexdigest()
+    run = _Run()
+    if checkpoint_folder and (saved := read_checkpoint(checkpoint_folder, identity)):
+        run = _Run(**saved.progress)
+        for name, value in tensors.items():
+            value.copy_(saved.tensors[name])
+    started = time.perf_counter() - run.seconds
+    count_groups = len(subset.group_rows)
+    rows_total = effort.passes * subset.count_train_rows
+    rows_at_checkpoint = run.rows_seen
+    groups = read_groups(subset, config.features, passes=effort.passes, seed=seed, first_step=run.step)
+    with FedRows(fed_rows_path, subset) as fed, closing(groups):
+        fed.add_again(min(run.step, count_groups))
         for group in groups:
-            if state["step"] < count_groups:
+            if run.step < count_groups:
                 fed.add(group.rows)
-            _learn_group(learner, group, state, rows_total)
-            state["step"] += 1
-            if state["step"] % count_groups == 0:
-                model.ngrams.data = learner.weights
-                _, accuracy, loss = _evaluate(model, rows)
-                state["curve"].append(
-                    {
-                        "rows_seen": state["rows_seen"],
-                        "loss": state["loss_sum"] / rows.count_train_rows,
-                        "early_stop_accuracy": accuracy,
-                        "early_stop_loss": loss,
-                        "seconds": time.perf_counter() - started,
-                    }
-                )
-                state["loss_sum"] = 0.0
-                losses = [entry["early_stop_loss"] for entry in state["curve"]]
-                if loss == min(losses):
-                    best.copy_(learner.weights)
-                elif len(losses) - losses.index(min(losses)) > config.patience:
-                    groups.close()
-                    break
+            loss = _learn_group(learners, group, run, effort.passes * subset.count_train_rows, subset, seed)
+            run.step += 1
             if on_progress:
-                on_progress(Progress(state["rows_seen"], rows_total, state["last_loss"]))
-            if checkpoint_folder and state["rows_seen"] - rows_at_checkpoint >= config.checkpoint_rows:
-                state["seconds"] = time.perf_counter() - started
-                tensors = {"weights": learner.weights, "squares": learner.squares, "best": best}
-                write_checkpoint(checkpoint_folder, Checkpoint(run, state, tensors))
-                rows_at_checkpoint = state["rows_seen"]
-    model.ngrams.data = best
-    logits, accuracy, _ = _evaluate(model, rows)
-    model.config = model.config.model_copy(update={"temperature": fit_temperature(logits, rows.early_labels)})
+                on_progress(Progress(run.rows_seen, rows_total, loss))
+            if run.step % count_groups == 0:
+                _end_pass(model, subset, run, best, time.perf_counter() - started)
+                if _has_stalled(run, config.patience):
+                    break
+            if checkpoint_folder and run.rows_seen - rows_at_checkpoint >= config.checkpoint_rows:
+                run.seconds = time.perf_counter() - started
+                write_checkpoint(checkpoint_folder, Checkpoint(identity, vars(run), tensors))
+                rows_at_checkpoint = run.rows_seen
+    model.load_state_dict(best)
+    weights, accuracy, _ = _evaluate(model, subset)
+    model.config = model.config.model_copy(update=dict(zip(_WEIGHTS, weights.tolist(), strict=False)))
     if checkpoint_folder:
         remove_checkpoint(checkpoint_folder)
     seconds = time.perf_counter() - started
     return TrainingResult(
         model=model.eval(),
-        curve=state["curve"],
+        curve=run.curve,
         seconds=seconds,
-        rows_per_second=state["rows_seen"] / seconds,
-        count_train_rows=rows.count_train_rows,
-        count_early_stopping_rows=len(rows.early_texts),
+        rows_per_second=run.rows_seen / seconds,
+        count_train_rows=subset.count_train_rows,
+        count_early_stopping_rows=len(subset.early_texts),
         early_stop_accuracy=accuracy,
     )
 
 
-def _learn_group(learner: _Learner, group: Group, state: dict[str, Any], rows_total: int) -> None:
-    indices, batch_rows = torch.from_numpy(group.indices), learner.config.batch_rows
-    count_rows, loss_before = len(group.labels), state["loss_sum"]
-    for first in range(0, count_rows, batch_rows):
-        last = min(first + batch_rows, count_rows)
-        begin, end = int(group.offsets[first]), int(group.offsets[last])
-        rate = learner.config.learning_rate * (1 - state["rows_seen"] / rows_total)
-        offsets = group.offsets[first : last + 1] - begin
-        state["loss_sum"] += learner.step(indices[begin:end], offsets, group.labels[first:last], rate)
-        state["rows_seen"] += last - first
-    state["last_loss"] = (state["loss_sum"] - loss_before) / max(count_rows, 1)
+def _learn_group(learners: list[Learner], group: Group, run: _Run, rows_total: int, subset: Subset, seed: int) -> float:
+    """One row group through every learner that is not done; returns the last learner's mean log loss."""
+    ngram_rows = min(rows_total, _NGRAM_PASSES * subset.count_train_rows)
+    plans = [(_NGRAM_BATCH_ROWS, ngram_rows), (_ENCODER_BATCH_ROWS, rows_total)]
+    count_rows, loss = len(group.labels), 0.0
+    for learner, (batch_rows, learner_rows) in zip(learners, plans, strict=False):
+        if run.rows_seen >= learner_rows:
+            continue
+        learner.begin(seed, run.step)
+        loss = 0.0
+        for first in range(0, count_rows, batch_rows):
+            last = min(first + batch_rows, count_rows)
+            rate = 1 - (run.rows_seen + first) / learner_rows
+            loss += learner.learn(group.features.rows(first, last), group.labels[first:last], rate)
+    run.rows_seen += count_rows
+    run.loss_sum += loss
+    return loss / max(count_rows, 1)
+
+
+def _end_pass(model: SentimentModel, subset: Subset, run: _Run, best: dict[str, torch.Tensor], seconds: float) -> None:
+    """Evaluate, add a point to the curve, and keep the weights if they are the best so far."""
+    _, accuracy, loss = _evaluate(model, subset)
+    run.curve.append(
+        {
+            "rows_seen": run.rows_seen,
+            "loss": run.loss_sum / subset.count_train_rows,
+            "early_stop_accuracy": accuracy,
+            "early_stop_loss": loss,
+            "seconds": seconds,
+        }
+    )
+    run.loss_sum = 0.0
+    if loss <= min(point["early_stop_loss"] for point in run.curve):
+        for name, value in model.state_dict().items():
+            best[name].copy_(value)
+
+
+def _has_stalled(run: _Run, patience: int) -> bool:
+    losses = [point["early_stop_loss"] for point in run.curve]
+    return len(losses) - 1 - losses.index(min(losses)) >= patience
+
+
+def _evaluate(model: SentimentModel, subset: Subset) -> tuple[np.ndarray, float, float]:
+    """Calibration weights fitted on the early-stopping rows, and accuracy and log loss with them."""
+    logits = model.logits(subset.early_texts)[:, : 2 if model.encoder else 1]
+    weights = fit_weights(logits, subset.early_labels)
+    total = logits @ weights
+    return weights, float(np.mean((total >= 0) == (subset.early_labels == 1))), log_loss(total, subset.early_labels)

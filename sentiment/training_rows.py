@@ -8,7 +8,6 @@ Everything about the order follows from the seed and the step, so that a run can
 from __future__ import annotations
 
 import hashlib
-import os
 import queue
 import threading
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ import pyarrow.parquet as pq
 
 from sentiment import hashing
 from sentiment.errors import TrainingError
-from sentiment.features import FeatureConfig, extract
+from sentiment.features import FeatureConfig, Features, extract
 
 FEWEST_ROWS_OF_A_CLASS = 20
 _EARLY_STOPPING_SHARE = 0.05
@@ -101,10 +100,10 @@ def open_subset(path: Path, count_rows: int) -> Subset:
 
 @dataclass(frozen=True)
 class Group:
-    """One row group, ready to train on: features of the rows in their shuffled order, and the rows themselves."""
+    """One row group, ready to train on: features and labels of its training rows in shuffled order, and which rows they
+    and the held-back ones are."""
 
-    indices: np.ndarray
-    offsets: np.ndarray
+    features: Features
     labels: np.ndarray
     rows: pl.DataFrame
 
@@ -134,9 +133,9 @@ def read_groups(subset: Subset, features: FeatureConfig, *, passes: int, seed: i
                     train = frame.filter(pl.Series(~subset.is_early_stopping(frame)))
                     order = np.random.Generator(np.random.PCG64([seed, step])).permutation(len(train))
                     shuffled = train[order]
-                    indices, offsets = extract(shuffled["text"], features)
                     labels = shuffled["label"].to_numpy().astype(np.float32)
-                    put(Group(indices, offsets, labels, frame.select("tweet_id", "text_key")))
+                    rows = frame.select("tweet_id", "text_key")
+                    put(Group(extract(shuffled["text"], features), labels, rows))
             put(None)
         except BaseException as error:  # handed to the consumer, which raises it
             put(error)
@@ -190,6 +189,6 @@ class FedRows:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._writer.close()
         if kind is None:
-            os.replace(self._part, self._path)
+            self._part.replace(self._path)
         else:
             self._part.unlink(missing_ok=True)

@@ -15,14 +15,17 @@ from hypothesis import strategies as st
 from sentiment import model as model_module
 from sentiment.errors import ModelError
 from sentiment.features import FeatureConfig
-from sentiment.model import ModelConfig, SentimentModel
+from sentiment.model import EncoderConfig, ModelConfig, SentimentModel
 
 
 @pytest.fixture(scope="module")
 def model() -> SentimentModel:
     """Random weights, as large as trained ones."""
     torch.manual_seed(7)
-    model = SentimentModel(ModelConfig(features=FeatureConfig(bucket_bits=12)))
+    config = ModelConfig(
+        features=FeatureConfig(ngram_bits=12, word_bits=8), encoder=EncoderConfig(width=4, layers=3), encoder_weight=1.0
+    )
+    model = SentimentModel(config)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return model.eval()
@@ -45,7 +48,20 @@ def test_a_text_scores_the_same_alone_in_a_batch_and_in_any_order(
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "\x00", "\n\n", "@someone", "http://x.y", "😀😀", "مرحبا", "half \ud83d pair", "a" * 1_000_000, "no " * 350_000]
+    "text",
+    [
+        "",
+        " ",
+        "\x00",
+        "\n\n",
+        "@someone",
+        "http://x.y",
+        "😀😀",
+        "مرحبا",
+        "half \ud83d pair",
+        "a" * 1_000_000,
+        "no " * 350_000,
+    ],
 )
 def test_any_text_gets_a_probability(model: SentimentModel, text: str) -> None:
     probability = model.predict_probability([text, "good"])
@@ -78,11 +94,11 @@ def test_a_saved_model_gives_the_same_probabilities(model: SentimentModel, tmp_p
     assert np.array_equal(loaded.predict_probability(texts), model.predict_probability(texts))
 
 
-def test_temperature_softens_but_never_flips(model: SentimentModel, tmp_path: Path) -> None:
+def test_smaller_weights_soften_but_never_flips(model: SentimentModel, tmp_path: Path) -> None:
     texts = ["good morning", "sooo tired", "no"]
     model.save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(config | {"temperature": 10 * config["temperature"]}))
+    (tmp_path / "config.json").write_text(json.dumps(config | {"ngram_weight": 0.1, "encoder_weight": 0.1}))
     softer, sharper = SentimentModel.load(tmp_path).predict_probability(texts), model.predict_probability(texts)
     assert np.all(np.abs(softer - 0.5) < np.abs(sharper - 0.5))
     assert np.array_equal(softer > 0.5, sharper > 0.5)
@@ -112,7 +128,7 @@ def damage_future_format(folder: Path) -> None:
 
 def damage_other_shape(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
-    config["features"]["bucket_bits"] = 5
+    config["features"]["ngram_bits"] = 5
     (folder / "config.json").write_text(json.dumps(config))
 
 

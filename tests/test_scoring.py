@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from sentiment import scoring
-from sentiment.errors import ModelError, TrainingError
+from sentiment.errors import ModelError, NoChampionError
 from sentiment.registry import Registry
 from sentiment.scoring import ScoreReport
 from sentiment.settings import Home, Settings
@@ -208,7 +208,7 @@ def test_tweets_that_another_run_scored_meanwhile_are_left_out(
 def test_without_a_champion_and_with_an_unknown_version_it_says_so(
     world: Home, settings: Settings, registry: Registry
 ) -> None:
-    with pytest.raises(TrainingError, match=r"no champion to score with\. Train one first: sentiment retrain"):
+    with pytest.raises(NoChampionError, match=r"no champion to score with\. Train one first: sentiment retrain"):
         scoring.score(world, settings, registry, run_id="run")
     with pytest.raises(ModelError, match="There is no version 9"):
         scoring.score(world, settings, registry, run_id="run", model_version=9)

@@ -1,4 +1,4 @@
-select changed_at, model_version, from_version, changed_by, reason
+select changed_at, model_version, from_version, change, changed_by, reason
 from alias_history
 where alias = 'champion'
 order by changed_at desc;

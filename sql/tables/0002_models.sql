@@ -93,6 +93,7 @@ create table alias_history (
     model_version integer not null,
     from_version integer,
     changed_at timestamptz not null,
+    change varchar not null check (change in ('promotion', 'rollback', 'outside')),
     changed_by varchar not null,
     reason varchar not null
 );
@@ -101,7 +102,8 @@ comment on column alias_history.alias is 'The alias, e.g. champion.';
 comment on column alias_history.model_version is 'The version it points to from then on.';
 comment on column alias_history.from_version is 'The version it pointed to before; null for the first.';
 comment on column alias_history.changed_at is 'When it was changed or, when changed outside, noticed.';
-comment on column alias_history.changed_by is 'gate, the name of a person, or outside (changed in MLflow itself).';
+comment on column alias_history.change is 'promotion, rollback, or outside: moved in MLflow itself.';
+comment on column alias_history.changed_by is 'gate, mlflow, or the name of a person.';
 comment on column alias_history.reason is 'Why, in a sentence.';
 
 create table predictions (

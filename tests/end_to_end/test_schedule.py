@@ -30,13 +30,6 @@ from sentiment.settings import Home
 
 SECONDS_TO_WAIT = 120.0
 TWEET = '"4","1467810369","Mon Apr 06 22:19:45 PDT 2009","NO_QUERY","someone","what a lovely morning"\n'
-UP = """
-from flows.up import up
-from sentiment.settings import Home, load_settings
-
-settings = load_settings()
-up(Home(settings.home).create(), settings, lambda line: print(line, flush=True))
-"""
 
 
 @pytest.mark.timeout(300)
@@ -115,7 +108,7 @@ def up_process(home: Path) -> subprocess.Popen[str]:
     """A process of `sentiment up`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "SENTIMENT_"))}
     environment = inherited | {"SENTIMENT_HOME": str(home)}
-    return subprocess.Popen([sys.executable, "-c", UP], env=environment, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([Path(sys.executable).with_name("sentiment"), "up"], env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def first_completed_run(api: str, deployment: str) -> dict[str, Any]:
