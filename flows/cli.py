@@ -6,8 +6,6 @@ server going.
 
 from __future__ import annotations
 
-import getpass
-import shutil
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -16,12 +14,11 @@ from typing import Annotated, Any
 
 import typer
 
+from flows import by_hand, questions
 from flows.orchestration import connect
-from flows.terminal import errors_as_sentences, notes, out, print_json, print_table, progress_bars, show_result
-from sentiment.errors import HomeError, InputError
-from sentiment.settings import Home, Settings, load_settings
-
-LEAST_FREE_BYTES = 200 * 2**20
+from flows.terminal import AsJson, errors_as_sentences, notes, out, print_json, print_table, progress_bars
+from sentiment.errors import InputError
+from sentiment.settings import load_settings, open_home
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,7 +28,6 @@ app = typer.Typer(
     help="Ingest tweets, retrain and gate a sentiment model, score every tweet. State lives in SENTIMENT_HOME (default var/).",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Rows = Annotated[int | None, typer.Option(min=100, help="Rows to train on.")]
 Effort = Annotated[int | None, typer.Option(min=1, max=10, help="How much work training does for each row.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the training run.")]
@@ -45,23 +41,6 @@ def main() -> None:
     """Entry point: errors become a sentence and an exit status, 0 done, 1 failed, 2 wrong use."""
     with errors_as_sentences(lambda: load_settings().home):
         app(prog_name="sentiment")
-
-
-def open_home() -> tuple[Settings, Home]:
-    """The home, ready to be written, with room to work in.
-
-    Raises:
-        HomeError: it cannot be written, or its disk is full.
-    """
-    settings = load_settings()
-    home = Home(settings.home).create()
-    free = shutil.disk_usage(home.root).free
-    if free < LEAST_FREE_BYTES:
-        raise HomeError(
-            f"The disk that holds {home.root} is full: {free >> 20} MiB are free, {LEAST_FREE_BYTES >> 20} are needed "
-            "to begin. Nothing was changed: free some space and run it again."
-        )
-    return settings, home
 
 
 def run_flow(start: Callable[[Any], Any]) -> Any:
@@ -287,132 +266,15 @@ def run(
     show_ingest(summary.ingest, as_json=False)
 
 
-@app.command()
-def status(as_json: AsJson = False) -> None:
-    """Show rows, champion, coverage, last runs, next schedules and disk.
-
-    Example: sentiment status
-    """
-    from flows.status import gather_status, print_status
-
-    settings = load_settings()
-    found = gather_status(Home(settings.home))
-    if as_json:
-        print_json(found)
-    else:
-        print_status(found)
-
-
-@app.command()
-def decisions(
-    model_version: Annotated[int | None, typer.Option(min=1, help="Only decisions on this version.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show what the gate decided, and why.
-
-    Example: sentiment decisions
-    """
-    from sentiment.warehouse import reader
-
-    with reader(Home(load_settings().home)) as snapshot:
-        frame = snapshot.frame("steps/select_decisions", model_version=model_version)
-    if as_json:
-        print_json(list(frame.iter_rows(named=True)))
-        return
-    for (_,), checks in frame.group_by("decision_key", maintain_order=True):
-        first = checks.row(0, named=True)
-        verdict = "promoted" if checks["passed"].all() else "refused"
-        against = f" against version {first['champion_version']}" if first["champion_version"] else ""
-        print_table(
-            f"Version {first['model_version']}{against}: {verdict}, {first['decided_at'].astimezone():%Y-%m-%d %H:%M}",
-            ["check", "passed", "why"],
-            checks.select("check_name", "passed", "reason").rows(),
-        )
-    if frame.is_empty():
-        notes.print("The gate has not decided on any version yet. Train one: sentiment retrain")
-
-
-@app.command()
-def history(as_json: AsJson = False) -> None:
-    """Show who was champion when, and why.
-
-    Example: sentiment history
-    """
-    from sentiment.warehouse import reader
-
-    with reader(Home(load_settings().home)) as snapshot:
-        frame = snapshot.frame("steps/select_history")
-    show_result("", frame, as_json)
-
-
-Reason = Annotated[str, typer.Option(help="Why; kept in alias_history.")]
-
-
-@app.command()
-def promote(
-    model_version: Annotated[int, typer.Argument(min=1, help="The version to make champion.")],
-    reason: Reason,
-    as_json: AsJson = False,
-) -> None:
-    """Make a version champion by hand, whatever the gate said; recorded.
-
-    Example: sentiment promote 3 --reason "approved after a look at label_flips"
-    """
-    from sentiment.champion import promote as change
-
-    change_champion(partial(change, model_version=model_version), reason, as_json)
-
-
-@app.command()
-def rollback(reason: Reason, as_json: AsJson = False) -> None:
-    """Go back to the former champion at once, without scoring anything again; recorded.
-
-    Example: sentiment rollback --reason "sarcasm is taken for praise"
-    """
-    from sentiment.champion import rollback as change
-
-    change_champion(change, reason, as_json)
-
-
-def change_champion(change: Callable[..., Any], reason: str, as_json: bool) -> None:
-    """Change the champion, publish, and say what readers see."""
-    from sentiment.publishing import publish
-    from sentiment.registry import Registry
-
-    settings, home = open_home()
-    made = change(home, settings, Registry(home, settings), changed_by=getpass.getuser(), reason=reason)
-    publish(home, settings)
-    if as_json:
-        print_json(made)
-        return
-    out.print(
-        f"Version {made.model_version} is champion"
-        + (f" instead of version {made.from_version}." if made.from_version else ".")
-    )
-    if made.is_published:
-        out.print("scored_tweets shows its predictions now.")
-    else:
-        out.print("It has not scored every tweet yet; scored_tweets shows it once it has: sentiment score")
-
-
-@app.command()
-def sql(
-    query: Annotated[str | None, typer.Argument(help="The query.")] = None,
-    file: Annotated[
-        Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A file with the query.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Query the published tables.
-
-    Example: sentiment sql "select label, count(*) from scored_tweets group by label"
-    """
-    from sentiment.warehouse import query as run_query
-
-    if (query is None) == (file is None):
-        raise InputError("Expected either a query or --file, e.g. sentiment sql 'select * from scored_tweets limit 5'")
-    statement = query if query is not None else file.read_text()  # type: ignore[union-attr]
-    show_result("", run_query(Home(load_settings().home), statement), as_json)
+for command in (
+    questions.status,
+    questions.decisions,
+    questions.history,
+    by_hand.promote,
+    by_hand.rollback,
+    questions.sql,
+):
+    app.command()(command)
 
 
 @app.command()

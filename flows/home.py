@@ -18,14 +18,8 @@ from prefect.tasks import Task
 from sentiment.errors import BusyError
 from sentiment.history import record_run
 from sentiment.publishing import publish
-from sentiment.settings import Home, Settings, load_settings
+from sentiment.settings import open_home
 from sentiment.warehouse import writer
-
-
-def open_home() -> tuple[Settings, Home]:
-    """Settings from the environment and the home they name, ready to be written."""
-    settings = load_settings()
-    return settings, Home(settings.home).create()
 
 
 def is_busy(task: Task, run: TaskRun, state: State) -> bool:  # type: ignore[type-arg]

@@ -12,11 +12,12 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.home import is_busy, open_home, recorded_run, say_waiting
+from flows.home import is_busy, recorded_run, say_waiting
 from flows.progress import Step
 from sentiment.errors import InputError, NotReadyError
 from sentiment.ingest import IngestReport, find_inbox_files, ingest_file
 from sentiment.reports import ingest_markdown
+from sentiment.settings import open_home
 
 ROWS_LOADED = "sentiment.rows.loaded"
 

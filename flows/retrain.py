@@ -11,12 +11,13 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.home import is_busy, open_home, recorded_run, say_waiting
+from flows.home import is_busy, recorded_run, say_waiting
 from flows.progress import Step
 from sentiment.gate import Decision, decide_on
 from sentiment.registry import RegisteredVersion, Registry
 from sentiment.reports import decision_markdown
 from sentiment.retraining import TrainedVersion, train_version
+from sentiment.settings import open_home
 from sentiment.subsets import Export, export, next_rung
 from sentiment.training import TrainingConfig
 from sentiment.warehouse import operation_lock, writer

@@ -10,13 +10,14 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.home import is_busy, open_home, recorded_run, say_waiting
+from flows.home import is_busy, recorded_run, say_waiting
 from flows.progress import Step
 from sentiment import scoring
 from sentiment.errors import NoChampionError
 from sentiment.registry import Registry
 from sentiment.reports import score_markdown
 from sentiment.scoring import CHUNK_ROWS, ScoreReport
+from sentiment.settings import open_home
 
 
 class ScoreOptions(BaseModel):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 _PRIOR_ROWS = 20.0
-_NEWTON_STEPS = 20
+_NEWTON_STEPS = 50
+_SMALLEST_STEP = 1e-9
 
 
 def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -18,7 +19,7 @@ def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def fit_weights(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Weights of the parts with the least log loss, by Newton's method.
+    """Weights of the parts with the least log loss, by damped Newton steps.
 
     A prior pulls them towards equal weights that sum to 1, as strongly as some twenty rows, so that a handful of held-back
     rows cannot make a model sure of itself.
@@ -32,10 +33,21 @@ def fit_weights(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     logits = logits.astype(np.float64)
     prior = np.full(logits.shape[1], 1 / logits.shape[1])
-    weights = prior.copy()
+
+    def cost(weights: np.ndarray) -> float:
+        return log_loss(logits @ weights, labels) * len(labels) + _PRIOR_ROWS / 2 * float(
+            np.sum((weights - prior) ** 2)
+        )
+
+    weights = prior
     for _ in range(_NEWTON_STEPS):
         probability = 1 / (1 + np.exp(-np.clip(logits @ weights, -30, 30)))
         slope = logits.T @ (probability - labels) + _PRIOR_ROWS * (weights - prior)
         curvature = (logits.T * (probability * (1 - probability))) @ logits + _PRIOR_ROWS * np.eye(len(weights))
-        weights = weights - np.linalg.solve(curvature, slope)
+        step = np.linalg.solve(curvature, slope)
+        while cost(weights - step) > cost(weights) and np.abs(step).max() > _SMALLEST_STEP:
+            step /= 2  # a full step from a saturated start leads far away
+        if np.abs(step).max() <= _SMALLEST_STEP:
+            break
+        weights = weights - step
     return weights

@@ -57,7 +57,7 @@ class FeatureConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tokeniser: Literal["words-v1"] = "words-v1"
-    hash: Literal["poly64-v1"] = hashing.NAME
+    hash: Literal["poly64-v1"] = "poly64-v1"
     ngram_bits: int = Field(default=22, ge=4, le=26, description="n-grams are hashed into 2**ngram_bits buckets")
     word_bits: int = Field(
         default=16, ge=4, le=20, description="words are hashed into 2**word_bits rows of the encoder"

@@ -107,13 +107,13 @@ class EncoderLearner:
     def learn(self, features: Features, labels: np.ndarray, rate: float) -> float:
         """See `Learner`."""
         words, offsets = torch.from_numpy(features.words), torch.from_numpy(features.offsets)
-        vectors = self.encoder.words.index_select(0, words).requires_grad_()
+        vectors = self.encoder.embed(words, offsets).requires_grad_()
         kept = torch.rand(len(labels), self.encoder.output.in_features, generator=self.chance)
         kept = (kept >= _DROPOUT).float().div_(1 - _DROPOUT)
         logits = self.encoder(vectors, offsets, kept)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels), reduction="sum")
         self.adam.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         for parameter in self.dense:
             assert parameter.grad is not None
             parameter.grad /= len(labels)
@@ -121,7 +121,8 @@ class EncoderLearner:
         self.adam.step()
         gradients = vectors.grad
         assert gradients is not None
-        self.squares.index_add_(0, words, gradients.square().mean(1))
+        gradients.index_fill_(0, offsets[:-1], 0)
+        self.squares.index_add_(0, words, torch.linalg.vecdot(gradients, gradients) / gradients.shape[1])
         gradients *= (self.squares.index_select(0, words) + _WORD_CAUTION).rsqrt_().unsqueeze(1)
         self.encoder.words.data.index_add_(0, words, gradients, alpha=-rate * _WORD_STEP)
         return loss.item()

@@ -8,6 +8,7 @@ clean start, and two homes do not touch.
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sentiment.errors import HomeError, InputError
 from sentiment.promotion import GateThresholds
+
+LEAST_FREE_BYTES = 200 * 2**20
 
 
 class Settings(BaseSettings):
@@ -137,6 +140,23 @@ class Home:
                 "Give yourself write permission or set SENTIMENT_HOME to another folder."
             )
         return self
+
+
+def open_home() -> tuple[Settings, Home]:
+    """Settings from the environment, and the home they name, ready to be written and with room to work in.
+
+    Raises:
+        HomeError: the home cannot be written, or its disk is full.
+    """
+    settings = load_settings()
+    home = Home(settings.home).create()
+    free = shutil.disk_usage(home.root).free
+    if free < LEAST_FREE_BYTES:
+        raise HomeError(
+            f"The disk that holds {home.root} is full: {free >> 20} MiB are free, {LEAST_FREE_BYTES >> 20} are needed "
+            "to begin. Nothing was changed: free some space and run it again."
+        )
+    return settings, home
 
 
 def load_settings() -> Settings:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,24 +27,32 @@ from sentiment.calibration import fit_weights, log_loss
 from sentiment.checkpoint import Checkpoint, read_checkpoint, remove_checkpoint, write_checkpoint
 from sentiment.features import FeatureConfig
 from sentiment.learners import EncoderLearner, Learner, NgramLearner
-from sentiment.model import EncoderConfig, ModelConfig, SentimentModel
+from sentiment.model import EncoderConfig, ModelConfig, SentimentModel, one_torch_thread
 from sentiment.training_rows import FedRows, Group, Subset, open_subset, read_groups
 
 
 @dataclass(frozen=True)
 class Effort:
-    """A step of the dial: how often training sees the rows, and the encoder beside the n-grams, if any."""
+    """A step of the dial: how often each part of the model sees the rows, and the encoder beside the n-grams, if any.
 
-    passes: int
-    encoder: EncoderConfig | None
+    The n-grams overfit in a third pass, so they never have one."""
+
+    ngram_passes: int
+    encoder_passes: int = 0
+    encoder: EncoderConfig | None = None
+
+    @property
+    def passes(self) -> int:
+        """How often the rows are read."""
+        return max(self.ngram_passes, self.encoder_passes)
 
 
 EFFORTS = {
-    1: Effort(passes=2, encoder=None),
-    2: Effort(passes=2, encoder=EncoderConfig(width=32, layers=2)),
-    3: Effort(passes=4, encoder=EncoderConfig(width=64, layers=3)),
+    1: Effort(ngram_passes=2),
+    2: Effort(ngram_passes=2, encoder_passes=1, encoder=EncoderConfig(width=32, layers=2)),
+    3: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=32, layers=2)),
+    4: Effort(ngram_passes=2, encoder_passes=3, encoder=EncoderConfig(width=64, layers=3)),
 }
-_NGRAM_PASSES = 2
 _WEIGHTS = ("ngram_weight", "encoder_weight")
 _NGRAM_BATCH_ROWS = 512
 _ENCODER_BATCH_ROWS = 256
@@ -97,16 +105,6 @@ class _Run:
     curve: list[dict[str, Any]] = field(default_factory=list)
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def fit(
     subset: Path,
     count_rows: int,
@@ -130,7 +128,7 @@ def fit(
     Raises:
         TrainingError: fewer rows than asked for, or too few of a class.
     """
-    with _one_thread():
+    with one_torch_thread():
         return _fit(subset, count_rows, config, seed, fed_rows_path, on_progress, checkpoint_folder)
 
 
@@ -168,7 +166,7 @@ def _fit(
         for group in groups:
             if run.step < count_groups:
                 fed.add(group.rows)
-            loss = _learn_group(learners, group, run, effort.passes * subset.count_train_rows, subset, seed)
+            loss = _learn_group(learners, group, run, effort, subset, seed)
             run.step += 1
             if on_progress:
                 on_progress(Progress(run.rows_seen, rows_total, loss))
@@ -197,12 +195,12 @@ def _fit(
     )
 
 
-def _learn_group(learners: list[Learner], group: Group, run: _Run, rows_total: int, subset: Subset, seed: int) -> float:
+def _learn_group(learners: list[Learner], group: Group, run: _Run, effort: Effort, subset: Subset, seed: int) -> float:
     """One row group through every learner that is not done; returns the last learner's mean log loss."""
-    ngram_rows = min(rows_total, _NGRAM_PASSES * subset.count_train_rows)
-    plans = [(_NGRAM_BATCH_ROWS, ngram_rows), (_ENCODER_BATCH_ROWS, rows_total)]
+    plans = [(_NGRAM_BATCH_ROWS, effort.ngram_passes), (_ENCODER_BATCH_ROWS, effort.encoder_passes)]
     count_rows, loss = len(group.labels), 0.0
-    for learner, (batch_rows, learner_rows) in zip(learners, plans, strict=False):
+    for learner, (batch_rows, passes) in zip(learners, plans, strict=False):
+        learner_rows = passes * subset.count_train_rows
         if run.rows_seen >= learner_rows:
             continue
         learner.begin(seed, run.step)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,9 @@ def open_subset(path: Path, count_rows: int) -> Subset:
         TrainingError: fewer rows than asked for, or too few of a class.
     """
     share = min(_EARLY_STOPPING_SHARE, _MOST_EARLY_STOPPING_ROWS / max(count_rows, 1))
-    found, group_rows, early = [0, 0], [], []
+    found = [0, 0]
+    group_rows: list[int] = []
+    early: list[pl.DataFrame] = []
     digest = hashlib.sha256()
     with pq.ParquetFile(path) as file:
         available = file.metadata.num_rows
@@ -108,7 +110,9 @@ class Group:
     rows: pl.DataFrame
 
 
-def read_groups(subset: Subset, features: FeatureConfig, *, passes: int, seed: int, first_step: int) -> Iterator[Group]:
+def read_groups(
+    subset: Subset, features: FeatureConfig, *, passes: int, seed: int, first_step: int
+) -> Generator[Group]:
     """Read and hash row groups in a thread, two ahead, from step `first_step` (passes × row groups) on."""
     count_groups = len(subset.group_rows)
     ready: queue.Queue[Group | BaseException | None] = queue.Queue(maxsize=2)

@@ -170,11 +170,11 @@ def lexicon_model() -> Callable[[int], SentimentModel]:
     """Makes a model that knows so many of the 20 word pairs; it takes every other tweet for positive."""
 
     def make(count_known: int) -> SentimentModel:
-        config = ModelConfig(features=FeatureConfig(bucket_bits=16))
+        config = ModelConfig(features=FeatureConfig(ngram_bits=16))
         model = SentimentModel(config)
 
         def features(text: str) -> set[int]:
-            return set(extract(pl.Series([text]), config.features)[0].tolist())
+            return set(extract(pl.Series([text]), config.features).ngrams.ravel().tolist())
 
         for word, weight in (("sad", -1.5), ("glad", 1.5)):
             for number in range(count_known):

@@ -9,10 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
+from scipy.stats import binom
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from sentiment.evaluation import calibration_error, detectable_difference, evaluate, paired_difference
+from sentiment.evaluation import (
+    calibration_error,
+    detectable_difference,
+    evaluate,
+    paired_difference,
+    paired_difference_of_counts,
+)
 
 
 @pytest.fixture
@@ -103,7 +110,33 @@ def test_the_detectable_difference_is_detected_four_times_in_five(
 def test_more_rows_and_a_laxer_alpha_detect_smaller_differences() -> None:
     assert detectable_difference(10_000, 0.1, 0.05) < detectable_difference(1_000, 0.1, 0.05)
     assert detectable_difference(1_000, 0.1, 0.05) < detectable_difference(1_000, 0.1, 0.001)
-    assert detectable_difference(10, 0.1, 0.05) == 0.1
+
+
+def test_too_few_discordant_rows_are_not_said_to_show_what_they_cannot() -> None:
+    """Five gained rows are the fewest that reject at 5 %; a gain of the one discordant row in ten would bring one."""
+    assert [paired_difference_of_counts(10, gained, 0).lower > 0 for gained in (4, 5)] == [False, True]
+    gain = detectable_difference(10, 0.1, 0.05)
+    assert sum(math.comb(10, k) * gain**k * (1 - gain) ** (10 - k) for k in range(5, 11)) == pytest.approx(0.8)
+    assert detectable_difference(4, 0.1, 0.05) == 1
+
+
+@pytest.mark.parametrize(("count", "discordant"), [(1_000, 2), (1_000, 7), (20_000, 12), (1_000, 20), (1_000, 40)])
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 52])
+def test_the_stated_gain_is_shown_four_times_in_five_and_no_gain_seldom_exactly(
+    count: int, discordant: int, alpha: float
+) -> None:
+    """Summed over every outcome, not simulated."""
+    gain = detectable_difference(count, discordant / count, alpha)
+    share = max(discordant / count, gain)
+    trials = np.arange(binom.ppf(1e-7, count, share), binom.isf(1e-7, count, share) + 1).astype(int)
+    fewest = [
+        next((k for k in range(t // 2, t + 1) if paired_difference_of_counts(count, k, t - k, alpha).lower > 0), t + 1)
+        for t in trials.tolist()
+    ]
+    weights = binom.pmf(trials, count, share)
+    powers = binom.sf(np.array(fewest) - 1, trials, (share + gain) / 2 / share)
+    assert weights @ powers >= 0.799
+    assert weights @ binom.sf(np.array(fewest) - 1, trials, 0.5) <= alpha / 2 * 1.02
 
 
 def test_probabilities_that_mean_what_they_say_are_calibrated(rng: np.random.Generator) -> None:

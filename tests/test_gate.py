@@ -234,7 +234,7 @@ def test_an_alias_that_was_moved_in_mlflow_is_noticed(
     assert not decide(register(10)).is_champion
     registry.set_champion(2)
     assert decide(register(20)).champion_version == 2
-    assert rows_of(world, ALIASES) == [(1, None, "gate"), (2, 1, "outside"), (3, 2, "gate")]
+    assert rows_of(world, ALIASES) == [(1, None, "gate"), (2, 1, history.MLFLOW), (3, 2, "gate")]
 
 
 def test_a_repeated_decision_writes_nothing_anew(

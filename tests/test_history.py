@@ -86,7 +86,9 @@ def test_looks_are_comparisons_of_the_last_year_other_than_this_one(
 def test_the_champion_is_written_when_it_changes(home: Home, settings: Settings, rows_of: Callable) -> None:
     with writer(home, settings) as warehouse:
         written = [
-            history.record_champion(warehouse, version, changed_by="gate", reason="It passed.")
+            history.record_champion(
+                warehouse, version, change=history.PROMOTION, changed_by="gate", reason="It passed."
+            )
             for version in (1, 1, 2, 2, 1)
         ]
         assert history.recorded_champion(warehouse) == 1
@@ -115,7 +117,7 @@ def test_an_alias_moved_to_a_version_that_did_not_pass_was_moved_outside(
     if verdict is not None:
         decide(home, settings, verdict, "decision", 2, 1)
     assert reconcile(home, settings, 2)
-    assert rows_of(home, ALIASES) == [(2, None, "outside")]
+    assert rows_of(home, ALIASES) == [(2, None, history.MLFLOW)]
 
 
 def test_an_alias_moved_back_to_a_former_champion_was_moved_outside(
@@ -125,7 +127,7 @@ def test_an_alias_moved_back_to_a_former_champion_was_moved_outside(
         decide(home, settings, PASSED, f"decision {version}", version, None)
         assert reconcile(home, settings, version)
     assert reconcile(home, settings, 1)
-    assert rows_of(home, ALIASES) == [(1, None, "gate"), (2, 1, "gate"), (1, 2, "outside")]
+    assert rows_of(home, ALIASES) == [(1, None, "gate"), (2, 1, "gate"), (1, 2, history.MLFLOW)]
 
 
 def test_a_home_without_a_champion_has_nothing_to_reconcile(home: Home, settings: Settings) -> None:

@@ -82,8 +82,8 @@ def test_batches_are_bounded_by_rows_and_bytes(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(model_module, "_BATCH_ROWS", 3)
     monkeypatch.setattr(model_module, "_BATCH_BYTES", 10)
     texts = pl.Series(["aaaa", "bbbb", "cccc", "dddd", "e" * 50, "f", "g"])
-    batches = [batch.to_list() for batch in model_module.in_batches(texts)]
-    assert batches == [["aaaa", "bbbb"], ["cccc"], ["dddd"], ["e" * 50], ["f"], ["g"]]
+    batches = [(first, batch.to_list()) for first, batch in model_module.in_batches(texts)]
+    assert batches == [(0, ["aaaa", "bbbb"]), (2, ["cccc"]), (3, ["dddd"]), (4, ["e" * 50]), (5, ["f"]), (6, ["g"])]
 
 
 def test_a_saved_model_gives_the_same_probabilities(model: SentimentModel, tmp_path: Path) -> None:

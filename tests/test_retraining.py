@@ -19,7 +19,7 @@ from sentiment.settings import Home, Settings
 from sentiment.subsets import Export
 from sentiment.training import TrainingConfig
 
-CONFIG = TrainingConfig(effort=1, features=FeatureConfig(bucket_bits=12))
+CONFIG = TrainingConfig(effort=1, features=FeatureConfig(ngram_bits=12))
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_version_has_its_rows_digests_curve_and_cost_in_the_warehouse(
         frozen.gold_digest,
         0,
     )
-    assert json.loads(row[7])["features"]["bucket_bits"] == 12
+    assert json.loads(row[7])["features"]["ngram_bits"] == 12
     assert row[8].startswith("first 1,000 rows of the training split")
     holdout = len(pl.read_parquet(frozen.holdout))
     assert rows_of(world, "select evaluation_set, count_rows from learning_curve order by 1") == [

@@ -1,0 +1,86 @@
+"""The commands that ask: `status`, `decisions`, `history`, `sql`. They read the published snapshot and need no server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.terminal import AsJson, notes, print_json, print_table, show_result
+from sentiment.errors import InputError
+from sentiment.settings import Home, load_settings
+
+
+def status(as_json: AsJson = False) -> None:
+    """Show rows, champion, coverage, last runs, next schedules and disk.
+
+    Example: sentiment status
+    """
+    from flows.status import gather_status, print_status
+
+    settings = load_settings()
+    found = gather_status(Home(settings.home))
+    if as_json:
+        print_json(found)
+    else:
+        print_status(found)
+
+
+def decisions(
+    model_version: Annotated[int | None, typer.Option(min=1, help="Only decisions on this version.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the gate decided, and why.
+
+    Example: sentiment decisions
+    """
+    from sentiment.warehouse import reader
+
+    with reader(Home(load_settings().home)) as snapshot:
+        frame = snapshot.frame("steps/select_decisions", model_version=model_version)
+    if as_json:
+        print_json(list(frame.iter_rows(named=True)))
+        return
+    for (_,), checks in frame.group_by("decision_key", maintain_order=True):
+        first = checks.row(0, named=True)
+        verdict = "promoted" if checks["passed"].all() else "refused"
+        against = f" against version {first['champion_version']}" if first["champion_version"] else ""
+        print_table(
+            f"Version {first['model_version']}{against}: {verdict}, {first['decided_at'].astimezone():%Y-%m-%d %H:%M}",
+            ["check", "passed", "why"],
+            checks.select("check_name", "passed", "reason").rows(),
+        )
+    if frame.is_empty():
+        notes.print("The gate has not decided on any version yet. Train one: sentiment retrain")
+
+
+def history(as_json: AsJson = False) -> None:
+    """Show who was champion when, and why.
+
+    Example: sentiment history
+    """
+    from sentiment.warehouse import reader
+
+    with reader(Home(load_settings().home)) as snapshot:
+        frame = snapshot.frame("steps/select_history")
+    show_result("", frame, as_json)
+
+
+def sql(
+    query: Annotated[str | None, typer.Argument(help="The query.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A file with the query.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Query the published tables.
+
+    Example: sentiment sql "select label, count(*) from scored_tweets group by label"
+    """
+    from sentiment.warehouse import query as run_query
+
+    if (query is None) == (file is None):
+        raise InputError("Expected either a query or --file, e.g. sentiment sql 'select * from scored_tweets limit 5'")
+    statement = query if query is not None else file.read_text()  # type: ignore[union-attr]
+    show_result("", run_query(Home(load_settings().home), statement), as_json)
