@@ -10,8 +10,8 @@ from sentiment.warehouse import migrate, scratch
 TARGET = Path(__file__).with_name("tables.md")
 HEADER = """# Tables and views
 
-Everything here is in the published snapshot, `published/sentiment.duckdb` in the home. Times are `timestamptz`. Each text below is also a
-comment in the database: `select table_name, comment from duckdb_tables()`.
+Everything here is in the published snapshot, `published/sentiment.duckdb` in the home. Times are `timestamptz`. Each text
+below is also a comment in the database: `select table_name, comment from duckdb_tables()`.
 """
 
 

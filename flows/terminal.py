@@ -43,7 +43,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         is_number = any(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in rows)
         table.add_column(column.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_shown(value) for value in row))
+        table.add_row(*(_shown(value, column) for value, column in zip(row, columns, strict=True)))
     console = out if out.is_terminal else Console(width=200, highlight=False)
     console.print(table)
 
@@ -146,13 +146,13 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, column: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}"
+        return str(value) if column.endswith(("_id", "version")) else f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.4f}" if abs(value) < 100 else f"{value:,.1f}"
     if isinstance(value, datetime):

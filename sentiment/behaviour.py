@@ -47,9 +47,6 @@ class _MinimumFunction(BaseModel, extra="forbid", frozen=True):
     texts: _Templates
     label: Literal["negative", "positive"]
 
-    def variants_of(self, text: str, words: _Words) -> Iterator[str]:
-        yield from ()
-
     @property
     def expected(self) -> str:
         return f"is {self.label}"
@@ -59,44 +56,41 @@ class _MinimumFunction(BaseModel, extra="forbid", frozen=True):
         return bool(probabilities[0] >= 0.5 if self.label == "positive" else probabilities[0] < 0.5)
 
 
-class _Invariance(BaseModel, extra="forbid", frozen=True):
-    kind: Literal["invariance"]
+class _Perturbed(BaseModel, extra="forbid", frozen=True):
     texts: _Templates
-    variants: _Templates | None = None
-    replace: _Words | None = None
-    tolerance: float = Field(default=0.1, gt=0, le=1)
+    variants: list[str] = []
+    replace: _Words = {}
 
     def variants_of(self, text: str, words: _Words) -> Iterator[str]:
-        for template in self.variants or ():
+        for template in self.variants:
             yield from _expand(template, words, text)
-        for part, substitutes in (self.replace or {}).items():
+        for part, substitutes in self.replace.items():
             whole = re.compile(rf"(?<!\w){re.escape(part)}(?!\w)")
             if whole.search(text):
                 yield from (whole.sub(lambda _, new=new: new, text) for new in substitutes)  # type: ignore[misc]
 
+
+class _Invariance(_Perturbed):
+    kind: Literal["invariance"]
+    tolerance: float = Field(default=0.1, gt=0, le=1)
+
     @property
     def expected(self) -> str:
-        return f"keeps its label, and its probability to less than {self.tolerance:g}"
+        return f"every variant keeps the label, and the probability to less than {self.tolerance:g}"
 
     def is_passed(self, probabilities: NDArray[np.float32]) -> bool:
         same_label = (probabilities[1:] >= 0.5) == (probabilities[0] >= 0.5)
         return bool(np.all(same_label & (np.abs(probabilities[1:] - probabilities[0]) < self.tolerance)))
 
 
-class _Direction(BaseModel, extra="forbid", frozen=True):
+class _Direction(_Perturbed):
     kind: Literal["direction"]
-    texts: _Templates
-    variants: _Templates
     direction: Literal["raise", "lower"]
     least_change: float = Field(default=-0.05, ge=-1, lt=1)
 
-    def variants_of(self, text: str, words: _Words) -> Iterator[str]:
-        for template in self.variants:
-            yield from _expand(template, words, text)
-
     @property
     def expected(self) -> str:
-        return f"{self.direction}s the probability by at least {self.least_change:g}"
+        return f"every variant {self.direction}s the probability by at least {self.least_change:g}"
 
     def is_passed(self, probabilities: NDArray[np.float32]) -> bool:
         change = probabilities[1:] - probabilities[0]
@@ -255,8 +249,9 @@ def _load(path: Path) -> Iterator[Case]:
 def _cases_of(group: str, name: str, test: _Test, words: _Words) -> Iterator[Case]:
     texts = [text for template in test.texts for text in _expand(template, words)]
     for number, text in enumerate(texts, start=1):
-        variants = [variant for variant in test.variants_of(text, words) if variant != text]
-        if not variants and not isinstance(test, _MinimumFunction):
+        made = test.variants_of(text, words) if isinstance(test, _Perturbed) else ()
+        variants = [variant for variant in made if variant != text]
+        if isinstance(test, _Perturbed) and not variants:
             raise _TemplateError(
                 f"found no variant of {text!r} that differs from it, expected one. Add to `variants`, or make a key of "
                 "`replace` a part of the text."

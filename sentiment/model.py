@@ -25,6 +25,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch.nn.functional import glu
 
 from sentiment.errors import ModelError
 from sentiment.features import NGRAMS_PER_POSITION, FeatureConfig, Features, extract
@@ -131,12 +132,9 @@ class Encoder(torch.nn.Module):
             float32, shape (rows,).
         """
         separators = offsets[:-1]
-        around: torch.Tensor = _Neighbours.apply(vectors)  # type: ignore[no-untyped-call]
-        states = _gate(around + self.bias).index_fill_(0, separators, 0)
+        states = glu(_add_neighbours(vectors) + self.bias).index_fill_(0, separators, 0)
         for layer in self.layers:
-            edge = torch.zeros_like(states[:1])
-            window = torch.cat([torch.cat([edge, states[:-1]]), states, torch.cat([states[1:], edge])], dim=1)
-            states = states + _gate(layer(window)).index_fill_(0, separators, 0)
+            states = states + glu(layer(_see_neighbours(states))).index_fill_(0, separators, 0)
         lengths = offsets.diff()
         highest = torch.segment_reduce(states, "max", lengths=lengths, axis=0)
         mean = torch.segment_reduce(states, "sum", lengths=lengths, axis=0) / lengths.sqrt().unsqueeze(1)
@@ -144,33 +142,58 @@ class Encoder(torch.nn.Module):
         return self.output(pooled if kept is None else pooled * kept).squeeze(1)
 
 
-class _Neighbours(torch.autograd.Function):
-    """Adds up what the position before, the position itself and the one after say: (positions, 3n) to (positions, n).
+def _collect(parts: torch.Tensor) -> torch.Tensor:
+    """(positions, 3n) to (positions, n): each position adds up what the one before, itself and the one after say of it."""
+    before, here, after = parts.chunk(3, dim=1)
+    total = here.clone()
+    total[1:] += before[:-1]
+    total[:-1] += after[1:]
+    return total
 
-    By hand, because the sum needs nothing kept for its gradient, and slices under autograd cost more than the arithmetic.
-    """
+
+def _spread(values: torch.Tensor) -> torch.Tensor:
+    """(positions, n) to (positions, 3n): each position beside the one after and the one before; the transpose of
+    `_collect`."""
+    parts = values.new_empty(len(values), 3 * values.shape[1])
+    after, here, before = parts.chunk(3, dim=1)
+    after[:-1], after[-1:] = values[1:], 0
+    here.copy_(values)
+    before[1:], before[:1] = values[:-1], 0
+    return parts
+
+
+class _Collect(torch.autograd.Function):
+    """`_collect`, with its gradient by hand: shifted slices under autograd cost more than the arithmetic."""
 
     @staticmethod
-    def forward(context: Any, vectors: torch.Tensor) -> torch.Tensor:
-        before, here, after = vectors.chunk(3, dim=1)
-        total = here.clone()
-        total[1:] += before[:-1]
-        total[:-1] += after[1:]
-        return total
+    def forward(context: Any, parts: torch.Tensor) -> torch.Tensor:
+        return _collect(parts)
 
     @staticmethod
     def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
-        spread = torch.zeros(len(gradient), 3 * gradient.shape[1])
-        before, here, after = spread.chunk(3, dim=1)
-        before[:-1] = gradient[1:]
-        here.copy_(gradient)
-        after[1:] = gradient[:-1]
-        return spread
+        return _spread(gradient)
 
 
-def _gate(values: torch.Tensor) -> torch.Tensor:
-    content, gate = values.chunk(2, dim=1)
-    return content * torch.sigmoid(gate)
+class _Spread(torch.autograd.Function):
+    """`_spread`, with its gradient by hand."""
+
+    @staticmethod
+    def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
+        return _spread(values)
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return _collect(gradient)
+
+
+def _add_neighbours(parts: torch.Tensor) -> torch.Tensor:
+    total: torch.Tensor = _Collect.apply(parts)  # type: ignore[no-untyped-call]
+    return total
+
+
+def _see_neighbours(values: torch.Tensor) -> torch.Tensor:
+    parts: torch.Tensor = _Spread.apply(values)  # type: ignore[no-untyped-call]
+    return parts
 
 
 class SentimentModel(torch.nn.Module):

@@ -263,9 +263,9 @@ def test_further_looks_at_the_same_holdout_are_paid_for(
     champion: RegisteredVersion, register: Callable, decide: Callable
 ) -> None:
     reasons = [by_name(decide(register(count)))["better"].reason for count in (3, 4)]
-    assert "at 95.00%" in reasons[0]
+    assert "at 96.67%" in reasons[0]
     assert "Look 1 of this year" in reasons[0]
-    assert "at 99.90%" in reasons[1]
+    assert "at 99.87%" in reasons[1]
     assert "Look 2 of this year" in reasons[1]
 
 

@@ -108,7 +108,8 @@ def up_process(home: Path) -> subprocess.Popen[str]:
     """A process of `sentiment up`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "SENTIMENT_"))}
     environment = inherited | {"SENTIMENT_HOME": str(home)}
-    return subprocess.Popen([Path(sys.executable).with_name("sentiment"), "up"], env=environment, stdout=subprocess.PIPE, text=True)
+    command = [Path(sys.executable).with_name("sentiment"), "up"]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def first_completed_run(api: str, deployment: str) -> dict[str, Any]:
