@@ -190,7 +190,11 @@ def show_decision(summary: Any, as_json: bool) -> None:
     from sentiment.reports import decision_markdown
 
     report = decision_markdown(
-        decision.model_version, decision.champion_version, decision.verdict, decision.awaits_approval
+        decision.model_version,
+        decision.champion_version,
+        decision.verdict,
+        awaits_approval=decision.awaits_approval,
+        was_champion=decision.was_champion,
     )
     print_table(
         report.partition("\n")[0].replace("*", ""),

@@ -65,12 +65,16 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
         decision = gate(snapshot, trained.version)
         run.count_rows = trained.count_train_rows
         report = decision_markdown(
-            decision.model_version, decision.champion_version, decision.verdict, decision.awaits_approval
+            decision.model_version,
+            decision.champion_version,
+            decision.verdict,
+            awaits_approval=decision.awaits_approval,
+            was_champion=decision.was_champion,
         )
         run.outcome = report.partition("\n")[0].replace("*", "")
     create_markdown_artifact(report, key="decision", description="What the gate decided and why")
     get_run_logger().info("%s", run.outcome)
-    if decision.is_champion:
+    if decision.is_champion and not decision.was_champion:
         emit_event(
             CHAMPION_CHANGED,
             {"prefect.resource.id": f"sentiment.model.{decision.model_version}"},

@@ -1,16 +1,20 @@
-"""Makes probabilities mean what they say, with one weight for each part of the model's logit.
+"""Makes probabilities mean what they say, by logistic regressions on rows that were held back from training.
 
-The weights are fitted by logistic regression on rows that were held back from training. With one part this is temperature
-scaling (Guo et al. 2017, "On Calibration of Modern Neural Networks"); with two it also decides how far each is trusted.
+First one weight for each part of the model's logit, which also decides how far each part is trusted. Then beta calibration
+(Kull, Silva Filho and Flach 2017), which bends the positive and the negative side by factors of their own: on tweets the
+model is too sure of negatives and not sure enough of positives, and no single temperature can mend both.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from sentiment.model import Bend
+
 _PRIOR_ROWS = 20.0
 _NEWTON_STEPS = 50
 _SMALLEST_STEP = 1e-9
+_SMALLEST_FACTOR = 0.1
 
 
 def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -19,10 +23,7 @@ def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def fit_weights(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Weights of the parts with the least log loss, by damped Newton steps.
-
-    A prior pulls them towards equal weights that sum to 1, as strongly as some twenty rows, so that a handful of held-back
-    rows cannot make a model sure of itself.
+    """Weights of the parts with the least log loss; with no rows at all, equal ones that sum to 1.
 
     Args:
         logits: float, shape (rows, parts).
@@ -31,19 +32,33 @@ def fit_weights(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Returns:
         float64, shape (parts,).
     """
+    return _fit_logistic(logits, labels, prior=np.full(logits.shape[1], 1 / logits.shape[1]))
+
+
+def fit_bend(logits: np.ndarray, labels: np.ndarray) -> Bend:
+    """The bend of the weighted logits with the least log loss; both arguments of shape (rows,). Never changes their order."""
     logits = logits.astype(np.float64)
-    prior = np.full(logits.shape[1], 1 / logits.shape[1])
+    sides = np.stack([np.logaddexp(0, logits), -np.logaddexp(0, -logits), np.ones(len(logits))], axis=1)
+    rise, fall, offset = _fit_logistic(sides, labels, prior=np.array([1.0, 1.0, 0.0])).tolist()
+    return Bend(rise=max(rise, _SMALLEST_FACTOR), fall=max(fall, _SMALLEST_FACTOR), offset=offset)
+
+
+def _fit_logistic(values: np.ndarray, labels: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Logistic regression by damped Newton steps.
+
+    The prior pulls as strongly as some twenty rows, so that a handful of rows cannot make a model sure of itself.
+    """
+    values = values.astype(np.float64)
 
     def cost(weights: np.ndarray) -> float:
-        return log_loss(logits @ weights, labels) * len(labels) + _PRIOR_ROWS / 2 * float(
-            np.sum((weights - prior) ** 2)
-        )
+        surprise = np.logaddexp(0.0, np.where(labels == 1, -1, 1) * (values @ weights)).sum()
+        return float(surprise + _PRIOR_ROWS / 2 * np.sum((weights - prior) ** 2))
 
     weights = prior
     for _ in range(_NEWTON_STEPS):
-        probability = 1 / (1 + np.exp(-np.clip(logits @ weights, -30, 30)))
-        slope = logits.T @ (probability - labels) + _PRIOR_ROWS * (weights - prior)
-        curvature = (logits.T * (probability * (1 - probability))) @ logits + _PRIOR_ROWS * np.eye(len(weights))
+        probability = 1 / (1 + np.exp(-np.clip(values @ weights, -30, 30)))
+        slope = values.T @ (probability - labels) + _PRIOR_ROWS * (weights - prior)
+        curvature = (values.T * (probability * (1 - probability))) @ values + _PRIOR_ROWS * np.eye(len(weights))
         step = np.linalg.solve(curvature, slope)
         while cost(weights - step) > cost(weights) and np.abs(step).max() > _SMALLEST_STEP:
             step /= 2  # a full step from a saturated start leads far away

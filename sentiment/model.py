@@ -3,7 +3,8 @@
 The n-grams' embeddings are summed. With two classes and a sum, a wider embedding can say nothing that one number a bucket
 cannot, so that is its width; the table then stays near the processor, which is where all the time goes. The encoder is
 optional. Each part learns on its own, because together the n-grams explain the training rows away before the encoder has
-learnt anything; a weighted sum of both logits, fitted on rows held back from training, gives the calibrated probability.
+learnt anything; a weighted sum of both logits, bent so that it means what it says, gives the probability. The weights and
+the bend are fitted on rows held back from training.
 
 A saved model is a folder with `weights.safetensors` and `config.json`, never a pickle. This module and the ones it
 imports need nothing but numpy, polars, torch, safetensors and pydantic: they travel with a registered model as code.
@@ -47,6 +48,21 @@ class EncoderConfig(BaseModel):
     layers: int = Field(default=2, ge=1, le=8, description="layers, each reaching one word further to both sides")
 
 
+class Bend(BaseModel):
+    """Beta calibration of a logit; fitted after training. Rising, so the order of tweets stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rise: float = Field(default=1.0, gt=0, description="how far positive logits count")
+    fall: float = Field(default=1.0, gt=0, description="how far negative logits count")
+    offset: float = Field(default=0.0, description="added to the logit")
+
+    def __call__(self, logits: np.ndarray) -> np.ndarray:
+        """Bend logits: float64, shape as given; the defaults change nothing."""
+        wide = logits.astype(np.float64)
+        return self.rise * np.logaddexp(0, wide) - self.fall * np.logaddexp(0, -wide) + self.offset
+
+
 class ModelConfig(BaseModel):
     """What a model needs beside its weights to give the same probabilities again."""
 
@@ -57,6 +73,7 @@ class ModelConfig(BaseModel):
     encoder: EncoderConfig | None = None
     ngram_weight: float = Field(default=1.0, description="of the n-grams' logit; fitted after training")
     encoder_weight: float = Field(default=0.0, description="of the encoder's logit; fitted after training")
+    bend: Bend = Bend()
 
 
 @contextmanager
@@ -254,7 +271,8 @@ class SentimentModel(torch.nn.Module):
     def predict_probability(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
         """The calibrated probability that each text is positive: float32, shape (rows,). None counts as empty."""
         weights = np.array([self.config.ngram_weight, self.config.encoder_weight], dtype=np.float32)
-        return torch.sigmoid(torch.from_numpy(self.logits(texts) @ weights)).numpy()
+        bent = self.config.bend(self.logits(texts) @ weights)
+        return (1 / (1 + np.exp(-np.clip(bent, -80, 80)))).astype(np.float32)
 
     def save(self, folder: Path) -> None:
         """Write weights and config into `folder`, each file whole or not at all."""

@@ -6,14 +6,20 @@ and what cannot be shown fails. The first model faces all checks but those that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from sentiment.evaluation import Evaluation, PairedDifference
+from sentiment.slice_comparison import SliceDifference
 
 LOOKS_A_YEAR = 52
 FIRST_LOOK_SHARE = 1 / 3
+
+
+CheckName = Literal["no_leak", "loads", "floor", "better", "gold", "slices", "behaviour", "speed"]
 
 
 class GateThresholds(BaseModel, extra="forbid"):
@@ -26,12 +32,30 @@ class GateThresholds(BaseModel, extra="forbid"):
     load_tolerance: float = Field(
         default=1e-5, gt=0, description="Largest difference of a probability after loading from the registry."
     )
+    behaviour_rate: float = Field(
+        default=0.70, ge=0, le=1, description="Least share of behaviour tests that must pass."
+    )
+    rescoring_seconds: float = Field(default=600, gt=0, description="Time in which all tweets must be scored again.")
+    slice_rows: int = Field(default=500, ge=50, description="Slices of the hold-out with fewer rows are not compared.")
+    switched_off: tuple[CheckName, ...] = Field(
+        default=(), description="Checks that never refuse; recorded as switched off, with what they found."
+    )
     alpha: float = Field(
         default=0.05,
         gt=0,
         lt=1,
         description="Chance of a false promotion that a year of comparisons may add up to; a third is spent on the first.",
     )
+
+
+@dataclass(frozen=True)
+class BehaviourEvidence:
+    """How many behaviour tests each model passes; `comparison` is paired, test by test."""
+
+    count_tests: int
+    challenger_rate: float
+    champion_rate: float | None = None
+    comparison: PairedDifference | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +71,10 @@ class Evidence:
         comparison: both on the rows that the champion was not fed; None for the first model.
         champion_accuracy, challenger_accuracy: both on the compared rows.
         count_left_out: hold-out rows that the champion was fed; None when its list is missing.
+        gold: challenger against champion on each hand-labelled set, at a level shared by the sets.
+        slices: the same on each slice of the compared rows that is large enough.
+        behaviour: behaviour tests passed.
+        rescoring_seconds: what scoring every tweet with the challenger would take; None when it cannot be loaded.
         look: which comparison of the last year this is, from 1.
         rolled_back: why people went back from the challenger earlier, if they did.
     """
@@ -60,6 +88,10 @@ class Evidence:
     champion_accuracy: float | None = None
     challenger_accuracy: float | None = None
     count_left_out: int | None = 0
+    gold: Mapping[str, PairedDifference] = field(default_factory=dict)
+    slices: Sequence[SliceDifference] = ()
+    behaviour: BehaviourEvidence | None = None
+    rescoring_seconds: float | None = None
     look: int = 1
     rolled_back: str | None = None
 
@@ -97,7 +129,9 @@ def decide(evidence: Evidence, thresholds: GateThresholds) -> Verdict:
     """Judge a challenger by every check that applies."""
     checks = [_no_leak(evidence), _loads(evidence, thresholds), _floor(evidence, thresholds)]
     if evidence.comparison is not None:
-        checks.append(_better(evidence, evidence.comparison))
+        checks += [_better(evidence, evidence.comparison), _gold(evidence), _slices(evidence, thresholds)]
+    checks += [_behaviour(evidence, thresholds), _speed(evidence, thresholds)]
+    checks = [_switched_off(check) if check.check_name in thresholds.switched_off else check for check in checks]
     if evidence.rolled_back is not None:
         reason = f"People went back from it ({evidence.rolled_back}); only `sentiment promote` makes it champion again."
         checks.append(Check("rolled_back", False, reason))
@@ -199,3 +233,91 @@ def _better(evidence: Evidence, found: PairedDifference) -> Check:
         upper=found.upper,
         threshold=0.0,
     )
+
+
+def _gold(evidence: Evidence) -> Check:
+    if not evidence.gold:
+        return Check(
+            "gold",
+            True,
+            "No hand-labelled set is loaded, so there is none to be worse on.",
+        )
+    worse = [name for name, found in evidence.gold.items() if found.upper < 0]
+    lowest = min(evidence.gold.values(), key=lambda found: found.upper)
+    sets = "; ".join(
+        f"{name}: {found.difference * 100:+.2f} points on {found.count_rows:,} rows, which show losses from "
+        f"{found.detectable * 100:.1f} points on"
+        for name, found in evidence.gold.items()
+    )
+    verdict = f"It is worse on {', '.join(worse)}" if worse else "It is shown to be worse on no hand-labelled set"
+    return Check(
+        "gold",
+        not worse,
+        f"{verdict}. {sets}.",
+        challenger_value=lowest.difference,
+        lower=lowest.lower,
+        upper=lowest.upper,
+        threshold=0.0,
+    )
+
+
+def _slices(evidence: Evidence, thresholds: GateThresholds) -> Check:
+    if not evidence.slices:
+        return Check("slices", True, f"No slice has the {thresholds.slice_rows:,} rows that a comparison needs.")
+    worse = [found for found in evidence.slices if found.is_worse]
+    lowest = min(evidence.slices, key=lambda found: found.p_value)
+    if worse:
+        listed = "; ".join(
+            f"{found.name} by {-found.difference.difference * 100:.2f} points on {found.count_rows:,} rows"
+            for found in worse
+        )
+        reason = f"It is worse in {len(worse)} of {len(evidence.slices)} slices: {listed}."
+    else:
+        reason = (
+            f"It is shown to be worse in none of {len(evidence.slices)} slices; lowest is {lowest.name}, "
+            f"{lowest.difference.difference * 100:+.2f} points on {lowest.count_rows:,} rows "
+            f"(p = {lowest.p_value:.2g}, corrected for their number)."
+        )
+    return Check(
+        "slices",
+        not worse,
+        reason,
+        challenger_value=lowest.difference.difference,
+        lower=lowest.difference.lower,
+        upper=lowest.difference.upper,
+        threshold=0.0,
+    )
+
+
+def _behaviour(evidence: Evidence, thresholds: GateThresholds) -> Check:
+    found, least = evidence.behaviour, thresholds.behaviour_rate
+    if found is None:
+        return Check("behaviour", False, "It cannot be loaded, so no behaviour test passes.", threshold=least)
+    is_worse = found.comparison is not None and found.comparison.upper < 0
+    reason = f"{found.challenger_rate:.1%} of {found.count_tests:,} behaviour tests pass, expected at least {least:.0%}"
+    if found.champion_rate is not None:
+        reason += f"; the champion passes {found.champion_rate:.1%}" + (
+            ", which is significantly more" if is_worse else ""
+        )
+    return Check(
+        "behaviour",
+        found.challenger_rate >= least and not is_worse,
+        f"{reason}.",
+        champion_value=found.champion_rate,
+        challenger_value=found.challenger_rate,
+        lower=found.comparison.lower if found.comparison else None,
+        upper=found.comparison.upper if found.comparison else None,
+        threshold=least,
+    )
+
+
+def _speed(evidence: Evidence, thresholds: GateThresholds) -> Check:
+    seconds, budget = evidence.rescoring_seconds, thresholds.rescoring_seconds
+    if seconds is None:
+        return Check("speed", False, "It cannot be loaded, so it scores nothing.", threshold=budget)
+    reason = f"Scoring every tweet anew would take about {seconds:,.0f} s; allowed are {budget:,.0f} s."
+    return Check("speed", seconds <= budget, reason, challenger_value=seconds, threshold=budget)
+
+
+def _switched_off(check: Check) -> Check:
+    return replace(check, passed=True, reason=f"Switched off by a setting. It found: {check.reason}")

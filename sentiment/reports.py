@@ -17,11 +17,20 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def decision_markdown(
-    model_version: int, champion_version: int | None, verdict: Verdict, awaits_approval: bool = False
+    model_version: int,
+    champion_version: int | None,
+    verdict: Verdict,
+    *,
+    awaits_approval: bool = False,
+    was_champion: bool = False,
 ) -> str:
     """The gate's verdict on a challenger."""
     failed = ", ".join(check.check_name for check in verdict.failed)
-    if awaits_approval:
+    if was_champion:
+        headline = (
+            f"**Nothing new to learn: version {model_version} stays champion.** It was trained on these rows before."
+        )
+    elif awaits_approval:
         headline = (
             f"**Version {model_version} passed the gate and waits for approval.** "
             f"To make it champion: `sentiment promote {model_version} --reason WHY`"

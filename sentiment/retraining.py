@@ -40,14 +40,6 @@ class TrainedVersion:
     train_seconds: float
 
 
-@dataclass(frozen=True)
-class HeldOutPredictions:
-    """Probabilities of one version: on the hold-out in the order of its export, and what they amount to."""
-
-    holdout: NDArray[np.float32]
-    evaluations: dict[str, Evaluation]
-
-
 def train_version(
     home: Home,
     settings: Settings,
@@ -94,26 +86,25 @@ def train_version(
         "train_seconds": cost["train_seconds"],
         "train_peak_mb": cost["train_peak_mb"],
     }
-    predictions = predict_held_out(registry, export, found.model_version)
+    evaluations = evaluate_version(registry, export, found.model_version)
     with writer(home, settings) as warehouse:
-        record_version(warehouse, row, predictions.evaluations)
+        record_version(warehouse, row, evaluations)
     shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
     return TrainedVersion(found, was_reused, rows, cost["train_seconds"])
 
 
-def predict_held_out(registry: Registry, export: Export, model_version: int) -> HeldOutPredictions:
-    """Score the hold-out and the hand-labelled sets with a registered version.
+def evaluate_version(registry: Registry, export: Export, model_version: int) -> dict[str, Evaluation]:
+    """Evaluate a registered version on the hold-out and on the hand-labelled sets (`gold:<name>`).
 
     Raises:
         ModelError: the version cannot be loaded.
     """
     model = registry.load(model_version)
     holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
-    probabilities = model.predict_probability(holdout["text"])
-    evaluations = {"holdout": evaluate(holdout["label"].to_numpy(), probabilities)}
+    evaluations = {"holdout": evaluate(holdout["label"].to_numpy(), model.predict_probability(holdout["text"]))}
     for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True):
         evaluations[f"gold:{name}"] = evaluate(rows["label"].to_numpy(), model.predict_probability(rows["text"]))
-    return HeldOutPredictions(probabilities, evaluations)
+    return evaluations
 
 
 def _train(

@@ -103,6 +103,11 @@ class Home:
         return self.root / "reports"
 
     @property
+    def behaviour(self) -> Path:
+        """Behaviour tests of the user's own, beside those that come with the project."""
+        return self.root / "behaviour"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -2,7 +2,7 @@
 
 Only a loss speaks against a challenger, so each slice has a one-sided test, and Holm's correction pays for their number
 under any overlap of the slices: if the challenger is worse in none, the chance that any slice is called worse is at most
-`alpha`. Pure functions of arrays; about 10 ms a slice.
+`alpha`. Pure functions of arrays; about 15 ms a slice of a hold-out of 80,000.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A pure function of a frame: each slice is a mask over its rows, so that one comparison of two models serves all of them.
 Slices overlap, and what stands in a slice depends on the tweet alone, never on a model. A month is a calendar month in
-UTC. 80,000 tweets take 0.1 s.
+UTC. 80,000 tweets take 0.3 s.
 """
 
 from __future__ import annotations

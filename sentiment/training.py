@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from sentiment.calibration import fit_weights, log_loss
+from sentiment.calibration import fit_bend, fit_weights, log_loss
 from sentiment.checkpoint import Checkpoint, read_checkpoint, remove_checkpoint, write_checkpoint
 from sentiment.features import FeatureConfig
 from sentiment.learners import EncoderLearner, Learner, NgramLearner
@@ -53,7 +53,6 @@ EFFORTS = {
     3: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=32, layers=2)),
     4: Effort(ngram_passes=2, encoder_passes=3, encoder=EncoderConfig(width=64, layers=3)),
 }
-_WEIGHTS = ("ngram_weight", "encoder_weight")
 _NGRAM_BATCH_ROWS = 512
 _ENCODER_BATCH_ROWS = 256
 
@@ -64,7 +63,10 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     effort: int = Field(
-        default=2, ge=1, le=max(EFFORTS), description="1 n-grams alone, 2 a small encoder too, 3 a larger"
+        default=2,
+        ge=1,
+        le=max(EFFORTS),
+        description="1: n-grams alone; 2 and 3: a small encoder too, for one pass or two; 4: a larger one for three",
     )
     features: FeatureConfig = FeatureConfig()
     patience: int = Field(default=2, ge=1, description="passes without a better log loss before training stops")
@@ -82,8 +84,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A fitted, calibrated model and what it took. `curve` has one entry a pass: rows_seen, loss (mean log loss over the
-    pass, nats), early_stop_accuracy, early_stop_loss, seconds (since the start, earlier attempts included)."""
+    """A fitted, calibrated model and what it took.
+
+    `curve` has one entry a pass: rows_seen, loss (mean log loss of the pass in nats, of the encoder while it learns, else
+    of the n-grams), early_stop_accuracy and early_stop_loss (of both together), seconds (since the start, earlier
+    attempts included).
+    """
 
     model: SentimentModel
     curve: list[dict[str, Any]]
@@ -179,8 +185,7 @@ def _fit(
                 write_checkpoint(checkpoint_folder, Checkpoint(identity, vars(run), tensors))
                 rows_at_checkpoint = run.rows_seen
     model.load_state_dict(best)
-    weights, accuracy, _ = _evaluate(model, subset)
-    model.config = model.config.model_copy(update=dict(zip(_WEIGHTS, weights.tolist(), strict=False)))
+    model.config, accuracy, _ = _calibrate(model, subset)
     if checkpoint_folder:
         remove_checkpoint(checkpoint_folder)
     seconds = time.perf_counter() - started
@@ -216,7 +221,7 @@ def _learn_group(learners: list[Learner], group: Group, run: _Run, effort: Effor
 
 def _end_pass(model: SentimentModel, subset: Subset, run: _Run, best: dict[str, torch.Tensor], seconds: float) -> None:
     """Evaluate, add a point to the curve, and keep the weights if they are the best so far."""
-    _, accuracy, loss = _evaluate(model, subset)
+    _, accuracy, loss = _calibrate(model, subset)
     run.curve.append(
         {
             "rows_seen": run.rows_seen,
@@ -237,9 +242,15 @@ def _has_stalled(run: _Run, patience: int) -> bool:
     return len(losses) - 1 - losses.index(min(losses)) >= patience
 
 
-def _evaluate(model: SentimentModel, subset: Subset) -> tuple[np.ndarray, float, float]:
-    """Calibration weights fitted on the early-stopping rows, and accuracy and log loss with them."""
-    logits = model.logits(subset.early_texts)[:, : 2 if model.encoder else 1]
-    weights = fit_weights(logits, subset.early_labels)
-    total = logits @ weights
-    return weights, float(np.mean((total >= 0) == (subset.early_labels == 1))), log_loss(total, subset.early_labels)
+def _calibrate(model: SentimentModel, subset: Subset) -> tuple[ModelConfig, float, float]:
+    """The config with weights and bend fitted on the early-stopping rows, and accuracy and log loss on them with it."""
+    logits, labels = model.logits(subset.early_texts), subset.early_labels
+    if model.encoder:
+        ngram_weight, encoder_weight = fit_weights(logits, labels).tolist()
+    else:
+        (ngram_weight,), encoder_weight = fit_weights(logits[:, :1], labels).tolist(), 0.0
+    total = logits @ np.array([ngram_weight, encoder_weight])
+    bend = fit_bend(total, labels)
+    update = {"ngram_weight": ngram_weight, "encoder_weight": encoder_weight, "bend": bend}
+    bent = bend(total)
+    return model.config.model_copy(update=update), float(np.mean((bent >= 0) == (labels == 1))), log_loss(bent, labels)

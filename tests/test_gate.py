@@ -17,7 +17,7 @@ from sentiment.settings import Home, Settings
 from sentiment.subsets import Export
 
 # Some 120 hold-out rows in 15 bins: the gap of a model that is right about itself is that of the draw.
-SETTINGS = Settings(writer_wait_seconds=5, gate=GateThresholds(floor_calibration_error=0.25))
+SETTINGS = Settings(writer_wait_seconds=5, gate=GateThresholds(floor_calibration_error=0.25, behaviour_rate=0))
 ALIASES = "select model_version, from_version, changed_by from alias_history order by changed_at"
 DECISIONS = "select * from decisions order by all"
 
@@ -273,7 +273,9 @@ def test_moved_thresholds_make_another_decision(
     world: Home, registry: Registry, register: Callable, decide: Callable, rows_of: Callable
 ) -> None:
     version = register(10)
-    strict = SETTINGS.model_copy(update={"gate": GateThresholds(floor_accuracy=0.9, floor_calibration_error=0.25)})
+    strict = SETTINGS.model_copy(
+        update={"gate": GateThresholds(floor_accuracy=0.9, floor_calibration_error=0.25, behaviour_rate=0)}
+    )
     assert failed(decide(version, strict)) == ["floor"]
     assert decide(version).is_champion
     assert rows_of(world, "select count(distinct decision_key) from decisions") == [(2,)]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sentiment import hashing
-from sentiment.calibration import fit_weights, log_loss
+from sentiment.calibration import fit_bend, fit_weights, log_loss
 from sentiment.errors import TrainingError
 from sentiment.features import FeatureConfig
 from sentiment.training import EFFORTS, Progress, TrainingConfig, TrainingResult, fit
@@ -52,7 +52,15 @@ def train(subset: Path, rows: int = 600, *, effort: int = 2, seed: int = 1, **op
 def weights_of(result: TrainingResult) -> dict[str, list[float]]:
     tensors = {name: value.flatten().tolist() for name, value in result.model.state_dict().items()}
     config = result.model.config
-    return tensors | {"calibration": [config.ngram_weight, config.encoder_weight]}
+    return tensors | {
+        "calibration": [
+            config.ngram_weight,
+            config.encoder_weight,
+            config.bend.rise,
+            config.bend.fall,
+            config.bend.offset,
+        ]
+    }
 
 
 @pytest.mark.parametrize("effort", [1, 2])
@@ -196,3 +204,21 @@ def test_calibration_softens_what_is_too_sure_and_drops_what_is_noise() -> None:
 def test_calibration_of_a_handful_of_rows_stays_near_its_prior() -> None:
     weights = fit_weights(np.array([[9.0], [-8.0], [7.0]]), np.array([1, 0, 1]))
     assert weights == pytest.approx([1.0], abs=0.1)
+
+
+def test_the_bend_mends_each_side_by_itself_and_keeps_the_order() -> None:
+    chance = np.random.default_rng(2)
+    truth = chance.normal(size=20_000) * 2
+    labels = (chance.random(20_000) < 1 / (1 + np.exp(-truth))).astype(np.int8)
+    shown = np.where(truth > 0, truth / 2, truth * 2) + 0.3
+    bend = fit_bend(shown, labels)
+    assert bend.rise > 1.2
+    assert bend.fall < 0.8
+    assert log_loss(bend(shown), labels) < log_loss(shown, labels) - 0.01
+    assert np.all(np.diff(bend(np.linspace(-20, 20, 500))) > 0)
+
+
+def test_labels_against_the_logits_never_turn_the_order_round() -> None:
+    logits = np.linspace(-3, 3, 400)
+    bend = fit_bend(logits, (logits < 0).astype(np.int8))
+    assert np.all(np.diff(bend(logits)) > 0)
