@@ -29,7 +29,10 @@ app = typer.Typer(
 )
 
 Rows = Annotated[int | None, typer.Option(min=100, help="Rows to train on.")]
-Effort = Annotated[int | None, typer.Option(min=1, max=10, help="How much work training does for each row.")]
+Effort = Annotated[int | None, typer.Option(min=1, max=4, help="How much work training does for each row.")]
+UntilFlat = Annotated[
+    bool, typer.Option("--until-flat", help="Climb until the next subset should bring nothing; gate only the last.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the training run.")]
 Gold = Annotated[str | None, typer.Option(metavar="NAME", help="Load into this hand-labelled set; it never trains.")]
 Emoticons = Annotated[
@@ -165,7 +168,9 @@ def show_ingest(summary: Any, as_json: bool) -> None:
 
 
 @app.command()
-def retrain(rows: Rows = None, effort: Effort = None, seed: Seed = 0, as_json: AsJson = False) -> None:
+def retrain(
+    rows: Rows = None, until_flat: UntilFlat = False, effort: Effort = None, seed: Seed = 0, as_json: AsJson = False
+) -> None:
     """Train on the next growing subset and let the gate decide.
 
     Example: sentiment retrain --rows 100000
@@ -175,7 +180,7 @@ def retrain(rows: Rows = None, effort: Effort = None, seed: Seed = 0, as_json: A
         from flows.retrain import RetrainOptions
         from flows.retrain import retrain as flow
 
-        options = RetrainOptions(rows=rows, seed=seed)
+        options = RetrainOptions(rows=rows, until_flat=until_flat, seed=seed)
         return orchestration.run(flow, options.model_copy(update={"effort": effort}) if effort else options)
 
     show_decision(run_flow(start), as_json)
@@ -185,7 +190,9 @@ def show_decision(summary: Any, as_json: bool) -> None:
     """Show the verdict on a challenger."""
     decision, trained = summary.decision, summary.trained
     if as_json:
-        print_json({**vars(decision), "passed": decision.verdict.passed, "trained": trained})
+        print_json(
+            {**vars(decision), "passed": decision.verdict.passed, "trained": trained, "outlook": summary.outlook}
+        )
         return
     from sentiment.reports import decision_markdown
 
@@ -201,6 +208,7 @@ def show_decision(summary: Any, as_json: bool) -> None:
         ["check", "passed", "why"],
         [[check.check_name, check.passed, check.reason] for check in decision.verdict.checks],
     )
+    notes.print(f"What more data would bring: {summary.outlook.reason}", markup=False)
     if trained.was_reused:
         notes.print(f"Version {decision.model_version} was trained on the same rows before; nothing was trained anew.")
 

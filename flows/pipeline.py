@@ -9,7 +9,7 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
 from flows.ingest import IngestOptions, IngestSummary, ingest
-from flows.retrain import DEFAULT_EFFORT, RetrainOptions, RetrainSummary, retrain
+from flows.retrain import DEFAULT_EFFORT, MOST_EFFORT, RetrainOptions, RetrainSummary, retrain
 from flows.score import ScoreOptions, score
 from sentiment.scoring import ScoreReport
 
@@ -20,7 +20,9 @@ class PipelineOptions(BaseModel):
     paths: list[str] = Field(default=[], description="Files to load. Empty: new files of the inbox.")
     label_by_emoticon: bool = Field(default=False, description="Label tweets without a label by their emoticons.")
     rows: int | None = Field(default=None, ge=100, description="Rows to train on. Empty: all.")
-    effort: int = Field(default=DEFAULT_EFFORT, ge=1, le=10, description="How much work training does for each row.")
+    effort: int = Field(
+        default=DEFAULT_EFFORT, ge=1, le=MOST_EFFORT, description="How much work training does for each row."
+    )
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Seed of the training run.")
 
 

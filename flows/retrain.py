@@ -13,17 +13,19 @@ from pydantic import BaseModel, Field
 
 from flows.home import is_busy, recorded_run, say_waiting
 from flows.progress import Step
+from sentiment import retraining
 from sentiment.gate import Decision, decide_on
+from sentiment.learning_curve import Outlook
 from sentiment.registry import RegisteredVersion, Registry
 from sentiment.reports import decision_markdown
 from sentiment.retraining import TrainedVersion, train_version
 from sentiment.settings import open_home
 from sentiment.subsets import Export, export, next_rung
-from sentiment.training import TrainingConfig
+from sentiment.training import EFFORTS, TrainingConfig
 from sentiment.warehouse import operation_lock, writer
 
 CHAMPION_CHANGED = "sentiment.champion.changed"
-DEFAULT_EFFORT = TrainingConfig().effort
+DEFAULT_EFFORT, MOST_EFFORT = TrainingConfig().effort, max(EFFORTS)
 
 
 class RetrainOptions(BaseModel):
@@ -32,8 +34,14 @@ class RetrainOptions(BaseModel):
     rows: int | None = Field(
         default=None, ge=100, description="Rows to train on, of the fixed subset order. Empty: the next growing subset."
     )
+    until_flat: bool = Field(
+        default=False,
+        description="Climb from subset to subset until the next one should bring nothing; gate only the last.",
+    )
     all_rows: bool = Field(default=False, description="Train on all rows there are, whatever the next subset is.")
-    effort: int = Field(default=DEFAULT_EFFORT, ge=1, le=10, description="How much work training does for each row.")
+    effort: int = Field(
+        default=DEFAULT_EFFORT, ge=1, le=MOST_EFFORT, description="How much work training does for each row."
+    )
     seed: int = Field(
         default=0, ge=0, le=2**31 - 1, description="Seed of the training run; the same seed gives the same weights."
     )
@@ -45,6 +53,7 @@ class RetrainSummary:
 
     trained: TrainedVersion
     decision: Decision
+    outlook: Outlook
 
 
 def name_run() -> str:
@@ -62,6 +71,10 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
     with recorded_run("retrain") as run, operation_lock(home, "retrain", settings.writer_wait_seconds, say_waiting):
         snapshot = export_snapshot()
         trained = train(snapshot, options)
+        outlook = look_ahead(snapshot, trained)
+        while options.until_flat and not outlook.is_flat:
+            trained = train(snapshot, options)
+            outlook = look_ahead(snapshot, trained)
         decision = gate(snapshot, trained.version)
         run.count_rows = trained.count_train_rows
         report = decision_markdown(
@@ -71,6 +84,7 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
             awaits_approval=decision.awaits_approval,
             was_champion=decision.was_champion,
         )
+        report += f"\n**What more data would bring:** {outlook.reason}\n"
         run.outcome = report.partition("\n")[0].replace("*", "")
     create_markdown_artifact(report, key="decision", description="What the gate decided and why")
     get_run_logger().info("%s", run.outcome)
@@ -80,7 +94,7 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
             {"prefect.resource.id": f"sentiment.model.{decision.model_version}"},
             payload={"model_version": decision.model_version},
         )
-    return RetrainSummary(trained, decision)
+    return RetrainSummary(trained, decision, outlook)
 
 
 @task(name="export", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
@@ -111,6 +125,13 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
         seed=options.seed,
         on_progress=lambda progress: step(progress.rows_done, progress.rows_total),
     )
+
+
+@task(name="look ahead")
+def look_ahead(snapshot: Export, trained: TrainedVersion) -> Outlook:
+    """Forecast what the next subset should bring."""
+    settings, home = open_home()
+    return retraining.look_ahead(home, settings, Registry(home, settings), snapshot, trained)
 
 
 @task

@@ -2,7 +2,8 @@
 
 First one weight for each part of the model's logit, which also decides how far each part is trusted. Then beta calibration
 (Kull, Silva Filho and Flach 2017), which bends the positive and the negative side by factors of their own: on tweets the
-model is too sure of negatives and not sure enough of positives, and no single temperature can mend both.
+model is too sure of negatives and not sure enough of positives, and no single temperature can mend both. One more term
+makes the middle steeper than the ends, since n-grams that share words count the same evidence twice.
 """
 
 from __future__ import annotations
@@ -38,9 +39,15 @@ def fit_weights(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def fit_bend(logits: np.ndarray, labels: np.ndarray) -> Bend:
     """The bend of the weighted logits with the least log loss; both arguments of shape (rows,). Never changes their order."""
     logits = logits.astype(np.float64)
-    sides = np.stack([np.logaddexp(0, logits), -np.logaddexp(0, -logits), np.ones(len(logits))], axis=1)
-    rise, fall, offset = _fit_logistic(sides, labels, prior=np.array([1.0, 1.0, 0.0])).tolist()
-    return Bend(rise=max(rise, _SMALLEST_FACTOR), fall=max(fall, _SMALLEST_FACTOR), offset=offset)
+    sides = [np.logaddexp(0, logits), -np.logaddexp(0, -logits), np.ones(len(logits))]
+    prior = [1.0, 1.0, 0.0]
+    values = np.stack([*sides, np.arcsinh(logits)], axis=1)
+    rise, fall, offset, middle = _fit_logistic(values, labels, np.array([*prior, 0.0])).tolist()
+    if middle < 0:
+        rise, fall, offset = _fit_logistic(np.stack(sides, axis=1), labels, np.array(prior)).tolist()
+    return Bend(
+        rise=max(rise, _SMALLEST_FACTOR), fall=max(fall, _SMALLEST_FACTOR), middle=max(middle, 0.0), offset=offset
+    )
 
 
 def _fit_logistic(values: np.ndarray, labels: np.ndarray, prior: np.ndarray) -> np.ndarray:

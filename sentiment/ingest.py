@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import polars as pl
 
@@ -31,6 +31,8 @@ from sentiment.readers import REJECTS_SCHEMA, Chunk, fingerprint, read_chunks
 from sentiment.settings import Home, Settings
 from sentiment.subsets import split_of
 from sentiment.warehouse import Warehouse, writer
+
+T = TypeVar("T")
 
 TEXT_MISMATCH = "text_mismatch"
 SETTLE_SECONDS = 5.0
@@ -110,7 +112,7 @@ def ingest_file(
                 merger = TweetMerger(warehouse, content.sha256, started_at, label_by_emoticon)
             else:
                 merger = GoldMerger(warehouse, content.sha256, started_at, gold_set)
-            for prepared in _read_ahead(map(merger.prepare, chunks)):
+            for prepared in _read_ahead(map(merger.prepare, _read_ahead(chunks))):
                 merger.merge(prepared)
                 if on_progress is not None:
                     on_progress(merger.count_lines)
@@ -351,8 +353,8 @@ def _source_texts(rows: pl.DataFrame) -> pl.Series:
     return rules.resolve_entities(decoded.fill_null("")).zip_with(has_raw, rows["text"])
 
 
-def _read_ahead(items: Iterable[Prepared]) -> Iterator[Prepared]:
-    """Parse the next block while the last one is written."""
+def _read_ahead(items: Iterable[T]) -> Iterator[T]:
+    """Make the next item in a thread while the last one is used: parsing, keys and writing overlap."""
     iterator = iter(items)
     with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
         pending = pool.submit(next, iterator, None)

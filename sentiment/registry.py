@@ -150,7 +150,7 @@ class Registry:
         for name, path in files.items():
             with tempfile.TemporaryDirectory(dir=self.home.work) as folder:
                 renamed = shutil.copy(path, Path(folder) / name)
-                self.client.log_artifact(run_id, str(renamed))
+                self.log_file(run_id, Path(renamed))
         signature = ModelSignature(
             inputs=Schema([ColSpec("string")]),
             outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability_positive")]),
@@ -228,6 +228,10 @@ class Registry:
             self.client.set_model_version_tag(self.name, str(model_version), key, value)
         if description is not None:
             self.client.update_model_version(self.name, str(model_version), description)
+
+    def log_file(self, run_id: str, path: Path) -> None:
+        """Keep a file beside the run, under its own name."""
+        self.client.log_artifact(run_id, str(path))
 
     def log_text(self, run_id: str, text: str, name: str) -> None:
         """Keep a text beside the run."""

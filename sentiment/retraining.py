@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import resource
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sentiment.errors import InputError
-from sentiment.evaluation import Evaluation, evaluate
-from sentiment.history import config_json, record_version
+from sentiment.evaluation import Evaluation, detectable_difference, evaluate
+from sentiment.history import config_json, count_looks, record_version
+from sentiment.learning_curve import USUAL_DISCORDANCE, CurvePoint, Outlook, curve_figure, is_flat, noise_of_rung
+from sentiment.promotion import alpha_of_look
 from sentiment.registry import FED_ROWS, PROBE, RegisteredVersion, Registry
 from sentiment.settings import Home, Settings
-from sentiment.subsets import SUBSET_RULE, Export
+from sentiment.subsets import SUBSET_RULE, Export, next_rung
 from sentiment.training import Progress, TrainingConfig, fit
 from sentiment.warehouse import writer
 
@@ -91,6 +94,23 @@ def train_version(
         record_version(warehouse, row, evaluations)
     shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
     return TrainedVersion(found, was_reused, rows, cost["train_seconds"])
+
+
+def look_ahead(home: Home, settings: Settings, registry: Registry, export: Export, trained: TrainedVersion) -> Outlook:
+    """Say what the next rung should bring, from the rungs trained so far; the picture of it is kept beside the run."""
+    with writer(home, settings) as warehouse:
+        rows = warehouse.frame("steps/select_curve_points", holdout_digest=export.holdout_digest).rows(named=True)
+        look = count_looks(warehouse, "") + 1
+    count_holdout = rows[0]["count_holdout_rows"]
+    noise = noise_of_rung(count_holdout)
+    points = [CurvePoint(row["rows"], row["accuracy"], noise, row["seconds"]) for row in rows]
+    following = next_rung(max(point.rows for point in points), export.count_train_rows)
+    resolvable = detectable_difference(count_holdout, USUAL_DISCORDANCE, alpha_of_look(look, settings.gate.alpha))
+    with tempfile.TemporaryDirectory(dir=home.work) as folder:
+        picture = Path(folder) / "learning_curve.png"
+        picture.write_bytes(curve_figure(points, max(following, 2 * points[-1].rows)))
+        registry.log_file(trained.version.run_id, picture)
+    return is_flat(points, following, resolvable)
 
 
 def evaluate_version(registry: Registry, export: Export, model_version: int) -> dict[str, Evaluation]:

@@ -134,8 +134,48 @@ def normalise(texts: pl.Series) -> pl.Series:
 
 
 def text_key(texts: pl.Series) -> pl.Series:
-    """The stable hash of each normalised text, Int64 (DuckDB's bigint). Strings without nulls."""
-    return pl.Series(texts.name, hashing.hash_strings(normalise(texts)).view(np.int64))
+    """The stable hash of each normalised text, Int64 (DuckDB's bigint). Strings without nulls.
+
+    Texts in ASCII, 99 in 100, are normalised as bytes, a third of the cost; the others by `normalise`, with the same keys.
+    """
+    keys = np.empty(len(texts), dtype=np.uint64)
+    is_ascii = (texts.str.len_bytes() == texts.str.len_chars()).to_numpy()
+    rows = np.flatnonzero(is_ascii)
+    keys[rows], has_words = _ascii_keys(texts.gather(rows))
+    others = np.concatenate([np.flatnonzero(~is_ascii), rows[~has_words]])
+    keys[others] = hashing.hash_strings(normalise(texts.gather(others)))
+    return pl.Series(texts.name, keys.view(np.int64))
+
+
+def _letters_and_digits() -> np.ndarray:
+    table = np.full(256, ord(" "), dtype=np.uint8)
+    for byte in b"abcdefghijklmnopqrstuvwxyz0123456789":
+        table[byte] = byte
+    table[ord("A") : ord("Z") + 1] = np.arange(ord("a"), ord("z") + 1)
+    return table
+
+
+_LETTERS_AND_DIGITS = _letters_and_digits()
+
+
+def _ascii_keys(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Keys of texts in ASCII, uint64, and which of them have words; the others' keys mean nothing. Both (rows,)."""
+    if texts.is_empty():
+        return np.empty(0, dtype=np.uint64), np.empty(0, dtype=bool)
+    plain = _strip_emoticons(texts)
+    rows = plain.str.contains_any(["@", "http", "www."], ascii_case_insensitive=True).arg_true()
+    plain = plain.scatter(rows, plain.gather(rows).str.replace_all(r"(?i:https?://|www\.)\S*|@\w+", " "))
+    ends = np.cumsum(plain.str.len_bytes().to_numpy().astype(np.int64) + 1)
+    buffer = _LETTERS_AND_DIGITS[np.frombuffer((plain.str.join("\n")[0] + "\n").encode(), dtype=np.uint8)]
+    is_space = buffer == ord(" ")
+    # One space stays behind each word, so a text with words ends with the one space that its key leaves out.
+    is_kept = ~is_space
+    is_kept[1:] |= ~is_space[:-1]
+    kept_ends = np.cumsum(is_kept, dtype=np.int32)[ends - 1].astype(np.int64)
+    kept_starts = np.concatenate([np.zeros(1, dtype=np.int64), kept_ends[:-1]])
+    has_words = kept_ends > kept_starts
+    keys = hashing.hash_spans(buffer[is_kept], kept_starts, np.maximum(kept_ends - 1, kept_starts))
+    return keys, has_words
 
 
 def label_by_emoticon(texts: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -63,7 +63,7 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     effort: int = Field(
-        default=2,
+        default=1,
         ge=1,
         le=max(EFFORTS),
         description="1: n-grams alone; 2 and 3: a small encoder too, for one pass or two; 4: a larger one for three",

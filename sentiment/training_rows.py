@@ -81,7 +81,9 @@ def open_subset(path: Path, count_rows: int) -> Subset:
             is_early = _is_early_stopping(rows["text_key"].to_numpy(), share)
             labels = rows["label"].to_numpy()[~is_early]
             found = [found[label] + int((labels == label).sum()) for label in (0, 1)]
-            early.append(rows.filter(pl.Series(is_early)))
+            held_back = rows.filter(pl.Series(is_early))
+            # A filtered column keeps the whole row group's bytes alive; one made anew keeps its own.
+            early.append(held_back.with_columns(pl.Series("text", held_back["text"].to_list(), dtype=pl.String)))
     for count, name in zip(found, ("negative", "positive"), strict=True):
         if count < FEWEST_ROWS_OF_A_CLASS:
             raise TrainingError(

@@ -12,9 +12,10 @@ import pytest
 
 from sentiment import retraining
 from sentiment.errors import InputError
+from sentiment.evaluation import evaluate
 from sentiment.features import FeatureConfig
 from sentiment.registry import Registry
-from sentiment.retraining import TrainedVersion, predict_held_out, train_version
+from sentiment.retraining import TrainedVersion, evaluate_version, train_version
 from sentiment.settings import Home, Settings
 from sentiment.subsets import Export
 from sentiment.training import TrainingConfig
@@ -116,11 +117,12 @@ def test_more_rows_than_there_are_is_a_sentence(frozen: Export, train: Callable[
         train(rows=frozen.count_train_rows + 1)
 
 
-def test_held_out_predictions_are_in_the_order_of_the_export(
+def test_a_version_is_evaluated_on_the_hold_out_and_on_each_gold_set(
     registry: Registry, frozen: Export, register: Callable, lexicon_model: Callable
 ) -> None:
-    found = predict_held_out(registry, frozen, register(15).model_version)
-    expected = lexicon_model(15).predict_probability(pl.read_parquet(frozen.holdout)["text"])
-    np.testing.assert_array_equal(found.holdout, expected)
-    assert set(found.evaluations) == {"holdout", "gold:manual"}
-    assert found.evaluations["gold:manual"].accuracy == 1.0
+    found = evaluate_version(registry, frozen, register(15).model_version)
+    holdout = pl.read_parquet(frozen.holdout)
+    expected = lexicon_model(15).predict_probability(holdout["text"])
+    assert set(found) == {"holdout", "gold:manual"}
+    assert found["holdout"] == evaluate(holdout["label"].to_numpy(), expected)
+    assert found["gold:manual"].accuracy == 1.0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sentiment.hashing import hash_strings
 from sentiment.text import decode, label_by_emoticon, normalise, resolve_entities, text_key
 
 # Dense in what emoticons are made of, so that they meet, nest and overlap.
@@ -191,3 +193,13 @@ class TestEmoticons:
         else:
             assert after[0].strip()
             assert label(after[0]) is None
+
+
+@given(
+    st.lists(
+        st.one_of(st.text(max_size=60), st.text(alphabet="aB1 @:)(wW.htp/_-'\x00\x85é😀\n", max_size=40)), max_size=30
+    )
+)
+def test_the_short_way_to_a_text_key_agrees_with_the_normalised_text(texts: list[str]) -> None:
+    column = pl.Series("text", texts, dtype=pl.String)
+    assert text_key(column).to_list() == hash_strings(normalise(column)).view(np.int64).tolist()

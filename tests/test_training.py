@@ -52,15 +52,7 @@ def train(subset: Path, rows: int = 600, *, effort: int = 2, seed: int = 1, **op
 def weights_of(result: TrainingResult) -> dict[str, list[float]]:
     tensors = {name: value.flatten().tolist() for name, value in result.model.state_dict().items()}
     config = result.model.config
-    return tensors | {
-        "calibration": [
-            config.ngram_weight,
-            config.encoder_weight,
-            config.bend.rise,
-            config.bend.fall,
-            config.bend.offset,
-        ]
-    }
+    return tensors | {"calibration": [config.ngram_weight, config.encoder_weight, *config.bend.model_dump().values()]}
 
 
 @pytest.mark.parametrize("effort", [1, 2])
