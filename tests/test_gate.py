@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from sentiment import gate, history
+from sentiment import evidence, gate, history
 from sentiment.gate import Decision
 from sentiment.promotion import Check, GateThresholds
 from sentiment.registry import RegisteredVersion, Registry
@@ -40,7 +40,7 @@ def decide(
         model = registry.load(int(model_uri.rpartition("/")[2]))
         return pl.Series(model.predict_probability(texts)).cast(pl.Float64)
 
-    monkeypatch.setattr(gate, "predict_in_fresh_process", predict)
+    monkeypatch.setattr(evidence, "predict_in_fresh_process", predict)
     return decide_in_fresh_process
 
 
@@ -66,9 +66,11 @@ def test_a_first_model_that_passes_is_promoted_and_everybody_is_told(
     assert champion_of(registry) == 1
     assert rows_of(world, ALIASES) == [(1, None, "gate")]
     assert rows_of(world, "select check_name, passed, model_version, champion_version from decisions order by 1") == [
+        ("behaviour", True, 1, None),
         ("floor", True, 1, None),
         ("loads", True, 1, None),
         ("no_leak", True, 1, None),
+        ("speed", True, 1, None),
     ]
     told = registry.client.get_model_version(registry.name, "1")
     assert told.tags["verdict"] == "passed"
@@ -187,7 +189,7 @@ def test_truncated_weights_are_refused(
     (weights,) = set(world.mlflow.rglob("weights.safetensors")) - before
     weights.write_bytes(weights.read_bytes()[:-1000])
     decision = decide(version)
-    assert failed(decision) == ["loads", "floor"]
+    assert failed(decision) == ["loads", "floor", "behaviour", "speed"]
     assert "weights.safetensors is damaged" in by_name(decision)["loads"].reason
     assert champion_of(registry) == 1
 
@@ -207,8 +209,8 @@ def test_a_version_that_only_its_own_process_can_load_is_refused(
 def test_a_copy_that_answers_otherwise_is_refused(
     register: Callable, decide: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predict = gate.predict_in_fresh_process
-    monkeypatch.setattr(gate, "predict_in_fresh_process", lambda *args: predict(*args) + 2e-5)
+    predict = evidence.predict_in_fresh_process
+    monkeypatch.setattr(evidence, "predict_in_fresh_process", lambda *args: predict(*args) + 2e-5)
     decision = decide(register(20))
     assert failed(decision) == ["loads"]
     assert by_name(decision)["loads"].challenger_value == pytest.approx(2e-5, rel=0.1)
@@ -310,4 +312,4 @@ def test_a_run_that_was_killed_on_its_way_is_finished_by_the_next(
     assert champion_of(registry) == 2
     assert rows_of(world, ALIASES) == [(1, None, "gate"), (2, 1, "gate")]
     counts = "select model_version, count(*), count(distinct decision_key) from decisions group by 1 order by 1"
-    assert rows_of(world, counts) == [(1, 3, 1), (2, 4, 1)]
+    assert rows_of(world, counts) == [(1, 5, 1), (2, 8, 1)]

@@ -5,14 +5,24 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from sentiment.evaluation import Evaluation, PairedDifference, paired_difference
-from sentiment.promotion import LOOKS_A_YEAR, Check, Evidence, GateThresholds, alpha_of_look, decide
+from sentiment.promotion import (
+    LOOKS_A_YEAR,
+    BehaviourEvidence,
+    Check,
+    CheckName,
+    Evidence,
+    GateThresholds,
+    alpha_of_look,
+    decide,
+)
+from sentiment.slice_comparison import SliceDifference
 
 GOOD = Evaluation(
     count_rows=1000,
@@ -23,7 +33,15 @@ GOOD = Evaluation(
     calibration_error=0.01,
     majority_share=0.5,
 )
-FIRST = Evidence(count_evaluation_rows=1359, count_leaked=0, load_difference=1e-7, load_error="", challenger=GOOD)
+FIRST = Evidence(
+    count_evaluation_rows=1359,
+    count_leaked=0,
+    load_difference=1e-7,
+    load_error="",
+    challenger=GOOD,
+    behaviour=BehaviourEvidence(400, 0.8),
+    rescoring_seconds=10.0,
+)
 
 
 def compare(gained: int, lost: int, count: int = 1000, alpha: float = 0.05) -> PairedDifference:
@@ -43,12 +61,12 @@ def checks(evidence: Evidence, **thresholds: Any) -> dict[str, Check]:
 def test_a_first_model_faces_the_checks_that_need_no_champion() -> None:
     verdict = decide(FIRST, GateThresholds())
     assert verdict.passed
-    assert [check.check_name for check in verdict.checks] == ["no_leak", "loads", "floor"]
+    assert [check.check_name for check in verdict.checks] == ["no_leak", "loads", "floor", "behaviour", "speed"]
 
 
 def test_a_challenger_faces_the_champion_as_well_and_fails_by_one_check_alone() -> None:
     verdict = decide(challenge(60, 10, count_leaked=1), GateThresholds())
-    assert [check.check_name for check in verdict.checks] == ["no_leak", "loads", "floor", "better"]
+    assert tuple(check.check_name for check in verdict.checks) == get_args(CheckName)
     assert not verdict.passed
     assert [check.check_name for check in verdict.failed] == ["no_leak"]
 
@@ -174,3 +192,71 @@ def test_a_year_of_challengers_that_are_no_better_promotes_one_seldom() -> None:
     }
     limits = [fewest[alpha] for alpha in alphas]
     assert (gains >= np.array(limits)).any(axis=1).mean() <= 0.08
+
+
+def slice_of(name: str, gained: int, lost: int, *, is_worse: bool) -> SliceDifference:
+    found = compare(gained, lost)
+    return SliceDifference(name, found.count_rows, found, found.p_value, is_worse)
+
+
+@pytest.mark.parametrize(
+    ("changes", "check_name", "reason"),
+    [
+        ({"gold": {"manual": compare(5, 60), "other": compare(9, 8)}}, "gold", "It is worse on manual. manual: -5.50"),
+        (
+            {"slices": [slice_of("mention", 9, 8, is_worse=False), slice_of("negation", 5, 60, is_worse=True)]},
+            "slices",
+            "worse in 1 of 2 slices: negation by 5.50 points on 1,000 rows",
+        ),
+        (
+            {"behaviour": BehaviourEvidence(400, 0.69)},
+            "behaviour",
+            "69.0% of 400 behaviour tests pass, expected at least 70%",
+        ),
+        (
+            {"behaviour": BehaviourEvidence(400, 0.75, 0.85, compare(5, 105))},
+            "behaviour",
+            "the champion passes 85.0%, which is significantly more",
+        ),
+        ({"rescoring_seconds": 601.0}, "speed", "would take about 601 s; allowed are 600 s"),
+        ({"rolled_back": "ann: sarcasm"}, "rolled_back", "People went back from it (ann: sarcasm)"),
+    ],
+)
+def test_a_challenger_that_is_better_is_refused_by_the_one_check_that_is_meant_for_it(
+    changes: dict[str, Any], check_name: str, reason: str
+) -> None:
+    verdict = decide(challenge(60, 10, **changes), GateThresholds())
+    (refused,) = verdict.failed
+    assert refused.check_name == check_name
+    assert reason in refused.reason
+
+
+@pytest.mark.parametrize("check_name", ["gold", "slices", "behaviour", "speed"])
+def test_a_check_that_is_switched_off_refuses_no_more_and_says_what_it_found(check_name: CheckName) -> None:
+    bad = challenge(
+        60,
+        10,
+        gold={"manual": compare(5, 60)},
+        slices=[slice_of("negation", 5, 60, is_worse=True)],
+        behaviour=BehaviourEvidence(400, 0.5),
+        rescoring_seconds=601.0,
+    )
+    refused = {check.check_name for check in decide(bad, GateThresholds()).failed}
+    assert refused == {"gold", "slices", "behaviour", "speed"}
+    verdict = decide(bad, GateThresholds(switched_off=(check_name,)))
+    assert {check.check_name for check in verdict.failed} == refused - {check_name}
+    reasons = {check.check_name: check.reason for check in verdict.checks}
+    assert reasons[check_name].startswith("Switched off by a setting. It found: ")
+
+
+def test_nothing_to_compare_on_is_said_and_refuses_nothing() -> None:
+    found = checks(challenge(60, 10))
+    assert found["gold"].passed
+    assert "No hand-labelled set is loaded" in found["gold"].reason
+    assert "No slice has the 500 rows" in found["slices"].reason
+
+
+def test_what_cannot_be_loaded_passes_neither_behaviour_nor_speed() -> None:
+    found = checks(dataclasses.replace(FIRST, load_difference=None, behaviour=None, rescoring_seconds=None))
+    assert not found["behaviour"].passed
+    assert not found["speed"].passed
