@@ -18,7 +18,9 @@ QUERIES = {
     "tweets": "select * exclude (ingested_at) from tweets order by tweet_id",
     "rejected_rows": "select * from rejected_rows order by file_id, line_number",
     "predictions": "select * exclude (scored_at, run_id) from predictions order by tweet_id, model_version",
-    "decisions": "select * exclude (decided_at) from decisions order by all",
+    # What the check of speed measured is a time.
+    "decisions": "select decision_key, model_version, check_name, passed, champion_value, lower, upper, "
+    "if(check_name = 'speed', null, challenger_value), if(check_name = 'speed', '', reason) from decisions order by all",
     "alias_history": "select * exclude (changed_at) from alias_history order by all",
     "scored_tweets": "select tweet_id, label, probability_positive, model_version from scored_tweets order by tweet_id",
 }

@@ -95,7 +95,7 @@ def test_a_refused_challenger_completes_the_flow_and_changes_nothing_that_people
     state = retrain(RetrainOptions(rows=100, effort=1), return_state=True)
     assert state.is_completed()
     summary = state.result()
-    assert [check.check_name for check in summary.decision.verdict.failed] == ["better"]
+    assert "better" in [check.check_name for check in summary.decision.verdict.failed]
     assert (champion(), rows("from scored_tweets order by all"), rows("from alias_history")) == before
     version = summary.decision.model_version
     assert f"**Version {version} was refused by: better.** Version {before[0]} stays champion." in newest_artifact(
