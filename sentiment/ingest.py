@@ -9,7 +9,8 @@ the file and a kill leaves nothing behind. Lines whose id is there already are l
 - text: an id that comes back with another text is rejected; one whose emoticon was taken as its label keeps the text
   without it.
 
-The 1.6 million tweets of Sentiment140 take about as long as two plain `read_csv` of DuckDB (`benchmarks/`).
+The 1.6 million tweets of Sentiment140 take 10 s and 1.3 GiB, under four plain `read_csv` of DuckDB (`benchmarks/`). A quarter
+of it is the price of updating the 1,684 repeated ids in the transaction that brought them: DuckDB then writes all anew.
 """
 
 from __future__ import annotations

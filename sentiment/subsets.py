@@ -64,8 +64,8 @@ class Export:
 
 def split_of(text_keys: pl.Series) -> pl.Series:
     """`train` or `holdout` for each int64 text key: 5 % of the keys are held out, for ever."""
-    is_holdout = text_keys.to_numpy().view(np.uint64) % HOLDOUT_ONE_IN == 0
-    return pl.Series("split", np.where(is_holdout, "holdout", "train"), dtype=pl.String)
+    is_holdout = pl.Series("split", text_keys.to_numpy().view(np.uint64) % HOLDOUT_ONE_IN == 0)
+    return is_holdout.replace_strict({True: "holdout", False: "train"}, return_dtype=pl.String)
 
 
 def next_rung(largest_trained: int | None, count_train_rows: int) -> int:
