@@ -1,8 +1,8 @@
 """From a file to the tables: every line is loaded, counted as a duplicate, or kept as rejected; or nothing happened.
 
-A file is read in blocks and each block is appended at once, all of them in one transaction, so memory does not grow with
-the file and a kill leaves nothing behind. Lines whose id is there already are laid aside and merged at the end by
-`merge_known`, whose rules do not depend on the order of files:
+A file is read in blocks and each block is appended at once, so memory does not grow with the file; what a killed run has
+written of a file is removed before anybody sees it. Lines whose id is there already are laid aside and merged at the end
+by `merge_known`, whose rules do not depend on the order of files:
 
 - posting time, user and query: the smallest value that any source gives;
 - label: the one that all sources agree on; once two disagree, none for good (`has_label_conflict`);
@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +32,7 @@ from sentiment.errors import InputError
 from sentiment.readers import REJECTS_SCHEMA, Chunk, fingerprint, read_chunks
 from sentiment.settings import Home, Settings
 from sentiment.subsets import split_of
-from sentiment.warehouse import Warehouse, writer
+from sentiment.warehouse import Warehouse, remove_unfinished_file, writer
 
 T = TypeVar("T")
 
@@ -108,31 +109,37 @@ def ingest_file(
         merger: TweetMerger | GoldMerger
         # With more threads DuckDB takes twice the processor time for these appends; the other core is parsing.
         warehouse.run("steps/set_one_thread")
-        with warehouse.transaction():
-            if gold_set is None:
-                merger = TweetMerger(warehouse, content.sha256, started_at, label_by_emoticon)
-            else:
-                merger = GoldMerger(warehouse, content.sha256, started_at, gold_set)
-            for prepared in _read_ahead(map(merger.prepare, _read_ahead(chunks))):
-                merger.merge(prepared)
-                if on_progress is not None:
-                    on_progress(merger.count_lines)
-            merger.finish()
-            warehouse.run(
-                "steps/insert_ingest_file",
-                file_id=content.sha256,
-                path=str(path),
-                continues_file_id=continued["file_id"] if continued else None,
-                count_bytes=content.count_bytes,
-                count_disk_bytes=status.st_size,
-                modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
-                count_lines=merger.count_lines,
-                count_loaded=merger.count_loaded,
-                count_duplicate=merger.count_duplicate,
-                count_rejected=merger.rejected.total(),
-                started_at=started_at,
-                **way,
-            )
+        if gold_set is None:
+            merger = TweetMerger(warehouse, content.sha256, started_at, label_by_emoticon)
+        else:
+            merger = GoldMerger(warehouse, content.sha256, started_at, gold_set)
+        # Two transactions: an update of rows that the same one brought would make DuckDB write all of them anew. Between
+        # them the file is marked as unfinished, and whoever opens the warehouse next would remove its rows.
+        with _all_or_nothing(warehouse):
+            with warehouse.transaction():
+                warehouse.run("steps/insert_unfinished_file", **merger.stamp)
+                for prepared in _read_ahead(map(merger.prepare, _read_ahead(chunks))):
+                    merger.merge(prepared)
+                    if on_progress is not None:
+                        on_progress(merger.count_lines)
+            with warehouse.transaction():
+                merger.finish()
+                warehouse.run(
+                    "steps/insert_ingest_file",
+                    file_id=content.sha256,
+                    path=str(path),
+                    continues_file_id=continued["file_id"] if continued else None,
+                    count_bytes=content.count_bytes,
+                    count_disk_bytes=status.st_size,
+                    modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
+                    count_lines=merger.count_lines,
+                    count_loaded=merger.count_loaded,
+                    count_duplicate=merger.count_duplicate,
+                    count_rejected=merger.rejected.total(),
+                    started_at=started_at,
+                    **way,
+                )
+                warehouse.run("steps/delete_unfinished_file")
     return IngestReport(
         str(path),
         "grown" if continued else "loaded",
@@ -190,7 +197,7 @@ class TweetMerger:
         self.label_by_emoticon = label_by_emoticon
         self.count_lines = self.count_loaded = self.count_duplicate = self.count_repeated = 0
         self.rejected: Counter[str] = Counter()
-        warehouse.run("steps/create_repeated_lines")
+        warehouse.run("steps/create_lines_laid_aside")
 
     def prepare(self, chunk: Chunk) -> Prepared:
         """Label by emoticon where asked for, and add label source, text key and split; touches no table."""
@@ -241,6 +248,7 @@ class TweetMerger:
             rejects = mismatched.with_columns(reason=pl.lit(TEXT_MISMATCH)).select(REJECTS_SCHEMA.names())
             keep_rejects(self, rejects)
             self.count_duplicate += len(repeated) - len(rejects)
+        self.warehouse.run("steps/insert_rejected_rows", file_id=self.stamp["file_id"])
 
 
 class GoldMerger:
@@ -252,6 +260,7 @@ class GoldMerger:
         self.gold_set = gold_set
         self.count_lines = self.count_loaded = self.count_duplicate = 0
         self.rejected: Counter[str] = Counter()
+        warehouse.run("steps/create_lines_laid_aside")
 
     def prepare(self, chunk: Chunk) -> Prepared:
         """Add the text key; touches no table."""
@@ -277,14 +286,27 @@ class GoldMerger:
         self.count_lines += prepared.count_lines
 
     def finish(self) -> None:
-        """Nothing is laid aside."""
+        """Write the rejected rows."""
+        self.warehouse.run("steps/insert_rejected_rows", file_id=self.stamp["file_id"])
 
 
 def keep_rejects(merger: TweetMerger | GoldMerger, rejects: pl.DataFrame) -> None:
-    """Write rejected rows and count them by reason."""
+    """Lay rejected rows aside until the file is through, and count them by reason."""
     if len(rejects):
-        merger.warehouse.load("steps/insert_rejected_rows", rejects, file_id=merger.stamp["file_id"])
+        merger.warehouse.load("steps/insert_rejected_lines", rejects)
         merger.rejected.update(rejects["reason"].to_list())
+
+
+@contextmanager
+def _all_or_nothing(warehouse: Warehouse) -> Iterator[None]:
+    """After an error between the transactions, remove what the first one has committed."""
+    try:
+        yield
+    except BaseException:
+        # If even that fails, on a full disk, the next run does it.
+        with suppress(Exception):
+            remove_unfinished_file(warehouse)
+        raise
 
 
 def merge_known(existing: pl.DataFrame, incoming: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -101,6 +101,7 @@ def writer(home: Home, settings: Settings, on_wait: Callable[[str], None] | None
         try:
             warehouse = Warehouse(connection)
             migrate(warehouse)
+            remove_unfinished_file(warehouse)
             yield warehouse
         finally:
             connection.close()
@@ -118,6 +119,7 @@ def checkpointed(home: Home, settings: Settings, on_wait: Callable[[str], None] 
         connection = _connect(home, settings)
         try:
             migrate(Warehouse(connection))
+            remove_unfinished_file(Warehouse(connection))
             connection.execute("checkpoint")
         finally:
             connection.close()
@@ -205,6 +207,13 @@ def translated_errors(home: Home) -> Iterator[None]:
         else:
             raise
         raise HomeError(advice) from error
+
+
+def remove_unfinished_file(warehouse: Warehouse) -> None:
+    """Take out what a run that was killed while it loaded a file has left of it; nobody has seen it."""
+    if warehouse.value("steps/count_unfinished_files"):
+        with warehouse.transaction():
+            warehouse.run("steps/remove_unfinished_rows")
 
 
 def migrate(warehouse: Warehouse) -> None:

@@ -72,6 +72,14 @@ comment on column tweets.split is 'train or holdout, by text_key, for ever.';
 comment on column tweets.file_id is 'The file that brought it first.';
 comment on column tweets.ingested_at is 'When it was first loaded.';
 
+create table unfinished_files (
+    file_id varchar not null,
+    ingested_at timestamptz not null
+);
+comment on table unfinished_files is 'At most one row: the file that is being loaded. What a killed run left of it is removed by the next.';
+comment on column unfinished_files.file_id is 'The file.';
+comment on column unfinished_files.ingested_at is 'What its rows carry as ingested_at.';
+
 create table rejected_rows (
     file_id varchar not null,
     line_number bigint not null,

@@ -1,4 +1,4 @@
--- Lines of the file being read whose id is there already.
+-- Lines of the file being read that are laid aside until it is through: repeated ids, and rejected lines.
 create or replace temp table repeated_lines (
     line_number bigint,
     tweet_id bigint,
@@ -11,6 +11,12 @@ create or replace temp table repeated_lines (
     label_source varchar,
     has_label_conflict boolean,
     text_key bigint,
+    raw_line blob,
+    count_bytes bigint
+);
+create or replace temp table rejected_lines (
+    line_number bigint,
+    reason varchar,
     raw_line blob,
     count_bytes bigint
 );

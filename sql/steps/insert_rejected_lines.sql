@@ -1,0 +1,1 @@
+insert into rejected_lines by name select * from incoming;
