@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import polars as pl
 import pytest
 
@@ -24,6 +25,11 @@ from sentiment.warehouse import writer
 # Whoever runs the tests may work with a home and thresholds of their own.
 for name in [name for name in os.environ if name.startswith("SENTIMENT_")]:
     del os.environ[name]
+
+# A busy machine must not fail a test; with CI set, hypothesis has a profile of its own that does the same.
+if "CI" not in os.environ:
+    hypothesis.settings.register_profile("patient", deadline=None)
+    hypothesis.settings.load_profile("patient")
 
 DATE = "Mon Apr 06 22:19:45 PDT 2009"
 
