@@ -8,11 +8,10 @@ import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given
@@ -23,9 +22,7 @@ from sentiment import ingest as module
 from sentiment import readers
 from sentiment.errors import InputError, NotReadyError
 from sentiment.ingest import find_inbox_files, ingest_file
-from sentiment.publishing import publish
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import reader
 
 ALL_TABLES = ("tweets", "rejected_rows", "ingest_files", "gold_tweets")
 quick = functools.partial(hypothesis, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -352,70 +349,3 @@ def test_the_inbox_gives_settled_files_that_changed_since_they_were_read(
 def test_an_inbox_that_is_not_there_says_which_setting_names_it(home: Home, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"inbox .*nowhere is not a folder\. Create it, or set SENTIMENT_INBOX"):
         find_inbox_files(home, Settings(inbox=tmp_path / "nowhere"))
-
-
-class TestAKillBetweenItsTwoTransactions:
-    """The new rows are committed, the account is not: nobody may ever see them."""
-
-    @pytest.fixture
-    def killed(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-        def end_here(*_: object) -> None:
-            raise KeyboardInterrupt
-
-        with monkeypatch.context() as patch:
-            patch.setattr(module.TweetMerger, "finish", end_here)
-            patch.setattr(module, "remove_unfinished_file", lambda *_: None)  # A killed process tidies nothing.
-            yield patch.undo
-
-    def test_the_next_to_open_the_warehouse_finds_none_of_it(
-        self, home: Home, tweet_line: Callable, ingest_lines: Callable, rows_of: Callable, killed: Callable
-    ) -> None:
-        with pytest.raises(KeyboardInterrupt):
-            ingest_lines(home, tweet_line(1, "one"), tweet_line(2, "two"), b"broken")
-        assert rows_of(home, "select * from tweets") == []
-        assert rows_of(home, "select * from rejected_rows") == []
-        assert rows_of(home, "select * from unfinished_files") == []
-        killed()
-        assert ingest_lines(home, tweet_line(1, "one"), tweet_line(2, "two"), b"broken").count_loaded == 2
-
-    def test_a_snapshot_that_is_published_before_the_next_ingest_has_none_of_it(
-        self, home: Home, settings: Settings, tweet_line: Callable, ingest_lines: Callable, killed: Callable
-    ) -> None:
-        with pytest.raises(KeyboardInterrupt):
-            ingest_lines(home, tweet_line(1, "one"))
-        publish(home, settings)
-        with reader(home) as snapshot:
-            assert snapshot.value("steps/count_tweets") == 0
-
-    def test_rows_that_the_same_content_brought_earlier_stay(
-        self, home: Home, tweet_line: Callable, ingest_lines: Callable, rows_of: Callable, killed: Callable
-    ) -> None:
-        lines = [tweet_line(1, "one :)", ""), tweet_line(2, "two", "")]
-        killed()
-        ingest_lines(home, *lines)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module.TweetMerger, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-            patch.setattr(module, "remove_unfinished_file", lambda *_: None)
-            with pytest.raises(KeyboardInterrupt):
-                ingest_lines(home, *lines, label_by_emoticon=True)
-        assert rows_of(home, "select tweet_id from tweets order by 1") == [(1,), (2,)]
-        assert ingest_lines(home, *lines, label_by_emoticon=True).count_duplicate == 2
-        assert rows_of(home, "select label from tweets order by tweet_id") == [("positive",), (None,)]
-
-    def test_an_error_there_is_tidied_up_at_once(
-        self,
-        home: Home,
-        tweet_line: Callable,
-        ingest_lines: Callable,
-        rows_of: Callable,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        def fail(*_: object) -> None:
-            raise RuntimeError("planted")
-
-        monkeypatch.setattr(module.TweetMerger, "finish", fail)
-        with pytest.raises(RuntimeError, match="planted"):
-            ingest_lines(home, tweet_line(1, "one"))
-        with duckdb.connect(str(home.warehouse)) as untouched:
-            assert untouched.sql("select count(*) from tweets").fetchone() == (0,)
-            assert untouched.sql("select count(*) from unfinished_files").fetchone() == (0,)
