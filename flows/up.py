@@ -207,6 +207,7 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
         return lambda: status_of(address) == 200
 
     with operation_lock(home, "mlflow", settings.writer_wait_seconds):  # Of two that create its database, one dies.
+        subprocess.run([*python, "sentiment.mlflow_store", str(home.root)], cwd=PROJECT, env=environment, check=True)
         add("mlflow", mlflow_command(home, ports["mlflow"]))
         add("prefect-server", ["flows.server", "permanent", str(ports["prefect"])])
         wait_until(answers(f"{prefect}/api/health"), stopping, "Prefect's server", home.logs)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sentiment.errors import ModelError
+from sentiment.mlflow_store import create_store
 from sentiment.model import SentimentModel
 from sentiment.settings import Home, Settings
 from sentiment.subsets import Export
@@ -74,9 +75,10 @@ class Registry:
         self.name = settings.model_name
         self.uri = home.mlflow_store
         mlflow.set_tracking_uri(self.uri)
-        self.client: MlflowClient = mlflow.MlflowClient(self.uri, self.uri)
         # Of two processes that create the store at once, one would die.
         with operation_lock(home, "mlflow", settings.writer_wait_seconds):
+            create_store(home)
+            self.client: MlflowClient = mlflow.MlflowClient(self.uri, self.uri)
             experiment = self.client.get_experiment_by_name(EXPERIMENT)
             self.experiment_id: str = (
                 experiment.experiment_id

@@ -167,3 +167,10 @@ def test_parameters_metrics_curve_and_dataset_are_logged(registry: Registry, fro
     history = registry.client.get_metric_history(run_id, "curve_loss")
     assert [(point.step, point.value) for point in history] == [(10, 0.6), (20, 0.5)]
     assert [each.dataset.name for each in run.inputs.dataset_inputs] == ["tweets, first 5 rows"]
+
+
+def test_a_store_whose_creation_was_killed_is_made_anew(new_home: Callable[[], Home], settings: Settings) -> None:
+    home = new_home()
+    (home.mlflow / "draft.db").write_bytes(b"half of a database")
+    assert Registry(home, settings).champion() is None
+    assert not (home.mlflow / "draft.db").exists()
