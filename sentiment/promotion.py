@@ -72,6 +72,7 @@ class Evidence:
         champion_accuracy, challenger_accuracy: both on the compared rows.
         count_left_out: hold-out rows that the champion was fed; None when its list is missing.
         gold: challenger against champion on each hand-labelled set, at a level shared by the sets.
+        count_gold_left_out: hand-labelled rows that the champion was fed before they were loaded.
         slices: the same on each slice of the compared rows that is large enough.
         behaviour: behaviour tests passed.
         rescoring_seconds: what scoring every tweet with the challenger would take; None when it cannot be loaded.
@@ -89,6 +90,7 @@ class Evidence:
     challenger_accuracy: float | None = None
     count_left_out: int | None = 0
     gold: Mapping[str, PairedDifference] = field(default_factory=dict)
+    count_gold_left_out: int = 0
     slices: Sequence[SliceDifference] = ()
     behaviour: BehaviourEvidence | None = None
     rescoring_seconds: float | None = None
@@ -236,12 +238,11 @@ def _better(evidence: Evidence, found: PairedDifference) -> Check:
 
 
 def _gold(evidence: Evidence) -> Check:
+    left_out = f" {evidence.count_gold_left_out:,} rows the champion was fed before they were loaded are left out."
+    left_out = left_out if evidence.count_gold_left_out else ""
     if not evidence.gold:
-        return Check(
-            "gold",
-            True,
-            "No hand-labelled set is loaded, so there is none to be worse on.",
-        )
+        reason = f"There is no hand-labelled tweet to compare on, so there is none to be worse on.{left_out}"
+        return Check("gold", True, reason)
     worse = [name for name, found in evidence.gold.items() if found.upper < 0]
     lowest = min(evidence.gold.values(), key=lambda found: found.upper)
     sets = "; ".join(
@@ -253,7 +254,7 @@ def _gold(evidence: Evidence) -> Check:
     return Check(
         "gold",
         not worse,
-        f"{verdict}. {sets}.",
+        f"{verdict}. {sets}.{left_out}",
         challenger_value=lowest.difference,
         lower=lowest.lower,
         upper=lowest.upper,

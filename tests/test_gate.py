@@ -181,6 +181,26 @@ def test_rows_that_the_champion_was_fed_leave_the_comparison_and_are_counted(
     assert "17 rows the champion was fed are left out" in reason
 
 
+def test_hand_labelled_tweets_that_the_champion_was_fed_before_they_were_loaded_are_left_out(
+    world: Home, frozen: Export, register: Callable, registry: Registry, decide: Callable
+) -> None:
+    gold = pl.read_parquet(frozen.gold).select("text_key", tweet_id=pl.lit(None, dtype=pl.Int64))
+    train = pl.read_parquet(frozen.train, columns=["tweet_id", "text_key"])
+    registry.set_champion(register(15, fed=pl.concat([train, gold.head(6)], how="diagonal")).model_version)
+    reason = by_name(decide(register(20)))["gold"].reason
+    assert f"on {len(gold) - 6} rows" in reason
+    assert "6 rows the champion was fed before they were loaded are left out" in reason
+
+
+def test_a_champion_without_its_list_of_fed_rows_is_compared_on_all_and_that_is_said(
+    world: Home, registry: Registry, champion: RegisteredVersion, register: Callable, decide: Callable
+) -> None:
+    (world.mlflow / "artifacts" / champion.run_id / "artifacts" / "fed_rows.parquet").unlink()
+    decision = decide(register(20))
+    assert decision.is_champion
+    assert "list of fed rows is missing, so none could be left out" in by_name(decision)["better"].reason
+
+
 def test_truncated_weights_are_refused(
     world: Home, registry: Registry, champion: RegisteredVersion, register: Callable, decide: Callable
 ) -> None:

@@ -252,7 +252,7 @@ def test_a_check_that_is_switched_off_refuses_no_more_and_says_what_it_found(che
 def test_nothing_to_compare_on_is_said_and_refuses_nothing() -> None:
     found = checks(challenge(60, 10))
     assert found["gold"].passed
-    assert "No hand-labelled set is loaded" in found["gold"].reason
+    assert "no hand-labelled tweet to compare on" in found["gold"].reason
     assert "No slice has the 500 rows" in found["slices"].reason
 
 
