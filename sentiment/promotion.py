@@ -216,14 +216,16 @@ def _better(evidence: Evidence, found: PairedDifference) -> Check:
         "the champion's list of fed rows is missing, so none could be left out"
         if evidence.count_left_out is None
         else f"{evidence.count_left_out:,} rows the champion was fed are left out"
+        if evidence.count_left_out
+        else "the champion was fed none of these rows"
     )
     reason = (
         f"{verdict}: on the same {found.count_rows:,} rows it is right {found.count_gained:,} times where the champion is "
         f"wrong, and wrong {found.count_lost:,} times where the champion is right, a difference of "
-        f"{found.difference * 100:+.2f} points ({found.lower * 100:+.2f} to {found.upper * 100:+.2f} at "
-        f"{1 - found.alpha:.2%}; bootstrap {found.bootstrap_lower * 100:+.2f} to {found.bootstrap_upper * 100:+.2f}; "
-        f"p = {found.p_value:.2g}). Look {evidence.look} of this year; it shows gains from {found.detectable * 100:.2f} "
-        f"points on with 80 % power; {left_out}."
+        f"{found.difference * 100:+.2f} points. With chance taken into account it lies between {found.lower * 100:+.2f} and "
+        f"{found.upper * 100:+.2f} points ({1 - found.alpha:.2%} interval; p = {found.p_value:.2g}; bootstrap "
+        f"{found.bootstrap_lower * 100:+.2f} to {found.bootstrap_upper * 100:+.2f}). This is look {evidence.look} at the "
+        f"hold-out within a year; it would show gains from {found.detectable * 100:.2f} points on in 4 of 5 cases; {left_out}."
     )
     return Check(
         "better",
