@@ -50,12 +50,13 @@ class GateThresholds(BaseModel, extra="forbid"):
 
 @dataclass(frozen=True)
 class BehaviourEvidence:
-    """How many behaviour tests each model passes; `comparison` is paired, test by test."""
+    """How many behaviour tests each model passes; `comparison`, and that of each group, is paired, test by test."""
 
     count_tests: int
     challenger_rate: float
     champion_rate: float | None = None
     comparison: PairedDifference | None = None
+    groups: Mapping[str, PairedDifference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -297,14 +298,17 @@ def _behaviour(evidence: Evidence, thresholds: GateThresholds) -> Check:
     if found is None:
         return Check("behaviour", False, "It cannot be loaded, so no behaviour test passes.", threshold=least)
     is_worse = found.comparison is not None and found.comparison.upper < 0
+    worse_groups = {name: group for name, group in found.groups.items() if group.upper < 0}
     reason = f"{found.challenger_rate:.1%} of {found.count_tests:,} behaviour tests pass, expected at least {least:.0%}"
     if found.champion_rate is not None:
         reason += f"; the champion passes {found.champion_rate:.1%}" + (
             ", which is significantly more" if is_worse else ""
         )
+    for name, group in worse_groups.items():
+        reason += f"; in {name} it passes {-group.difference * 100:.0f} points fewer of {group.count_rows:,} tests"
     return Check(
         "behaviour",
-        found.challenger_rate >= least and not is_worse,
+        found.challenger_rate >= least and not is_worse and not worse_groups,
         f"{reason}.",
         champion_value=found.champion_rate,
         challenger_value=found.challenger_rate,

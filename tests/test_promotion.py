@@ -218,6 +218,11 @@ def slice_of(name: str, gained: int, lost: int, *, is_worse: bool) -> SliceDiffe
             "behaviour",
             "the champion passes 85.0%, which is significantly more",
         ),
+        (
+            {"behaviour": BehaviourEvidence(400, 0.8, 0.81, compare(35, 40), {"negation": compare(1, 40, count=80)})},
+            "behaviour",
+            "in negation it passes 49 points fewer of 80 tests",
+        ),
         ({"rescoring_seconds": 601.0}, "speed", "would take about 601 s; allowed are 600 s"),
         ({"rolled_back": "ann: sarcasm"}, "rolled_back", "People went back from it (ann: sarcasm)"),
     ],
