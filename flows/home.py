@@ -16,6 +16,7 @@ from prefect.runtime import flow_run
 from prefect.tasks import Task
 
 from sentiment.errors import BusyError
+from sentiment.forgetting import finish_forgetting
 from sentiment.history import record_run
 from sentiment.publishing import publish
 from sentiment.settings import open_home
@@ -45,6 +46,9 @@ class RunRecord:
 @contextmanager
 def recorded_run(flow: str) -> Iterator[RunRecord]:
     """Time a flow, write its row in `runs`, and publish the snapshot with all of it."""
+    settings, home = open_home()
+    if not finish_forgetting(home, settings):
+        say_waiting("What was to be forgotten is not gone everywhere yet: another run is at work; the next one goes on")
     record, started_at, began = RunRecord(flow), datetime.now(UTC), time.perf_counter()
     yield record
     seconds = time.perf_counter() - began

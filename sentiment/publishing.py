@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import checkpointed, translated_errors
+from sentiment.warehouse import checkpointed, operation_lock, translated_errors
 
 
 def publish(home: Home, settings: Settings, on_wait: Callable[[str], None] | None = None) -> bool:
@@ -46,6 +46,17 @@ def publish(home: Home, settings: Settings, on_wait: Callable[[str], None] | Non
             draft.unlink(missing_ok=True)
         _prune(home.published, settings.keep_snapshots)
     return True
+
+
+def publish_alone(home: Home, settings: Settings, on_wait: Callable[[str], None] | None = None) -> None:
+    """Publish, and remove every older snapshot; whoever has one open keeps it until it is closed.
+
+    Raises:
+        BusyError, HomeError: as `warehouse.writer`.
+    """
+    publish(home, settings, on_wait)
+    with operation_lock(home, "warehouse", settings.writer_wait_seconds, on_wait):
+        _prune(home.published, 1)
 
 
 def _point_to(link: Path, snapshot: Path) -> None:

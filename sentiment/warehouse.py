@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import functools
 import hashlib
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -124,6 +125,47 @@ def checkpointed(home: Home, settings: Settings, on_wait: Callable[[str], None] 
         finally:
             connection.close()
         yield home.warehouse
+
+
+def rewrite(
+    home: Home,
+    settings: Settings,
+    change: Callable[[Warehouse], None] | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> None:
+    """Write the warehouse anew, without the blocks of what was deleted, and put it in the old one's place in one step.
+
+    DuckDB gives the blocks of deleted rows back to the file and not to the disk, and leaves what stood in them. Takes 3 s
+    for 1.6 million tweets. A kill leaves the old file or the new one.
+
+    Args:
+        change: what to delete first, in a transaction of its own.
+
+    Raises:
+        BusyError, HomeError: as `writer`.
+    """
+    with operation_lock(home, "warehouse", settings.writer_wait_seconds, on_wait), translated_errors(home):
+        draft = home.work / "warehouse.draft.duckdb"
+        for leftover in (draft, draft.with_name(f"{draft.name}.wal")):
+            leftover.unlink(missing_ok=True)
+        connection = _connect(home, settings)
+        try:
+            warehouse = Warehouse(connection)
+            migrate(warehouse)
+            remove_unfinished_file(warehouse)
+            if change is not None:
+                with warehouse.transaction():
+                    change(warehouse)
+            # A file to attach cannot be a parameter; the path is the home's own.
+            connection.execute(f"attach '{str(draft).replace(chr(39), 2 * chr(39))}' as draft")
+            warehouse.run("steps/copy_to_draft")
+        finally:
+            connection.close()
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        # The old file was checkpointed as it was closed; a log that is left of it must not be applied to the new one.
+        home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
+        draft.replace(home.warehouse)
 
 
 @contextmanager
