@@ -285,6 +285,8 @@ for command in (
     by_hand.promote,
     by_hand.rollback,
     keeping.forget,
+    keeping.backup,
+    keeping.restore,
     questions.sql,
 ):
     app.command()(command)

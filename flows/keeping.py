@@ -1,12 +1,13 @@
-"""The commands that look after a home: `forget`. They work on the files and tables directly and need no server."""
+"""The commands that look after a home: `forget`, `backup`, `restore`. They work on its files directly and need no server."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from flows.terminal import AsJson, notes, print_json, print_table
+from flows.terminal import AsJson, notes, out, print_json, print_table
 from sentiment.errors import InputError
 from sentiment.settings import open_home
 
@@ -59,3 +60,46 @@ def forget(
     for path in report.left:
         notes.print(f"A trace is left in {path}: end what has it open, delete it, and forget again.", markup=False)
     notes.print("It stays out if it comes again. Files outside the home, and backups made before, are yours to delete.")
+
+
+def backup(
+    path: Annotated[Path, typer.Argument(help="File to write, or a folder in which it is named by the time.")],
+    inbox: Annotated[bool, typer.Option(help="Whether the files in the home's inbox go along.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Save the whole home in one file, while everything runs.
+
+    Example: sentiment backup /mnt/backups
+    """
+    from sentiment.backup import backup as run
+
+    settings, home = open_home()
+    report = run(home, settings, path, with_inbox=inbox, on_wait=lambda line: notes.print(line, markup=False))
+    show_backup("Saved", report, as_json)
+
+
+def restore(
+    path: Annotated[Path, typer.Argument(help="A file that `sentiment backup` wrote.")], as_json: AsJson = False
+) -> None:
+    """Put a backup into an empty home, at any place.
+
+    The home is the one that SENTIMENT_HOME names.
+
+    Example: sentiment restore /mnt/backups/sentiment-20260105T020000.tar.zst
+    """
+    from sentiment.backup import restore as run
+
+    settings, home = open_home()
+    show_backup("Restored", run(home, settings, path), as_json)
+
+
+def show_backup(done: str, report: Any, as_json: bool) -> None:
+    """Say what a backup holds."""
+    if as_json:
+        print_json(report)
+        return
+    out.print(
+        f"{done} {report.count_files:,} files, {report.count_bytes >> 20:,} MiB, in {report.seconds:.1f} s: {report.path} "
+        f"({report.count_disk_bytes >> 20:,} MiB)",
+        markup=False,
+    )

@@ -267,7 +267,7 @@ def migrate(warehouse: Warehouse) -> None:
     run = warehouse.run
     run("steps/create_schema_migrations")
     applied = {number for (number,) in run("steps/select_schema_migrations").fetchall()}
-    migrations = {int(path.stem[:4]): path.stem for path in sorted((SQL_FOLDER / "tables").glob("[0-9]*.sql"))}
+    migrations = _migrations()
     if unknown := sorted(applied - migrations.keys()):
         raise HomeError(
             f"The warehouse was written by a newer version (it has schema migration {unknown[-1]}, this version knows "
@@ -285,6 +285,15 @@ def migrate(warehouse: Warehouse) -> None:
             for view in views:
                 run(f"views/{view}")
             run("steps/update_view_digest", digest=digest)
+
+
+def known_migration() -> int:
+    """The newest schema migration of this version of the program."""
+    return max(_migrations())
+
+
+def _migrations() -> dict[int, str]:
+    return {int(path.stem[:4]): path.stem for path in sorted((SQL_FOLDER / "tables").glob("[0-9]*.sql"))}
 
 
 @contextmanager
