@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import by_hand, keeping, questions
+from flows import by_hand, feedback, keeping, questions
 from flows.orchestration import connect
 from flows.terminal import AsJson, errors_as_sentences, notes, out, print_json, print_table, progress_bars
 from sentiment.errors import InputError
@@ -287,6 +287,7 @@ for command in (
     keeping.forget,
     keeping.backup,
     keeping.restore,
+    feedback.correct,
     questions.sql,
 ):
     app.command()(command)

@@ -26,6 +26,7 @@ from typing import Literal, TypeVar
 
 import polars as pl
 
+from sentiment import clock
 from sentiment import text as rules
 from sentiment.errors import InputError
 from sentiment.forgotten import load_forgotten
@@ -80,7 +81,7 @@ def ingest_file(
         NotReadyError: it is still being written, or its last line is torn.
         HomeError: the warehouse cannot be written.
     """
-    started_at, began = datetime.now(UTC), time.perf_counter()
+    started_at, began = clock.now(), time.perf_counter()
     path = path.expanduser().absolute()
     way = {"gold_set": gold_set, "is_labelled_by_emoticon": label_by_emoticon}
     with writer(home, settings, on_wait) as warehouse:

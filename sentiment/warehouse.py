@@ -23,6 +23,7 @@ import duckdb
 import polars as pl
 from filelock import FileLock, Timeout
 
+from sentiment import clock
 from sentiment.errors import BusyError, HomeError, InputError
 from sentiment.settings import Home, Settings
 
@@ -40,10 +41,11 @@ class Warehouse:
     connection: duckdb.DuckDBPyConnection
 
     def run(self, script: str, /, **parameters: Any) -> duckdb.DuckDBPyConnection:
-        """Execute `sql/<script>.sql`, statement by statement, each with the `$parameters` that it names.
+        """Execute `sql/<script>.sql`, statement by statement, each with the `$parameters` that it names; `$now` is given.
 
         Returns the connection, on which the last statement's result can be fetched.
         """
+        parameters = {"now": clock.now(), **parameters}
         for statement in self.connection.extract_statements(read_sql(script)):
             names = statement.named_parameters
             self.connection.execute(statement, {key: parameters[key] for key in names} if names else None)
