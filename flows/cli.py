@@ -287,6 +287,7 @@ for command in (
     keeping.forget,
     keeping.backup,
     keeping.restore,
+    keeping.housekeeping,
     feedback.correct,
     questions.sql,
 ):

@@ -1,4 +1,4 @@
-"""The commands that look after a home: `forget`, `backup`, `restore`. They work on its files directly and need no server."""
+"""The commands that look after a home: `forget`, `backup`, `restore`, `housekeeping`; most work on its files directly."""
 
 from __future__ import annotations
 
@@ -103,3 +103,24 @@ def show_backup(done: str, report: Any, as_json: bool) -> None:
         f"({report.count_disk_bytes >> 20:,} MiB)",
         markup=False,
     )
+
+
+def housekeeping(as_json: AsJson = False) -> None:
+    """Remove what is no longer needed: old predictions, refused versions, leftovers; what `sentiment up` does daily.
+
+    Example: sentiment housekeeping
+    """
+    from flows.cli import run_flow
+
+    def start(orchestration: Any) -> Any:
+        from flows.housekeeping import housekeeping as flow
+
+        return orchestration.run(flow)
+
+    report = run_flow(start)
+    if as_json:
+        print_json(report)
+        return
+    from sentiment.reports import housekeeping_markdown
+
+    notes.print(housekeeping_markdown(report).replace("*", ""), markup=False)

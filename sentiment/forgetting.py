@@ -15,8 +15,9 @@ list of the challenger, and it stays whole: no forgotten id can be an evaluation
 kept out; and a row with the same text key by another person is on the training side for ever, because the side follows from
 the key alone. Only a hand-labelled row that is loaded later could share a forgotten key. But a challenger is trained on the
 export that the gate judges it on, from which texts of hand-labelled rows are left out; and a version that had been fed
-forgotten rows is never taken again as a challenger, because its training key is a digest over the ids that are gone. How
-many rows a version was really fed stays in `model_versions`, and how many of them were forgotten in `learnt_from_forgotten`.
+forgotten rows is never taken again as a challenger, because its training key is a digest over the ids that are gone. A
+champion that had been fed such a text keeps the advantage on that one row, which errs on the side of no change. How many rows
+a version was really fed stays in `model_versions`, and how many of them were forgotten in `learnt_from_forgotten`.
 
 Weights stay as they are: what a model has learnt of one tweet cannot be taken out again. Costs 10 s for 1.6 million tweets,
 and half a second more for each model version.

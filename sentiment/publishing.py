@@ -13,8 +13,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sentiment.errors import HomeError
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import checkpointed, operation_lock, translated_errors
+from sentiment.warehouse import checkpointed, operation_lock, reader, translated_errors
 
 
 def publish(home: Home, settings: Settings, on_wait: Callable[[str], None] | None = None) -> bool:
@@ -57,6 +58,23 @@ def publish_alone(home: Home, settings: Settings, on_wait: Callable[[str], None]
     publish(home, settings, on_wait)
     with operation_lock(home, "warehouse", settings.writer_wait_seconds, on_wait):
         _prune(home.published, 1)
+
+
+def remove_damaged(home: Home) -> bool:
+    """Remove a published snapshot that cannot be opened, so that the next `publish` puts another in its place.
+
+    Returns:
+        whether there was one.
+    """
+    try:
+        with reader(home):
+            return False
+    except HomeError:
+        if not home.published.is_symlink() and not home.published.exists():
+            return False
+        home.published.resolve().unlink(missing_ok=True)
+        home.published.unlink(missing_ok=True)
+        return True
 
 
 def _point_to(link: Path, snapshot: Path) -> None:
