@@ -202,6 +202,7 @@ def show_decision(summary: Any, as_json: bool) -> None:
         decision.verdict,
         awaits_approval=decision.awaits_approval,
         was_champion=decision.was_champion,
+        was_decided=decision.was_decided,
     )
     print_table(
         report.partition("\n")[0].replace("*", ""),

@@ -101,8 +101,11 @@ def test_a_refused_challenger_completes_the_flow_and_changes_nothing_that_people
     version = summary.decision.model_version
     assert f"**Version {version} was refused by: better" in newest_artifact("decision")
     assert f"Version {before[0]} stays champion." in newest_artifact("decision")
+    assert "![The learning curve](data:image/png;base64," in newest_artifact("decision")
     failed = f"select check_name from decisions where model_version = {version} and not passed"
     assert ("better",) in rows(failed)
+    assert retrain(RetrainOptions(rows=100, effort=1)).trained.was_reused
+    assert newest_artifact("decision").startswith(f"**Nothing new to learn: version {version}, trained on these rows")
 
 
 def test_the_pipeline_again_loads_trains_and_scores_nothing(
