@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import by_hand, questions
+from flows import by_hand, feedback, keeping, questions
 from flows.orchestration import connect
 from flows.terminal import AsJson, errors_as_sentences, notes, out, print_json, print_table, progress_bars
 from sentiment.errors import InputError
@@ -285,6 +285,11 @@ for command in (
     questions.history,
     by_hand.promote,
     by_hand.rollback,
+    keeping.forget,
+    keeping.backup,
+    keeping.restore,
+    keeping.housekeeping,
+    feedback.correct,
     questions.sql,
 ):
     app.command()(command)

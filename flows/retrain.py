@@ -11,7 +11,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.home import is_busy, recorded_run, say_waiting
+from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
 from sentiment import retraining
 from sentiment.gate import Decision, decide_on
@@ -45,6 +45,7 @@ class RetrainOptions(BaseModel):
     seed: int = Field(
         default=0, ge=0, le=2**31 - 1, description="Seed of the training run; the same seed gives the same weights."
     )
+    as_of: AsOf = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ def name_run() -> str:
 def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
     """Train a challenger and let it face the champion; a refusal is a result, not a failure."""
     settings, home = open_home()
-    with recorded_run("retrain") as run, operation_lock(home, "retrain", settings.writer_wait_seconds, say_waiting):
+    with (
+        recorded_run("retrain", options.as_of) as run,
+        operation_lock(home, "retrain", settings.writer_wait_seconds, say_waiting),
+    ):
         snapshot = export_snapshot()
         trained = train(snapshot, options)
         outlook, picture = look_ahead(snapshot, trained)

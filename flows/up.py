@@ -42,6 +42,7 @@ SECONDS_TO_STOP = 15.0
 SECONDS_BETWEEN_LOOKS = 0.5
 LONGEST_PAUSE = 60.0
 LOG_BYTES = 5_000_000
+DAYS_OF_RUNS = 90
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -194,6 +195,9 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
         "PREFECT_API_URL": f"{prefect}/api",
         "PREFECT_SERVER_UI_API_URL": "/api",  # Else the UI looks for the API on port 4200.
         "PREFECT_WORKER_QUERY_SECONDS": "3",
+        # Prefect removes old runs, with their logs and artifacts, itself; by default it keeps them for ever.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(DAYS_OF_RUNS * 24 * 3600),
         "SENTIMENT_HOME": str(home.root.resolve()),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # Eight processes, 640 MB, for evaluations of language models.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 
+from sentiment.housekeeping import HousekeepingReport
 from sentiment.ingest import IngestReport
 from sentiment.learning_curve import Outlook
 from sentiment.promotion import Check, Verdict
@@ -113,6 +114,27 @@ def score_markdown(report: ScoreReport) -> str:
     else:
         shown = "Not every tweet has a prediction of this version yet, so `scored_tweets` stays as it was."
     return f"{headline}\n\n{shown}\n"
+
+
+def housekeeping_markdown(report: HousekeepingReport) -> str:
+    """What housekeeping removed."""
+    count_predictions = sum(report.predictions.values())
+    headline = (
+        f"**{count_predictions:,} predictions, {len(report.model_versions)} model version(s), {report.count_dead_runs} dead "
+        f"MLflow run(s) and {report.count_files} file(s) removed**; the warehouse is {report.bytes_compacted >> 20:,} MiB "
+        "smaller."
+    )
+    parts = [headline]
+    if report.predictions:
+        rows = [[str(version), count] for version, count in report.predictions.items()]
+        parts.append(table(["predictions of version", "removed"], rows))
+    if report.model_versions:
+        parts.append(f"Refused versions that are gone: {', '.join(map(str, report.model_versions))}.")
+    if not report.is_all_forgotten:
+        parts.append(
+            "What was to be forgotten is not gone everywhere yet: a run was going on. The next run goes on with it."
+        )
+    return "\n\n".join(parts) + "\n"
 
 
 _SHARES, _DIFFERENCES = {"floor", "better", "behaviour"}, {"gold", "slices"}

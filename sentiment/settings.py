@@ -112,6 +112,16 @@ class Home:
         return self.root / "logs"
 
     @property
+    def forget_key(self) -> Path:
+        """The secret that digests of forgotten tweets and users are keyed with; never in what is published."""
+        return self.root / "forget.key"
+
+    @property
+    def forgetting(self) -> Path:
+        """What a request to forget still has to do; there only while it does, or after it was killed."""
+        return self.root / "forgetting.json"
+
+    @property
     def locks(self) -> Path:
         return self.root / "locks"
 

@@ -47,7 +47,7 @@ FIELDS_SCHEMA = pl.Schema(
 )
 
 # pandas writes whole numbers with `.0` when some of the column are missing.
-_LABELS = {
+LABELS = {
     word: label
     for label, words in {
         "negative": ("0", "0.0", "negative"),
@@ -169,7 +169,7 @@ def _type_fields(fields: pl.DataFrame, *, gold: bool) -> pl.DataFrame:
         tweet_id=pl.col("tweet_id").cast(pl.Int64, strict=False),
         posted_at=instants,
         text=texts,
-        label=pl.col("target").replace_strict(_LABELS, default=None, return_dtype=pl.String),
+        label=pl.col("target").replace_strict(LABELS, default=None, return_dtype=pl.String),
         has_target=pl.col("target").is_not_null() | gold,
         has_id=pl.col("tweet_id").is_not_null() | (not gold),
         has_id_of_digits=pl.col("tweet_id").str.contains("^[0-9]+$"),
