@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import by_hand, feedback, keeping, questions
+from flows import by_hand, data_commands, feedback, keeping, questions
 from flows.orchestration import connect
 from flows.terminal import AsJson, errors_as_sentences, notes, out, print_json, print_table, progress_bars
 from sentiment.errors import InputError
@@ -280,6 +280,7 @@ def run(
 
 
 for command in (
+    data_commands.profile,
     questions.status,
     questions.decisions,
     questions.history,

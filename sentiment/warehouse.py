@@ -201,21 +201,21 @@ def operation_lock(
 
 
 def _connect(home: Home, settings: Settings) -> duckdb.DuckDBPyConnection:
-    config: dict[str, Any] = {
-        **CONFIG,
-        "memory_limit": settings.warehouse_memory,
-        "temp_directory": str(home.work / "duckdb"),
-    }
     deadline = time.monotonic() + settings.writer_wait_seconds
     while True:
         try:
-            connection = duckdb.connect(str(home.warehouse), config=config)
+            connection = duckdb.connect(str(home.warehouse), config=_bounded(home, settings))
             return _configured(connection)
         except duckdb.IOException as error:
             # Somebody opened the writer's file with another tool: wait for them as for any other process.
             if "Could not set lock" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
+
+
+def _bounded(home: Home, settings: Settings) -> dict[str, Any]:
+    spill = {"memory_limit": settings.warehouse_memory, "temp_directory": str(home.work / "duckdb")}
+    return {**CONFIG, **spill}
 
 
 def _configured(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
@@ -309,8 +309,11 @@ def scratch() -> Iterator[Warehouse]:
 
 
 @contextmanager
-def reader(home: Home) -> Iterator[Warehouse]:
+def reader(home: Home, settings: Settings | None = None) -> Iterator[Warehouse]:
     """Open the newest published snapshot, read-only and locked against reading other files.
+
+    Args:
+        settings: for long work over all rows: holds to their memory and spills to the home beyond it.
 
     Raises:
         HomeError: nothing has been published yet, or the snapshot is damaged.
@@ -322,7 +325,8 @@ def reader(home: Home) -> Iterator[Warehouse]:
         )
     with translated_errors(home):
         # The link is resolved first: DuckDB keys open databases by path, and would give an older snapshot's data again.
-        connection = duckdb.connect(str(home.published.resolve()), read_only=True, config=CONFIG)
+        config = CONFIG if settings is None else _bounded(home, settings)
+        connection = duckdb.connect(str(home.published.resolve()), read_only=True, config=config)
         try:
             try:
                 _configured(connection)
