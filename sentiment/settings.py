@@ -12,7 +12,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sentiment.errors import HomeError, InputError
@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     )
     needs_approval: bool = Field(
         default=False, description="Whether a challenger that passed the gate waits for `sentiment promote`."
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Key that requests to the API must bring; none is asked for when it is empty."
     )
     gate: GateThresholds = Field(
         default_factory=GateThresholds,
