@@ -23,7 +23,8 @@ _LARGEST_LOGIT = np.float32(30)
 
 
 def _compiled(function: _Function) -> _Function:
-    return numba.njit(nogil=True, error_model="numpy", cache=os.access(Path(__file__).parent, os.W_OK))(function)  # type: ignore[no-any-return]
+    compiled: Any = numba.njit(nogil=True, error_model="numpy", cache=os.access(Path(__file__).parent, os.W_OK))(function)
+    return compiled
 
 
 @_compiled
