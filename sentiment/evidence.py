@@ -126,7 +126,7 @@ def gather_evidence(
             float(found.behaviour.mean()),
             float(former.behaviour.mean()),
             paired_difference(former.behaviour, found.behaviour, BEHAVIOUR_ALPHA),
-            _by_group(cases, former.behaviour, found.behaviour),
+            _by_test(cases, former.behaviour, found.behaviour),
         ),
     )
 
@@ -156,14 +156,12 @@ def ask(
     )
 
 
-def _by_group(
-    cases: Sequence[Case], before: NDArray[np.bool_], after: NDArray[np.bool_]
-) -> dict[str, PairedDifference]:
-    """Both models on each group of behaviour tests: what one loses in a small group, an average would hide."""
-    groups = np.array([case.group for case in cases])
-    names = dict.fromkeys(groups.tolist())
+def _by_test(cases: Sequence[Case], before: NDArray[np.bool_], after: NDArray[np.bool_]) -> dict[str, PairedDifference]:
+    """Both models on the cases of each behaviour test: what one loses in a single test, an average would hide."""
+    tests = np.array([case.name.rpartition("/")[0] for case in cases])
+    names = dict.fromkeys(tests.tolist())
     return {
-        name: paired_difference(before[groups == name], after[groups == name], BEHAVIOUR_ALPHA / len(names))
+        name: paired_difference(before[tests == name], after[tests == name], BEHAVIOUR_ALPHA / len(names))
         for name in names
     }
 

@@ -23,7 +23,9 @@ _LARGEST_LOGIT = np.float32(30)
 
 
 def _compiled(function: _Function) -> _Function:
-    compiled: Any = numba.njit(nogil=True, error_model="numpy", cache=os.access(Path(__file__).parent, os.W_OK))(function)
+    compiled: Any = numba.njit(nogil=True, error_model="numpy", cache=os.access(Path(__file__).parent, os.W_OK))(
+        function
+    )
     return compiled
 
 
