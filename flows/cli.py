@@ -289,6 +289,7 @@ for command in (
     keeping.backup,
     keeping.restore,
     keeping.housekeeping,
+    keeping.doctor,
     feedback.correct,
     questions.sql,
 ):
