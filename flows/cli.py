@@ -290,6 +290,7 @@ for command in (
     keeping.backup,
     keeping.restore,
     keeping.housekeeping,
+    keeping.doctor,
     feedback.correct,
     questions.sql,
     serving.serve,

@@ -9,7 +9,7 @@ import typer
 
 from flows.terminal import AsJson, notes, out, print_json, print_table
 from sentiment.errors import InputError
-from sentiment.settings import open_home
+from sentiment.settings import Home, load_settings, open_home
 
 
 def forget(
@@ -124,3 +124,35 @@ def housekeeping(as_json: AsJson = False) -> None:
     from sentiment.reports import housekeeping_markdown
 
     notes.print(housekeeping_markdown(report).replace("*", ""), markup=False)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check versions, permissions, disk, locks, warehouse, snapshot, registry and schedules; say how to mend each.
+
+    Exit status 1 if something is wrong.
+
+    Example: sentiment doctor
+    """
+    from flows.doctor import check_server
+    from sentiment.diagnosis import diagnose
+
+    settings = load_settings()
+    home = Home(settings.home)
+    if not home.root.exists():
+        raise InputError(
+            f"There is no home {home.root} yet. Start with `sentiment ingest PATH`, or set SENTIMENT_HOME."
+        )
+    findings = [*diagnose(home, settings), *check_server(home)]
+    wrong = [finding for finding in findings if not finding.is_well]
+    if as_json:
+        print_json({"home": str(home.root), "is_well": not wrong, "findings": findings})
+    else:
+        print_table(
+            "",
+            ["check", "", "found"],
+            [[finding.check, "ok" if finding.is_well else "WRONG", finding.found] for finding in findings],
+        )
+        for finding in wrong:
+            out.print(f"to mend {finding.check}: {finding.remedy}", markup=False)
+    if wrong:
+        raise typer.Exit(1)

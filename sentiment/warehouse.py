@@ -129,6 +129,21 @@ def checkpointed(home: Home, settings: Settings, on_wait: Callable[[str], None] 
         yield home.warehouse
 
 
+@contextmanager
+def inspected(home: Home, settings: Settings) -> Iterator[Warehouse]:
+    """The writer's file as it is, read-only: nothing is migrated, removed or checkpointed.
+
+    Raises:
+        BusyError, HomeError: as `writer`.
+    """
+    with operation_lock(home, "warehouse", settings.writer_wait_seconds), translated_errors(home):
+        connection = duckdb.connect(str(home.warehouse), read_only=True, config=CONFIG)
+        try:
+            yield Warehouse(connection)
+        finally:
+            connection.close()
+
+
 def rewrite(
     home: Home,
     settings: Settings,
