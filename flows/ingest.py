@@ -12,7 +12,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.home import is_busy, recorded_run, say_waiting
+from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
 from sentiment.errors import InputError, NotReadyError
 from sentiment.ingest import IngestReport, find_inbox_files, ingest_file
@@ -37,6 +37,7 @@ class IngestOptions(BaseModel):
     label_by_emoticon: bool = Field(
         default=False, description="Label tweets without a label by their emoticons, and take these out of the text."
     )
+    as_of: AsOf = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
     settings, home = open_home()
     paths = [Path(path) for path in options.paths] or find_inbox_files(home, settings)
     summary = IngestSummary([], [])
-    with recorded_run("ingest") as run:
+    with recorded_run("ingest", options.as_of) as run:
         for path in paths:
             try:
                 summary.files.append(load_file(path, options.gold, options.label_by_emoticon))

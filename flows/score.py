@@ -10,7 +10,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.home import is_busy, recorded_run, say_waiting
+from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
 from sentiment import scoring
 from sentiment.errors import NoChampionError
@@ -28,6 +28,7 @@ class ScoreOptions(BaseModel):
     chunk_rows: int = Field(
         default=CHUNK_ROWS, ge=1_000, le=1_000_000, description="Tweets committed at a time: what a kill can cost."
     )
+    as_of: AsOf = None
 
 
 def name_run() -> str:
@@ -51,7 +52,7 @@ def score(options: ScoreOptions = ScoreOptions()) -> ScoreReport | None:
 
 def score_and_publish(options: ScoreOptions) -> ScoreReport:
     """Score, record the run, and say what came of it."""
-    with recorded_run("score") as run:
+    with recorded_run("score", options.as_of) as run:
         report = predict(options, run.run_id)
         run.count_rows = report.count_scored
         text = score_markdown(report)

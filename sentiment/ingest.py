@@ -26,8 +26,10 @@ from typing import Literal, TypeVar
 
 import polars as pl
 
+from sentiment import clock
 from sentiment import text as rules
 from sentiment.errors import InputError
+from sentiment.forgotten import load_forgotten
 from sentiment.readers import REJECTS_SCHEMA, Chunk, fingerprint, read_chunks
 from sentiment.settings import Home, Settings
 from sentiment.subsets import split_of
@@ -79,7 +81,7 @@ def ingest_file(
         NotReadyError: it is still being written, or its last line is torn.
         HomeError: the warehouse cannot be written.
     """
-    started_at, began = datetime.now(UTC), time.perf_counter()
+    started_at, began = clock.now(), time.perf_counter()
     path = path.expanduser().absolute()
     way = {"gold_set": gold_set, "is_labelled_by_emoticon": label_by_emoticon}
     with writer(home, settings, on_wait) as warehouse:
@@ -104,7 +106,10 @@ def ingest_file(
             None,
         )
         skip_bytes = continued["count_bytes"] if continued else 0
-        chunks = read_chunks(path, skip_bytes=skip_bytes, gold=gold_set is not None, expected=content)
+        chunks = map(
+            load_forgotten(home, warehouse).leave_out,
+            read_chunks(path, skip_bytes=skip_bytes, gold=gold_set is not None, expected=content),
+        )
         merger: TweetMerger | GoldMerger
         # With more threads DuckDB takes twice the processor time for these appends; the other core is parsing.
         warehouse.run("steps/set_one_thread")

@@ -11,13 +11,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
+from sentiment import clock
 from sentiment.champion import publish_if_complete
 from sentiment.errors import NoChampionError
 from sentiment.model import SentimentModel
@@ -139,7 +140,7 @@ def _score_shard(
                     scored,
                     model_version=model_version,
                     run_id=run_id,
-                    scored_at=datetime.now(UTC),
+                    scored_at=clock.now(),
                 ).item()
             done += len(frame)
             on_progress(done)

@@ -12,7 +12,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sentiment.errors import HomeError, InputError
@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     )
     needs_approval: bool = Field(
         default=False, description="Whether a challenger that passed the gate waits for `sentiment promote`."
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Key that requests to the API must bring; none is asked for when it is empty."
     )
     gate: GateThresholds = Field(
         default_factory=GateThresholds,
@@ -110,6 +113,16 @@ class Home:
     @property
     def logs(self) -> Path:
         return self.root / "logs"
+
+    @property
+    def forget_key(self) -> Path:
+        """The secret that digests of forgotten tweets and users are keyed with; never in what is published."""
+        return self.root / "forget.key"
+
+    @property
+    def forgetting(self) -> Path:
+        """What a request to forget still has to do; there only while it does, or after it was killed."""
+        return self.root / "forgetting.json"
 
     @property
     def locks(self) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import functools
 import hashlib
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ import polars as pl
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
+from sentiment import clock
 from sentiment.errors import BusyError, HomeError, InputError
 from sentiment.settings import Home, Settings
 
@@ -40,10 +42,11 @@ class Warehouse:
     connection: duckdb.DuckDBPyConnection
 
     def run(self, script: str, /, **parameters: Any) -> duckdb.DuckDBPyConnection:
-        """Execute `sql/<script>.sql`, statement by statement, each with the `$parameters` that it names.
+        """Execute `sql/<script>.sql`, statement by statement, each with the `$parameters` that it names; `$now` is given.
 
         Returns the connection, on which the last statement's result can be fetched.
         """
+        parameters = {"now": clock.now(), **parameters}
         for statement in self.connection.extract_statements(read_sql(script)):
             names = statement.named_parameters
             self.connection.execute(statement, {key: parameters[key] for key in names} if names else None)
@@ -125,6 +128,47 @@ def checkpointed(home: Home, settings: Settings, on_wait: Callable[[str], None] 
         finally:
             connection.close()
         yield home.warehouse
+
+
+def rewrite(
+    home: Home,
+    settings: Settings,
+    change: Callable[[Warehouse], None] | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> None:
+    """Write the warehouse anew, without the blocks of what was deleted, and put it in the old one's place in one step.
+
+    DuckDB gives the blocks of deleted rows back to the file and not to the disk, and leaves what stood in them. Takes 3 s
+    for 1.6 million tweets. A kill leaves the old file or the new one.
+
+    Args:
+        change: what to delete first, in a transaction of its own.
+
+    Raises:
+        BusyError, HomeError: as `writer`.
+    """
+    with operation_lock(home, "warehouse", settings.writer_wait_seconds, on_wait), translated_errors(home):
+        draft = home.work / "warehouse.draft.duckdb"
+        for leftover in (draft, draft.with_name(f"{draft.name}.wal")):
+            leftover.unlink(missing_ok=True)
+        connection = _connect(home, settings)
+        try:
+            warehouse = Warehouse(connection)
+            migrate(warehouse)
+            remove_unfinished_file(warehouse)
+            if change is not None:
+                with warehouse.transaction():
+                    change(warehouse)
+            # A file to attach cannot be a parameter; the path is the home's own.
+            connection.execute(f"attach '{str(draft).replace(chr(39), 2 * chr(39))}' as draft")
+            warehouse.run("steps/copy_to_draft")
+        finally:
+            connection.close()
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        # The old file was checkpointed as it was closed; a log that is left of it must not be applied to the new one.
+        home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
+        draft.replace(home.warehouse)
 
 
 @contextmanager
@@ -226,7 +270,7 @@ def migrate(warehouse: Warehouse) -> None:
     run = warehouse.run
     run("steps/create_schema_migrations")
     applied = {number for (number,) in run("steps/select_schema_migrations").fetchall()}
-    migrations = {int(path.stem[:4]): path.stem for path in sorted((SQL_FOLDER / "tables").glob("[0-9]*.sql"))}
+    migrations = _migrations()
     if unknown := sorted(applied - migrations.keys()):
         raise HomeError(
             f"The warehouse was written by a newer version (it has schema migration {unknown[-1]}, this version knows "
@@ -244,6 +288,15 @@ def migrate(warehouse: Warehouse) -> None:
             for view in views:
                 run(f"views/{view}")
             run("steps/update_view_digest", digest=digest)
+
+
+def known_migration() -> int:
+    """The newest schema migration of this version of the program."""
+    return max(_migrations())
+
+
+def _migrations() -> dict[int, str]:
+    return {int(path.stem[:4]): path.stem for path in sorted((SQL_FOLDER / "tables").glob("[0-9]*.sql"))}
 
 
 @contextmanager
