@@ -21,6 +21,7 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from sentiment import clock
@@ -357,10 +358,21 @@ def reader(home: Home, settings: Settings | None = None) -> Iterator[Warehouse]:
 
 
 def query(home: Home, statement: str) -> pl.DataFrame:
-    """Run a user's query on the snapshot.
+    """Run a user's query on the snapshot; `answer` for results that may not fit into memory.
 
     Raises:
         InputError: the query is not valid; DuckDB's own explanation is in the message.
+    """
+    with answer(home, statement) as batches:
+        return pl.DataFrame(batches.read_all())
+
+
+@contextmanager
+def answer(home: Home, statement: str, batch_rows: int = 50_000) -> Iterator[pa.RecordBatchReader]:
+    """The answer to a user's query on the snapshot, batch by batch.
+
+    Raises:
+        InputError: the query is not valid, or fails on some row; while iterating as well.
     """
     with reader(home) as snapshot:
         try:
@@ -369,6 +381,9 @@ def query(home: Home, statement: str) -> pl.DataFrame:
                 raise InputError(
                     "The query returns nothing. Expected a query such as: select * from scored_tweets limit 5"
                 )
-            return result.pl()
-        except duckdb.Error as error:
-            raise InputError(f"The query cannot be run: {error}") from error
+            yield result.to_arrow_reader(batch_rows)
+        except (duckdb.Error, pa.ArrowException) as error:
+            names = [name for _, name, _ in snapshot.run("steps/select_relations").fetchall()]
+            is_unknown = "Table with name" in str(error)
+            tables = f"\nTables and views: {', '.join(names)}" if is_unknown else ""
+            raise InputError(f"The query cannot be run: {error}{tables}") from error
