@@ -172,7 +172,7 @@ def open_home() -> tuple[Settings, Home]:
     if free < LEAST_FREE_BYTES:
         raise HomeError(
             f"The disk that holds {home.root} is full: {free >> 20} MiB are free, {LEAST_FREE_BYTES >> 20} are needed "
-            "to begin. Nothing was changed: free some space and run it again."
+            "to go on. What was finished is kept: free some space and run it again."
         )
     return settings, home
 
