@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import by_hand, feedback, questions
+from flows import by_hand, data_commands, feedback, keeping, questions, serving
 from flows.orchestration import connect
 from flows.terminal import AsJson, errors_as_sentences, notes, out, print_json, print_table, progress_bars
 from sentiment.errors import InputError
@@ -202,6 +202,7 @@ def show_decision(summary: Any, as_json: bool) -> None:
         decision.verdict,
         awaits_approval=decision.awaits_approval,
         was_champion=decision.was_champion,
+        was_decided=decision.was_decided,
     )
     print_table(
         report.partition("\n")[0].replace("*", ""),
@@ -280,20 +281,27 @@ def run(
 
 
 for command in (
+    data_commands.profile,
     questions.status,
     questions.decisions,
     questions.history,
     by_hand.promote,
     by_hand.rollback,
+    keeping.forget,
+    keeping.backup,
+    keeping.restore,
+    keeping.housekeeping,
+    keeping.doctor,
     feedback.correct,
     questions.sql,
+    serving.serve,
 ):
     app.command()(command)
 
 
 @app.command()
 def up() -> None:
-    """Run Prefect's server, a worker, all deployments and MLflow's pages until Ctrl-C.
+    """Run Prefect's server, a worker, all deployments, MLflow's pages and the API until Ctrl-C.
 
     Example: sentiment up
     """

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from sentiment import clock
 from sentiment.errors import BusyError
+from sentiment.forgetting import finish_forgetting
 from sentiment.history import record_run
 from sentiment.publishing import publish
 from sentiment.settings import open_home
@@ -53,6 +54,9 @@ class RunRecord:
 @contextmanager
 def recorded_run(flow: str, as_of: datetime | None = None) -> Iterator[RunRecord]:
     """Time a flow, write its row in `runs`, and publish the snapshot with all of it; within, it is `as_of`."""
+    settings, home = open_home()
+    if not finish_forgetting(home, settings):
+        say_waiting("What was to be forgotten is not gone everywhere yet: another run is at work; the next one goes on")
     with clock.play(as_of):
         record, started_at, began = RunRecord(flow), clock.now(), time.perf_counter()
         yield record

@@ -19,7 +19,7 @@ from sentiment import retraining
 from sentiment.gate import Decision, decide_on
 from sentiment.learning_curve import Outlook
 from sentiment.registry import RegisteredVersion, Registry
-from sentiment.reports import decision_markdown
+from sentiment.reports import decision_markdown, outlook_markdown
 from sentiment.retraining import TrainedVersion, train_version
 from sentiment.settings import open_home
 from sentiment.subsets import Export, export, next_rung
@@ -76,10 +76,10 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
     ):
         snapshot = export_snapshot()
         trained = train(snapshot, options)
-        outlook = look_ahead(snapshot, trained)
+        outlook, picture = look_ahead(snapshot, trained)
         while options.until_flat and not outlook.is_flat:
             trained = train(snapshot, options)
-            outlook = look_ahead(snapshot, trained)
+            outlook, picture = look_ahead(snapshot, trained)
         decision = gate(snapshot, trained.version)
         run.count_rows = trained.count_train_rows
         report = decision_markdown(
@@ -88,9 +88,10 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
             decision.verdict,
             awaits_approval=decision.awaits_approval,
             was_champion=decision.was_champion,
+            was_decided=decision.was_decided,
         )
-        report += f"\n**What more data would bring:** {outlook.reason}\n"
         run.outcome = report.partition("\n")[0].replace("*", "")
+    report += f"\n{outlook_markdown(outlook, picture)}"
     create_markdown_artifact(report, key="decision", description="What the gate decided and why")
     get_run_logger().info("%s", run.outcome)
     if decision.is_champion and not decision.was_champion:
@@ -141,8 +142,8 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
 
 
 @task(name="look ahead")
-def look_ahead(snapshot: Export, trained: TrainedVersion) -> Outlook:
-    """Forecast what the next subset should bring."""
+def look_ahead(snapshot: Export, trained: TrainedVersion) -> tuple[Outlook, bytes]:
+    """Forecast what the next subset should bring, and draw the curve."""
     settings, home = open_home()
     return retraining.look_ahead(home, settings, Registry(home, settings), snapshot, trained)
 

@@ -29,6 +29,7 @@ import polars as pl
 from sentiment import clock
 from sentiment import text as rules
 from sentiment.errors import InputError
+from sentiment.forgotten import load_forgotten
 from sentiment.readers import REJECTS_SCHEMA, Chunk, fingerprint, read_chunks
 from sentiment.settings import SETTLE_SECONDS, UNFINISHED_SUFFIXES, Home, Settings
 from sentiment.subsets import split_of
@@ -103,7 +104,10 @@ def ingest_file(
             None,
         )
         skip_bytes = continued["count_bytes"] if continued else 0
-        chunks = read_chunks(path, skip_bytes=skip_bytes, gold=gold_set is not None, expected=content)
+        chunks = map(
+            load_forgotten(home, warehouse).leave_out,
+            read_chunks(path, skip_bytes=skip_bytes, gold=gold_set is not None, expected=content),
+        )
         merger: TweetMerger | GoldMerger
         # With more threads DuckDB takes twice the processor time for these appends; the other core is parsing.
         warehouse.run("steps/set_one_thread")

@@ -97,8 +97,10 @@ def train_version(
     return TrainedVersion(found, was_reused, rows, cost["train_seconds"], evaluations["holdout"])
 
 
-def look_ahead(home: Home, settings: Settings, registry: Registry, export: Export, trained: TrainedVersion) -> Outlook:
-    """Say what the next rung should bring, from the rungs trained so far; the picture of it is kept beside the run."""
+def look_ahead(
+    home: Home, settings: Settings, registry: Registry, export: Export, trained: TrainedVersion
+) -> tuple[Outlook, bytes]:
+    """Say what the next rung should bring, from the rungs trained so far, and draw it (PNG, kept beside the run too)."""
     with writer(home, settings) as warehouse:
         rows = warehouse.frame("steps/select_curve_points", holdout_digest=export.holdout_digest).rows(named=True)
         look = count_looks(warehouse, "") + 1
@@ -111,11 +113,12 @@ def look_ahead(home: Home, settings: Settings, registry: Registry, export: Expor
         points.sort(key=lambda point: point.rows)
     following = next_rung(max(point.rows for point in points), export.count_train_rows)
     resolvable = detectable_difference(count_holdout, USUAL_DISCORDANCE, alpha_of_look(look, settings.gate.alpha))
+    picture = curve_figure(points, max(following, 2 * points[-1].rows))
     with tempfile.TemporaryDirectory(dir=home.work) as folder:
-        picture = Path(folder) / "learning_curve.png"
-        picture.write_bytes(curve_figure(points, max(following, 2 * points[-1].rows)))
-        registry.log_file(trained.version.run_id, picture)
-    return is_flat(points, following, resolvable)
+        path = Path(folder) / "learning_curve.png"
+        path.write_bytes(picture)
+        registry.log_file(trained.version.run_id, path)
+    return is_flat(points, following, resolvable), picture
 
 
 def evaluate_version(registry: Registry, export: Export, model_version: int) -> dict[str, Evaluation]:

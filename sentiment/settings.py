@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import available_timezones
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sentiment.errors import HomeError, InputError
@@ -60,6 +60,9 @@ class Settings(BaseSettings):
         default=None,
         pattern=r"^[a-z0-9-]+/[a-z0-9-]+$",
         description="Prefect notification block that alerts go to, as TYPE/NAME, e.g. `slack-webhook/team`.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Key that requests to the API must bring; none is asked for when it is empty."
     )
     gate: GateThresholds = Field(
         default_factory=GateThresholds,
@@ -131,6 +134,16 @@ class Home:
         return self.root / "logs"
 
     @property
+    def forget_key(self) -> Path:
+        """The secret that digests of forgotten tweets and users are keyed with; never in what is published."""
+        return self.root / "forget.key"
+
+    @property
+    def forgetting(self) -> Path:
+        """What a request to forget still has to do; there only while it does, or after it was killed."""
+        return self.root / "forgetting.json"
+
+    @property
     def locks(self) -> Path:
         return self.root / "locks"
 
@@ -178,7 +191,7 @@ def open_home() -> tuple[Settings, Home]:
     if free < LEAST_FREE_BYTES:
         raise HomeError(
             f"The disk that holds {home.root} is full: {free >> 20} MiB are free, {LEAST_FREE_BYTES >> 20} are needed "
-            "to begin. Nothing was changed: free some space and run it again."
+            "to go on. What was finished is kept: free some space and run it again."
         )
     return settings, home
 

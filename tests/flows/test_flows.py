@@ -14,6 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from pydantic import BaseModel
 
+from flows.housekeeping import HousekeepingOptions, housekeeping
 from flows.ingest import IngestOptions, ingest
 from flows.monitor import MonitorOptions, monitor
 from flows.pipeline import PipelineOptions, PipelineSummary, pipeline
@@ -26,8 +27,22 @@ from sentiment.settings import Home, load_settings
 from sentiment.warehouse import query
 
 COUNT_ROWS = 3_000
-FLOWS = {"ingest": ingest, "retrain": retrain, "score": score, "monitor": monitor, "pipeline": pipeline}
-OPTIONS: list[type[BaseModel]] = [IngestOptions, RetrainOptions, ScoreOptions, MonitorOptions, PipelineOptions]
+FLOWS = {
+    "ingest": ingest,
+    "retrain": retrain,
+    "score": score,
+    "monitor": monitor,
+    "pipeline": pipeline,
+    "housekeeping": housekeeping,
+}
+OPTIONS: list[type[BaseModel]] = [
+    IngestOptions,
+    RetrainOptions,
+    ScoreOptions,
+    MonitorOptions,
+    PipelineOptions,
+    HousekeepingOptions,
+]
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +117,11 @@ def test_a_refused_challenger_completes_the_flow_and_changes_nothing_that_people
     version = summary.decision.model_version
     assert f"**Version {version} was refused by: better" in newest_artifact("decision")
     assert f"Version {before[0]} stays champion." in newest_artifact("decision")
+    assert "![The learning curve](data:image/png;base64," in newest_artifact("decision")
     failed = f"select check_name from decisions where model_version = {version} and not passed"
     assert ("better",) in rows(failed)
+    assert retrain(RetrainOptions(rows=100, effort=1)).trained.was_reused
+    assert newest_artifact("decision").startswith(f"**Nothing new to learn: version {version}, trained on these rows")
 
 
 def test_the_pipeline_again_loads_trains_and_scores_nothing(
@@ -223,3 +241,10 @@ def test_a_flow_is_named_as_its_file_and_described(name: str) -> None:
     assert flow.name == name
     assert flow.description
     assert flow.fn.__module__ == f"flows.{name}"
+
+
+def test_housekeeping_in_a_new_home_finds_nothing_to_remove_and_says_so(home: Path) -> None:
+    report = housekeeping()
+    assert (report.predictions, report.model_versions, report.count_files) == ({}, [], 0)
+    assert "**0 predictions, 0 model version(s)" in newest_artifact("housekeeping")
+    assert rows("select flow, count_rows from runs") == [("housekeeping", 0)]
