@@ -220,18 +220,19 @@ def score(
         int | None, typer.Option(min=1, help="Version to score with; the champion unless given.")
     ] = None,
     since: Annotated[datetime | None, typer.Option(help="Only tweets posted from then on (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Only tweets posted before then (UTC).")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict every tweet that has no prediction yet, and publish.
+    """Predict every tweet that has no prediction yet, and publish; of a past range or with another version if you say so.
 
-    Example: sentiment score
+    Example: sentiment score --model-version 2 --since 2009-05-01 --until 2009-06-01
     """
 
     def start(orchestration: Any) -> Any:
         from flows.score import ScoreOptions
         from flows.score import score as flow
 
-        return orchestration.run(flow, ScoreOptions(model_version=model_version, since=since))
+        return orchestration.run(flow, ScoreOptions(model_version=model_version, since=since, until=until))
 
     show_score(run_flow(start), as_json)
 

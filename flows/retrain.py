@@ -11,6 +11,8 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
+from flows.alerts import CHALLENGER_REFUSED, CHALLENGER_WAITS, raise_alert
+from flows.events import CHAMPION_CHANGED
 from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
 from sentiment import retraining
@@ -24,7 +26,6 @@ from sentiment.subsets import Export, export, next_rung
 from sentiment.training import EFFORTS, TrainingConfig
 from sentiment.warehouse import operation_lock, writer
 
-CHAMPION_CHANGED = "sentiment.champion.changed"
 DEFAULT_EFFORT, MOST_EFFORT = TrainingConfig().effort, max(EFFORTS)
 
 
@@ -98,6 +99,14 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
             CHAMPION_CHANGED,
             {"prefect.resource.id": f"sentiment.model.{decision.model_version}"},
             payload={"model_version": decision.model_version},
+        )
+    elif decision.awaits_approval:
+        raise_alert(CHALLENGER_WAITS, run.outcome, model_version=decision.model_version)
+    elif not (decision.verdict.passed or decision.was_champion):
+        raise_alert(
+            CHALLENGER_REFUSED,
+            f"{run.outcome} Nothing needs to be done; why: sentiment decisions --model-version {decision.model_version}",
+            model_version=decision.model_version,
         )
     return RetrainSummary(trained, decision, outlook)
 

@@ -25,6 +25,7 @@ class ScoreOptions(BaseModel):
 
     model_version: int | None = Field(default=None, ge=1, description="Version to score with. Empty: the champion.")
     since: datetime | None = Field(default=None, description="Only tweets posted from then on. Empty: all.")
+    until: datetime | None = Field(default=None, description="Only tweets posted before then. Empty: all.")
     chunk_rows: int = Field(
         default=CHUNK_ROWS, ge=1_000, le=1_000_000, description="Tweets committed at a time: what a kill can cost."
     )
@@ -33,8 +34,10 @@ class ScoreOptions(BaseModel):
 
 def name_run() -> str:
     """Run names say who scores."""
-    version = flow_run.parameters["options"].model_version
-    return f"score with version {version}" if version else "score with the champion"
+    options = flow_run.parameters["options"]
+    who = f"version {options.model_version}" if options.model_version else "the champion"
+    since = f" from {options.since:%Y-%m-%d}" if options.since else ""
+    return f"score with {who}{since}" + (f" to {options.until:%Y-%m-%d}" if options.until else "")
 
 
 @flow(flow_run_name=name_run)
@@ -72,6 +75,7 @@ def predict(options: ScoreOptions, run_id: str) -> ScoreReport:
         run_id=run_id,
         model_version=options.model_version,
         since=options.since,
+        until=options.until,
         chunk_rows=options.chunk_rows,
         on_progress=Step("score"),
         on_wait=say_waiting,

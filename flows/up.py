@@ -1,4 +1,4 @@
-"""`sentiment up`: Prefect's server, a worker, the deployments, MLflow's pages and the API in one process tree.
+"""`sentiment up`: Prefect's server, a worker, deployments, the inbox's watcher, MLflow's pages and the API in one process tree.
 
 For a laptop or one server, without containers: everything listens on 127.0.0.1 alone, keeps its state in the home, and
 ends with Ctrl-C, SIGTERM, or the death of the supervisor (`flows.guard`). A part that ends is started again, at once
@@ -28,7 +28,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from flows.deploy import PROJECT
+from flows.deploy import NOTE, PROJECT
 from flows.guard import signal_group
 from flows.orchestration import DIRECT, forget_server, prefect_environment, remember_server, running_server
 from sentiment.errors import HomeError
@@ -219,7 +219,8 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
         add("worker", ["prefect", "worker", "start", "--pool", WORK_POOL, "--type", "process"])
         wait_until(answers(f"{prefect}/api/work_pools/{WORK_POOL}"), stopping, "the worker", home.logs)
         if not stopping.is_set():
-            deploy([*python, "flows.deploy"], environment, home.logs / "deploy.log")
+            deploy([*python, "flows.deploy"], environment, home.logs / "deploy.log", say)
+            add("watcher", ["flows.watch", f"{prefect}/api"])
         wait_until(answers(f"{mlflow}/health"), stopping, "MLflow", home.logs)
         wait_until(answers(f"{api}/health"), stopping, "the API", home.logs)
     if not stopping.is_set():
@@ -227,7 +228,7 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
         say(ready_line(prefect, ports))
 
 
-def deploy(command: list[str], environment: dict[str, str], log: Path) -> None:
+def deploy(command: list[str], environment: dict[str, str], log: Path, say: Say) -> None:
     """Register the deployments; a process of its own, so that this one does not keep Prefect in memory.
 
     Raises:
@@ -237,6 +238,9 @@ def deploy(command: list[str], environment: dict[str, str], log: Path) -> None:
         done = subprocess.run(command, cwd=PROJECT, env=environment, stdout=output, stderr=output, check=False)
     if done.returncode != 0:
         raise HomeError(f"The deployments could not be registered (status {done.returncode}); see {log}.")
+    for line in log.read_text(errors="replace").splitlines():
+        if line.startswith(NOTE):
+            say(line)
 
 
 def mlflow_command(home: Home, port: int) -> list[str]:

@@ -100,7 +100,7 @@ def rollback(home: Home, settings: Settings, registry: Registry, *, changed_by: 
 
 def publish_if_complete(warehouse: Warehouse, model_version: int) -> bool:
     """Let readers see a version's predictions if every tweet has one; within the caller's transaction."""
-    is_complete = warehouse.value("steps/count_unscored", model_version=model_version, since=None) == 0
+    is_complete = warehouse.value("steps/count_unscored", model_version=model_version, since=None, until=None) == 0
     if is_complete:
         warehouse.run("steps/flip_published_model", model_version=model_version)
     return bool(is_complete)

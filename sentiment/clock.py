@@ -26,6 +26,11 @@ def now() -> datetime:
     return start + timedelta(seconds=time.monotonic() - began)
 
 
+def in_utc(moment: datetime) -> datetime:
+    """The same moment in UTC; one without a zone is taken for UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 @contextmanager
 def play(as_of: datetime | None) -> Iterator[None]:
     """Within this context the time starts at `as_of`; without one, nothing changes.
@@ -36,8 +41,7 @@ def play(as_of: datetime | None) -> Iterator[None]:
     if as_of is None:
         yield
         return
-    start = as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of.astimezone(UTC)
-    token = _played.set((start, time.monotonic()))
+    token = _played.set((in_utc(as_of), time.monotonic()))
     try:
         yield
     finally:

@@ -31,16 +31,14 @@ from sentiment import text as rules
 from sentiment.errors import InputError
 from sentiment.forgotten import load_forgotten
 from sentiment.readers import REJECTS_SCHEMA, Chunk, fingerprint, read_chunks
-from sentiment.settings import Home, Settings
+from sentiment.settings import SETTLE_SECONDS, UNFINISHED_SUFFIXES, Home, Settings
 from sentiment.subsets import split_of
 from sentiment.warehouse import Warehouse, remove_unfinished_file, writer
 
 T = TypeVar("T")
 
 TEXT_MISMATCH = "text_mismatch"
-SETTLE_SECONDS = 5.0
 REPEATED_ROWS = 200_000
-UNFINISHED_SUFFIXES = {".part", ".tmp", ".crdownload", ".swp"}
 
 
 @dataclass(frozen=True)
@@ -180,6 +178,19 @@ def find_inbox_files(home: Home, settings: Settings) -> list[Path]:
             if not seen:
                 found.append(path)
     return found
+
+
+def refuse_file(home: Home, settings: Settings, path: Path, reason: str) -> None:
+    """Remember that a file of the inbox is none of tweets, so that it is said once and not at every look."""
+    status = path.stat()
+    with writer(home, settings) as warehouse:
+        warehouse.run(
+            "steps/insert_refused_file",
+            path=str(path),
+            count_disk_bytes=status.st_size,
+            modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
+            reason=reason,
+        )
 
 
 @dataclass(frozen=True)

@@ -249,7 +249,9 @@ def translated_errors(home: Home) -> Iterator[None]:
     except (duckdb.Error, OSError) as error:
         text = str(error).splitlines()[0]
         if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
-            advice = f"The disk that holds {home.root} is full. What was finished is kept: free some space and run it again."
+            advice = (
+                f"The disk that holds {home.root} is full. What was finished is kept: free some space and run it again."
+            )
         elif isinstance(error, duckdb.IOException) and "Could not set lock" in str(error):
             raise BusyError(
                 f"{home.warehouse} is open in another program ({text}). Close it there; people read {home.published}."
