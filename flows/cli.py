@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import by_hand, feedback, keeping, questions
+from flows import by_hand, data_commands, feedback, keeping, questions, serving
 from flows.orchestration import connect
 from flows.terminal import AsJson, errors_as_sentences, notes, out, print_json, print_table, progress_bars
 from sentiment.errors import InputError
@@ -280,6 +280,7 @@ def run(
 
 
 for command in (
+    data_commands.profile,
     questions.status,
     questions.decisions,
     questions.history,
@@ -292,13 +293,14 @@ for command in (
     keeping.doctor,
     feedback.correct,
     questions.sql,
+    serving.serve,
 ):
     app.command()(command)
 
 
 @app.command()
 def up() -> None:
-    """Run Prefect's server, a worker, all deployments and MLflow's pages until Ctrl-C.
+    """Run Prefect's server, a worker, all deployments, MLflow's pages and the API until Ctrl-C.
 
     Example: sentiment up
     """

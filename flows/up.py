@@ -1,4 +1,4 @@
-"""`sentiment up`: Prefect's server, a worker, the deployments and MLflow's pages in one process tree.
+"""`sentiment up`: Prefect's server, a worker, the deployments, MLflow's pages and the API in one process tree.
 
 For a laptop or one server, without containers: everything listens on 127.0.0.1 alone, keeps its state in the home, and
 ends with Ctrl-C, SIGTERM, or the death of the supervisor (`flows.guard`). A part that ends is started again, at once
@@ -6,7 +6,7 @@ the first time and then after growing pauses. Each part writes to a log of its o
 once and kept, so that bookmarks go on working; when another program has taken one meanwhile, a new one is chosen.
 
 Start order: MLflow and the server; then the worker, which makes the work pool; then the deployments, which need it.
-Costs: ready in 20 to 30 s on two busy cores; about 1 GB in all while idle, half of it MLflow's.
+Costs: ready in 20 to 30 s on two busy cores; about 1.5 GB in all while idle, a third of it MLflow's, a third the API's.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from sentiment.settings import Home, Settings
 from sentiment.warehouse import operation_lock
 
 WORK_POOL = "sentiment"
-FIRST_PORTS = {"prefect": 4200, "mlflow": 5000}  # Where people look for them; the next free one is taken.
+FIRST_PORTS = {"prefect": 4200, "mlflow": 5000, "api": 8000}  # Where people look for them; the next free one is taken.
 SECONDS_TO_START = 120.0
 SECONDS_TO_STOP = 15.0
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -172,7 +172,7 @@ def up(home: Home, settings: Settings, say: Say) -> None:
             lambda: running_server(home.root), stopping, "the server of the other `sentiment up`", home.logs
         )
         if url:
-            say(ready_line(url.removesuffix("/api"), read_ports(home).get("mlflow"), " (it was running already)"))
+            say(ready_line(url.removesuffix("/api"), read_ports(home), " (it was running already)"))
         return
     parts = Parts(say)
     try:
@@ -189,7 +189,7 @@ def up(home: Home, settings: Settings, say: Say) -> None:
 def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Say) -> None:
     """Start the parts in their order and wait until all answer."""
     ports = choose_ports(home)
-    prefect, mlflow = (f"http://127.0.0.1:{ports[name]}" for name in ("prefect", "mlflow"))
+    prefect, mlflow, api = (f"http://127.0.0.1:{ports[name]}" for name in ("prefect", "mlflow", "api"))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= prefect_environment(home.root) | {
         "PREFECT_API_URL": f"{prefect}/api",
@@ -213,6 +213,7 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
     with operation_lock(home, "mlflow", settings.writer_wait_seconds):  # Of two that create its database, one dies.
         subprocess.run([*python, "sentiment.mlflow_store", str(home.root)], cwd=PROJECT, env=environment, check=True)
         add("mlflow", mlflow_command(home, ports["mlflow"]))
+        add("api", ["flows.cli", "serve", "--port", str(ports["api"])])
         add("prefect-server", ["flows.server", "permanent", str(ports["prefect"])])
         wait_until(answers(f"{prefect}/api/health"), stopping, "Prefect's server", home.logs)
         add("worker", ["prefect", "worker", "start", "--pool", WORK_POOL, "--type", "process"])
@@ -220,9 +221,10 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
         if not stopping.is_set():
             deploy([*python, "flows.deploy"], environment, home.logs / "deploy.log")
         wait_until(answers(f"{mlflow}/health"), stopping, "MLflow", home.logs)
+        wait_until(answers(f"{api}/health"), stopping, "the API", home.logs)
     if not stopping.is_set():
         remember_server(home.root, f"{prefect}/api")
-        say(ready_line(prefect, ports["mlflow"]))
+        say(ready_line(prefect, ports))
 
 
 def deploy(command: list[str], environment: dict[str, str], log: Path) -> None:
@@ -248,9 +250,10 @@ def mlflow_command(home: Home, port: int) -> list[str]:
     return ["mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
 
 
-def ready_line(prefect: str, mlflow_port: int | None, note: str = "") -> str:
+def ready_line(prefect: str, ports: dict[str, int], note: str = "") -> str:
     """The line that people and programs wait for."""
-    return f"ready: Prefect {prefect}  MLflow http://127.0.0.1:{mlflow_port}{note}"
+    mlflow, api = (f"http://127.0.0.1:{ports.get(name)}" for name in ("mlflow", "api"))
+    return f"ready: Prefect {prefect}  MLflow {mlflow}  API {api}{note}"
 
 
 def choose_ports(home: Home) -> dict[str, int]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sentiment.behaviour import Case, run_cases
 from sentiment.errors import ModelError
-from sentiment.evaluation import evaluate, paired_difference
+from sentiment.evaluation import PairedDifference, evaluate, paired_difference
 from sentiment.load_probe import predict_in_fresh_process
 from sentiment.promotion import BehaviourEvidence, Evidence, alpha_of_look
 from sentiment.registry import RegisteredVersion, Registry
@@ -126,6 +126,7 @@ def gather_evidence(
             float(found.behaviour.mean()),
             float(former.behaviour.mean()),
             paired_difference(former.behaviour, found.behaviour, BEHAVIOUR_ALPHA),
+            _by_test(cases, former.behaviour, found.behaviour),
         ),
     )
 
@@ -153,6 +154,16 @@ def ask(
         behaviour=run_cases(cases, model.predict_probability).passed,
         rows_per_second=len(holdout) / seconds,
     )
+
+
+def _by_test(cases: Sequence[Case], before: NDArray[np.bool_], after: NDArray[np.bool_]) -> dict[str, PairedDifference]:
+    """Both models on the cases of each behaviour test: what one loses in a single test, an average would hide."""
+    tests = np.array([case.name.rpartition("/")[0] for case in cases])
+    names = dict.fromkeys(tests.tolist())
+    return {
+        name: paired_difference(before[tests == name], after[tests == name], BEHAVIOUR_ALPHA / len(names))
+        for name in names
+    }
 
 
 def _leaked_rows(export: Export, fed_rows: Path) -> pl.DataFrame:

@@ -6,8 +6,9 @@ arithmetic on bytes. Bytes over 127 count as letters, so words of any script are
 
 The rules, in order: links go; ASCII letters become small; apostrophes go (don't = dont); three or more of the same byte
 in a row become two (sooooo = soo); runs of letters and digits are words; words that follow an `@` go, because who is
-mentioned is a shortcut to the label in this data and says nothing about sentiment. A separator stands before the first
-word and behind the last, so that n-grams know where a tweet begins and ends and an empty tweet has a feature too.
+mentioned is a shortcut to the label in this data and says nothing about sentiment; runs of one punctuation mark are words
+too, all but `#`, so that a hashtag is its word. A separator stands before the first word and behind the last, so that
+n-grams know where a tweet begins and ends and an empty tweet has a feature too.
 
 Costs about 2.2 microseconds a tweet on one core, in numpy calls that release the interpreter lock, so that threads help.
 """
@@ -23,7 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sentiment import hashing
 
 _NEWLINE = ord("\n")
-_OTHER, _WORD, _AT = 0, 1, 2
+_OTHER, _WORD, _AT, _FIRST_MARK = 0, 1, 2, 3
+_MARKS = b'!"$%&()*+,-./:;<=>?[\\]^`{|}~'
 _LINK = r"(?:[hH][tT][tT][pP][sS]?://|[wW][wW][wW]\.)[^ \t\r\n]*"
 _LONGEST_TOKEN = 64
 _SEPARATOR = np.uint64(0x5E9A4A7024C0FFEE)
@@ -38,6 +40,7 @@ def _byte_kinds() -> np.ndarray:
     kinds[list(b"abcdefghijklmnopqrstuvwxyz0123456789_")] = _WORD
     kinds[0x80:] = _WORD
     kinds[ord("@")] = _AT
+    kinds[list(_MARKS)] = np.arange(_FIRST_MARK, _FIRST_MARK + len(_MARKS))
     return kinds
 
 
@@ -56,9 +59,9 @@ class FeatureConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tokeniser: Literal["words-v1"] = "words-v1"
+    tokeniser: Literal["words-v2"] = "words-v2"
     hash: Literal["poly64-v1"] = "poly64-v1"
-    ngram_bits: int = Field(default=22, ge=4, le=26, description="n-grams are hashed into 2**ngram_bits buckets")
+    ngram_bits: int = Field(default=23, ge=4, le=26, description="n-grams are hashed into 2**ngram_bits buckets")
     word_bits: int = Field(
         default=16, ge=4, le=20, description="words are hashed into 2**word_bits rows of the encoder"
     )
@@ -89,8 +92,8 @@ def hash_words(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     starts = np.concatenate([[0], changes])
     ends = np.concatenate([changes, [len(buffer)]])
     run_kinds = kinds[starts]
-    is_word = run_kinds == _WORD
-    is_word[1:] &= run_kinds[:-1] != _AT
+    is_word = (run_kinds == _WORD) | (run_kinds >= _FIRST_MARK)
+    is_word[1:] &= (run_kinds[:-1] != _AT) | (run_kinds[1:] != _WORD)
     starts, ends = starts[is_word], ends[is_word]
     hashes = hashing.hash_spans(buffer, starts, np.minimum(ends, starts + _LONGEST_TOKEN))
     return hashes, np.searchsorted(starts, line_ends)

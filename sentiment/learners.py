@@ -1,8 +1,8 @@
 """The two parts of the model while they learn, each on its own loss.
 
 Both change just the table rows that a batch touches: Adagrad (Duchi et al. 2011) with each occurrence a step of its own,
-since coalescing them, or a dense optimiser's pass over the table, costs ten times the rest. The n-grams' gradient is
-written by hand; the encoder's few dense weights learn with Adam (Kingma and Ba 2015).
+since coalescing them, or a dense optimiser's pass over the table, costs ten times the rest. The n-grams learn in a compiled
+loop, row by row (`kernels`); the encoder's few dense weights learn with Adam (Kingma and Ba 2015).
 
 All that changes is in `tensors`, so that a checkpoint can hold it.
 """
@@ -14,14 +14,14 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from sentiment.calibration import log_loss
-from sentiment.features import NGRAMS_PER_POSITION, Features
+from sentiment.features import Features
+from sentiment.kernels import learn_ngrams
 from sentiment.model import Encoder
 
 _NGRAM_STEP = 0.3
 _NGRAM_SHARES = np.array([1.0, 0.7, 0.5, 0.5], dtype=np.float32)
 """Of the step, by kind of n-gram: rarer ones remember rows instead of learning from them."""
-_NGRAM_CAUTION = 10.0 / _NGRAM_SHARES**2
+_NGRAM_CAUTION = np.float32(5.0) / _NGRAM_SHARES**2
 """The squared gradient that an n-gram starts with: one seen a few times moves little."""
 
 _WORD_STEP = 0.4
@@ -45,34 +45,23 @@ class Learner(Protocol):
 
 
 class NgramLearner:
-    """Learns the n-grams' table."""
+    """Learns the n-grams' values, which become a view of its table."""
 
-    def __init__(self, weights: torch.Tensor) -> None:
-        self.weights = weights
-        self.squares = torch.zeros_like(weights)
+    def __init__(self, values: torch.nn.Parameter) -> None:
+        self.table = torch.zeros(len(values), 2)
+        values.data = self.table[:, 0]
 
     def begin(self, seed: int, step: int) -> None:
         """Nothing here is drawn by chance."""
 
     def learn(self, features: Features, labels: np.ndarray, rate: float) -> float:
         """See `Learner`."""
-        indices = torch.from_numpy(features.ngrams.reshape(-1))
-        offsets = features.offsets * NGRAMS_PER_POSITION
-        logits = np.add.reduceat(self.weights.index_select(0, indices).numpy(), offsets[:-1])
-        slopes = 1 / (1 + np.exp(-np.clip(logits, -30, 30))) - labels
-        gradients = np.repeat(slopes.astype(np.float32), np.diff(offsets))
-        self.squares.index_add_(0, indices, torch.from_numpy(gradients * gradients))
-        scale = self.squares.index_select(0, indices).numpy().reshape(-1, NGRAMS_PER_POSITION)
-        scale += _NGRAM_CAUTION
-        np.sqrt(scale, out=scale)
-        np.divide(_NGRAM_SHARES, scale, out=scale)
-        gradients *= scale.reshape(-1)
-        self.weights.index_add_(0, indices, torch.from_numpy(gradients), alpha=-rate * _NGRAM_STEP)
-        return log_loss(logits, labels) * len(labels)
+        steps = np.float32(rate * _NGRAM_STEP) * _NGRAM_SHARES
+        return learn_ngrams(self.table.numpy(), features.ngrams, features.offsets, labels, steps, _NGRAM_CAUTION)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """See `Learner`."""
-        return {"ngrams.weights": self.weights, "ngrams.squares": self.squares}
+        return {"ngrams.table": self.table}
 
 
 class EncoderLearner:

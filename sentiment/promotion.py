@@ -50,12 +50,14 @@ class GateThresholds(BaseModel, extra="forbid"):
 
 @dataclass(frozen=True)
 class BehaviourEvidence:
-    """How many behaviour tests each model passes; `comparison` is paired, test by test."""
+    """How many behaviour tests each model passes; `comparison` is paired, case by case; `tests` has the same
+    for the cases of each test."""
 
     count_tests: int
     challenger_rate: float
     champion_rate: float | None = None
     comparison: PairedDifference | None = None
+    tests: Mapping[str, PairedDifference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -297,14 +299,17 @@ def _behaviour(evidence: Evidence, thresholds: GateThresholds) -> Check:
     if found is None:
         return Check("behaviour", False, "It cannot be loaded, so no behaviour test passes.", threshold=least)
     is_worse = found.comparison is not None and found.comparison.upper < 0
-    reason = f"{found.challenger_rate:.1%} of {found.count_tests:,} behaviour tests pass, expected at least {least:.0%}"
+    worse_tests = {name: test for name, test in found.tests.items() if test.upper < 0}
+    reason = f"{found.challenger_rate:.1%} of {found.count_tests:,} behaviour cases pass, expected at least {least:.0%}"
     if found.champion_rate is not None:
         reason += f"; the champion passes {found.champion_rate:.1%}" + (
             ", which is significantly more" if is_worse else ""
         )
+    for name, test in worse_tests.items():
+        reason += f"; of {name} it passes {-test.difference:.0%} fewer of {test.count_rows:,} cases"
     return Check(
         "behaviour",
-        found.challenger_rate >= least and not is_worse,
+        found.challenger_rate >= least and not is_worse and not worse_tests,
         f"{reason}.",
         champion_value=found.champion_rate,
         challenger_value=found.challenger_rate,

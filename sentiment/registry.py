@@ -59,14 +59,20 @@ class RegisteredVersion:
 class Registry:
     """The home's model registry."""
 
-    def __init__(self, home: Home, settings: Settings) -> None:
+    def __init__(self, home: Home, settings: Settings, *, read_only: bool = False) -> None:
         """Open the registry, creating it when the home is new.
+
+        Args:
+            read_only: create nothing and wait for nobody, and see a store that was put in the place of this one; there
+                must be one.
 
         Raises:
             HomeError: the home cannot be written.
         """
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
         os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"
+        if read_only:
+            os.environ["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "NullPool"
         import logging
 
         import mlflow
@@ -78,10 +84,13 @@ class Registry:
         self.name = settings.model_name
         self.uri = home.mlflow_store
         mlflow.set_tracking_uri(self.uri)
+        if read_only:
+            self.client: MlflowClient = mlflow.MlflowClient(self.uri, self.uri)
+            return
         # Of two processes that create the store at once, one would die.
         with operation_lock(home, "mlflow", settings.writer_wait_seconds):
             create_store(home)
-            self.client: MlflowClient = mlflow.MlflowClient(self.uri, self.uri)
+            self.client = mlflow.MlflowClient(self.uri, self.uri)
             experiment = self.client.get_experiment_by_name(EXPERIMENT)
             self.experiment_id: str = (
                 experiment.experiment_id

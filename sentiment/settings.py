@@ -12,7 +12,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sentiment.errors import HomeError, InputError
@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     )
     needs_approval: bool = Field(
         default=False, description="Whether a challenger that passed the gate waits for `sentiment promote`."
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Key that requests to the API must bring; none is asked for when it is empty."
     )
     gate: GateThresholds = Field(
         default_factory=GateThresholds,
@@ -169,7 +172,7 @@ def open_home() -> tuple[Settings, Home]:
     if free < LEAST_FREE_BYTES:
         raise HomeError(
             f"The disk that holds {home.root} is full: {free >> 20} MiB are free, {LEAST_FREE_BYTES >> 20} are needed "
-            "to begin. Nothing was changed: free some space and run it again."
+            "to go on. What was finished is kept: free some space and run it again."
         )
     return settings, home
 

@@ -150,10 +150,10 @@ def _fit(
     subset = open_subset(path, count_rows)
     effort = EFFORTS[config.effort]
     model = SentimentModel(ModelConfig(features=config.features, encoder=effort.encoder))
-    learners: list[Learner] = [NgramLearner(model.ngrams.data)]
+    learners: list[Learner] = [NgramLearner(model.ngrams)]
     if model.encoder:
         learners.append(EncoderLearner(model.encoder, seed))
-    best = {name: value.clone() for name, value in model.state_dict().items()}
+    best = {name: value.clone(memory_format=torch.contiguous_format) for name, value in model.state_dict().items()}
     tensors = {name: value for learner in learners for name, value in learner.tensors().items()}
     tensors |= {f"best.{name}": value for name, value in best.items()}
     identity = hashlib.sha256(f"{subset.digest} {seed} {config.model_dump_json()}".encode()).hexdigest()
@@ -184,6 +184,7 @@ def _fit(
                 run.seconds = time.perf_counter() - started
                 write_checkpoint(checkpoint_folder, Checkpoint(identity, vars(run), tensors))
                 rows_at_checkpoint = run.rows_seen
+    model.ngrams.data = best["ngrams"]  # until now a view of the learner's table
     model.load_state_dict(best)
     model.config, accuracy, _ = _calibrate(model, subset)
     if checkpoint_folder:

@@ -21,6 +21,7 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from sentiment import clock
@@ -216,21 +217,21 @@ def operation_lock(
 
 
 def _connect(home: Home, settings: Settings) -> duckdb.DuckDBPyConnection:
-    config: dict[str, Any] = {
-        **CONFIG,
-        "memory_limit": settings.warehouse_memory,
-        "temp_directory": str(home.work / "duckdb"),
-    }
     deadline = time.monotonic() + settings.writer_wait_seconds
     while True:
         try:
-            connection = duckdb.connect(str(home.warehouse), config=config)
+            connection = duckdb.connect(str(home.warehouse), config=_bounded(home, settings))
             return _configured(connection)
         except duckdb.IOException as error:
             # Somebody opened the writer's file with another tool: wait for them as for any other process.
             if "Could not set lock" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
+
+
+def _bounded(home: Home, settings: Settings) -> dict[str, Any]:
+    spill = {"memory_limit": settings.warehouse_memory, "temp_directory": str(home.work / "duckdb")}
+    return {**CONFIG, **spill}
 
 
 def _configured(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
@@ -248,7 +249,9 @@ def translated_errors(home: Home) -> Iterator[None]:
     except (duckdb.Error, OSError) as error:
         text = str(error).splitlines()[0]
         if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
-            advice = f"The disk that holds {home.root} is full. Nothing was changed: free some space and run it again."
+            advice = (
+                f"The disk that holds {home.root} is full. What was finished is kept: free some space and run it again."
+            )
         elif isinstance(error, duckdb.IOException) and "Could not set lock" in str(error):
             raise BusyError(
                 f"{home.warehouse} is open in another program ({text}). Close it there; people read {home.published}."
@@ -324,8 +327,11 @@ def scratch() -> Iterator[Warehouse]:
 
 
 @contextmanager
-def reader(home: Home) -> Iterator[Warehouse]:
+def reader(home: Home, settings: Settings | None = None) -> Iterator[Warehouse]:
     """Open the newest published snapshot, read-only and locked against reading other files.
+
+    Args:
+        settings: for long work over all rows: holds to their memory and spills to the home beyond it.
 
     Raises:
         HomeError: nothing has been published yet, or the snapshot is damaged.
@@ -337,7 +343,8 @@ def reader(home: Home) -> Iterator[Warehouse]:
         )
     with translated_errors(home):
         # The link is resolved first: DuckDB keys open databases by path, and would give an older snapshot's data again.
-        connection = duckdb.connect(str(home.published.resolve()), read_only=True, config=CONFIG)
+        config = CONFIG if settings is None else _bounded(home, settings)
+        connection = duckdb.connect(str(home.published.resolve()), read_only=True, config=config)
         try:
             try:
                 _configured(connection)
@@ -353,10 +360,21 @@ def reader(home: Home) -> Iterator[Warehouse]:
 
 
 def query(home: Home, statement: str) -> pl.DataFrame:
-    """Run a user's query on the snapshot.
+    """Run a user's query on the snapshot; `answer` for results that may not fit into memory.
 
     Raises:
         InputError: the query is not valid; DuckDB's own explanation is in the message.
+    """
+    with answer(home, statement) as batches:
+        return pl.DataFrame(batches.read_all())
+
+
+@contextmanager
+def answer(home: Home, statement: str, batch_rows: int = 50_000) -> Iterator[pa.RecordBatchReader]:
+    """The answer to a user's query on the snapshot, batch by batch.
+
+    Raises:
+        InputError: the query is not valid, or fails on some row; while iterating as well.
     """
     with reader(home) as snapshot:
         try:
@@ -365,6 +383,9 @@ def query(home: Home, statement: str) -> pl.DataFrame:
                 raise InputError(
                     "The query returns nothing. Expected a query such as: select * from scored_tweets limit 5"
                 )
-            return result.pl()
-        except duckdb.Error as error:
-            raise InputError(f"The query cannot be run: {error}") from error
+            yield result.to_arrow_reader(batch_rows)
+        except (duckdb.Error, pa.ArrowException) as error:
+            names = [name for _, name, _ in snapshot.run("steps/select_relations").fetchall()]
+            is_unknown = "Table with name" in str(error)
+            tables = f"\nTables and views: {', '.join(names)}" if is_unknown else ""
+            raise InputError(f"The query cannot be run: {error}{tables}") from error

@@ -15,6 +15,7 @@ CONFIG = FeatureConfig(ngram_bits=16, word_bits=10)
 RELEASED_WORDS = [
     3053720336324781847,
     6778352655222771208,
+    13672846375540944515,
     6630676768762512630,
     14473267889191006716,
     7643048962877823945,
@@ -48,7 +49,10 @@ def words(text: str) -> list[int]:
         ("apostrophes go", "don't can't", "dont cant"),
         ("long runs become two", "soooooooo haaappy", "soo haappy"),
         ("hashtags are words", "#fail today", "fail today"),
-        ("punctuation divides words", "good,bad...ugly!", "good bad ugly"),
+        ("marks are words of their own", "good,bad!", "good , bad !"),
+        ("long runs of a mark become two", "good..... bad!!!!", "good.. bad!!"),
+        ("different marks are different words", "what?!", "what ? !"),
+        ("a hash sign is nothing", "good # bad", "good bad"),
         ("lines divide words", "good\nbad\r\n\tugly", "good bad ugly"),
         ("a NUL divides words", "good\x00bad", "good bad"),
     ],
@@ -58,7 +62,17 @@ def test_texts_with_the_same_words(rule: str, text: str, same: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("so", "soo"), ("good bad", "bad good"), ("naïve", "naive"), ("привет", "пока"), ("4", "44")]
+    ("one", "other"),
+    [
+        ("so", "soo"),
+        ("good bad", "bad good"),
+        ("naïve", "naive"),
+        ("привет", "пока"),
+        ("4", "44"),
+        ("good", "good!"),
+        ("good!", "good?"),
+        ("good!", "good!!"),
+    ],
 )
 def test_texts_with_different_words(one: str, other: str) -> None:
     assert words(one) != words(other)

@@ -211,12 +211,21 @@ def slice_of(name: str, gained: int, lost: int, *, is_worse: bool) -> SliceDiffe
         (
             {"behaviour": BehaviourEvidence(400, 0.69)},
             "behaviour",
-            "69.0% of 400 behaviour tests pass, expected at least 70%",
+            "69.0% of 400 behaviour cases pass, expected at least 70%",
         ),
         (
             {"behaviour": BehaviourEvidence(400, 0.75, 0.85, compare(5, 105))},
             "behaviour",
             "the champion passes 85.0%, which is significantly more",
+        ),
+        (
+            {
+                "behaviour": BehaviourEvidence(
+                    400, 0.8, 0.81, compare(35, 40), {"negation/praise": compare(1, 40, count=80)}
+                )
+            },
+            "behaviour",
+            "of negation/praise it passes 49% fewer of 80 cases",
         ),
         ({"rescoring_seconds": 601.0}, "speed", "would take about 601 s; allowed are 600 s"),
         ({"rolled_back": "ann: sarcasm"}, "rolled_back", "People went back from it (ann: sarcasm)"),

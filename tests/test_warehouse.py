@@ -159,7 +159,7 @@ def write_and_fail(home: Home, settings: Settings) -> Callable[[BaseException], 
 
 
 def test_a_full_disk_is_a_sentence_and_nothing_changed(home: Home, write_and_fail: Callable, rows_of: Callable) -> None:
-    with pytest.raises(HomeError, match=r"is full\. Nothing was changed: free some space"):
+    with pytest.raises(HomeError, match=r"is full\. What was finished is kept: free some space"):
         write_and_fail(OSError(28, "No space left on device"))
     assert rows_of(home, "from published_model") == []
 

@@ -63,7 +63,7 @@ def test_what_is_killed_comes_back_and_nothing_outlives_the_supervisor(tmp_path:
         assert "it was running already" in second.communicate(timeout=60)[0]
         assert second.returncode == 0
         parts = children_of(up.pid)
-        assert sorted(modules_of(parts.values())) == ["flows.guard", "flows.server", "mlflow", "prefect"]
+        assert sorted(modules_of(parts.values())) == ["flows.cli", "flows.guard", "flows.server", "mlflow", "prefect"]
 
         for part in parts:
             os.kill(part, signal.SIGKILL)
