@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import by_hand, questions
+from flows import by_hand, explaining, questions
 from flows.orchestration import connect
 from flows.terminal import AsJson, errors_as_sentences, notes, out, print_json, print_table, progress_bars
 from sentiment.errors import InputError
@@ -285,6 +285,7 @@ for command in (
     by_hand.promote,
     by_hand.rollback,
     questions.sql,
+    explaining.explain,
 ):
     app.command()(command)
 
