@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import by_hand, data_commands, feedback, keeping, questions, serving
+from flows import by_hand, data_commands, explaining, feedback, keeping, questions, serving
 from flows.orchestration import connect
 from flows.terminal import AsJson, errors_as_sentences, notes, out, print_json, print_table, progress_bars
 from sentiment.errors import InputError
@@ -295,6 +295,7 @@ for command in (
     feedback.correct,
     questions.sql,
     serving.serve,
+    explaining.explain,
 ):
     app.command()(command)
 
