@@ -92,7 +92,7 @@ def check_automations(server: str) -> Iterator[Finding]:
 
 
 def ask(server: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """Ask Prefect's REST API: GET, or POST when there is a body; None when there is no such thing.
+    """Ask Prefect's REST API: GET, or POST when there is a body; None when there is no such thing, or nothing to say.
 
     Raises:
         OSError: the server does not answer.
@@ -101,7 +101,8 @@ def ask(server: str, path: str, body: dict[str, Any] | None = None) -> Any:
     request = urllib.request.Request(f"{server}/{path}", data, {"Content-Type": "application/json"})
     try:
         with DIRECT.open(request, timeout=SECONDS_TO_ANSWER) as answer:
-            return json.load(answer)
+            content = answer.read()
+            return json.loads(content) if content else None
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return None

@@ -2,7 +2,7 @@
 
 Each check is a function that returns findings; what a check needs from outside (free disk, installed versions) is handed in,
 so that a fault can be planted. Prefect's side of it (server, work pool, schedules) is in `flows.doctor`. Takes 5 s, most of
-it to import MLflow and to load the champion.
+it to import MLflow and to load the champion, so both are imported by the check that needs them: `status` runs the quick ones.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from packaging.requirements import Requirement
 
 from sentiment.errors import BusyError, HomeError, ModelError, SentimentError
-from sentiment.housekeeping import DAYS_OF_WORK_FILES
-from sentiment.registry import Registry
 from sentiment.settings import LEAST_FREE_BYTES, Home, Settings
 from sentiment.warehouse import SQL_FOLDER, Warehouse, inspected, known_migration, read_sql, reader
+
+if TYPE_CHECKING:
+    from sentiment.registry import Registry
 
 PROJECT = SQL_FOLDER.parent
 # What can be run without a parameter, and what mends a table that does not pass; else a backup does.
@@ -64,19 +66,37 @@ def diagnose(
         installed: gives the installed version of a package.
     """
     impatient = settings.model_copy(update={"writer_wait_seconds": 2})
-    checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
-        ("versions", lambda: check_versions(installed)),
-        ("permissions", lambda: check_permissions(home)),
-        ("disk", lambda: check_disk(home, free_bytes)),
-        ("locks", lambda: check_locks(home)),
-        ("warehouse", lambda: check_warehouse(home, impatient)),
-        ("snapshot", lambda: check_snapshot(home)),
-        ("registry", lambda: check_registry(home, impatient)),
-        ("forgetting", lambda: check_forgetting(home, impatient)),
-        ("leftovers", lambda: check_leftovers(home)),
-    ]
+    return run_checks(
+        home,
+        {
+            "versions": lambda: check_versions(installed),
+            "permissions": lambda: check_permissions(home),
+            "disk": lambda: check_disk(home, free_bytes),
+            "locks": lambda: check_locks(home),
+            "warehouse": lambda: check_warehouse(home, impatient),
+            "snapshot": lambda: check_snapshot(home),
+            "registry": lambda: check_registry(home, impatient),
+            "forgetting": lambda: check_forgetting(home, impatient),
+            "leftovers": lambda: check_leftovers(home),
+        },
+    )
+
+
+def look_quickly(home: Home) -> list[Finding]:
+    """What is wrong at first sight, in 50 ms."""
+    checks = {
+        "permissions": lambda: check_permissions(home),
+        "disk": lambda: check_disk(home, None),
+        "locks": lambda: check_locks(home),
+        "snapshot": lambda: check_snapshot(home),
+    }
+    return [finding for finding in run_checks(home, checks) if not finding.is_well]
+
+
+def run_checks(home: Home, checks: dict[str, Callable[[], Iterator[Finding]]]) -> list[Finding]:
+    """Run checks by name; one that finds nothing is well, one that cannot be run is not."""
     findings = []
-    for name, check in checks:
+    for name, check in checks.items():
         try:
             found = list(check())
         except BusyError as error:
@@ -224,6 +244,8 @@ def check_registry(home: Home, settings: Settings) -> Iterator[Finding]:
     if not (home.mlflow / "mlflow.db").exists():
         yield Finding("registry", True, "no model yet: sentiment retrain makes one")
         return
+    from sentiment.registry import Registry
+
     registry = Registry(home, settings)
     recorded, former = _recorded_champions(home, settings)
     champion = registry.champion()
@@ -295,6 +317,8 @@ def check_forgetting(home: Home, settings: Settings) -> Iterator[Finding]:
 
 def check_leftovers(home: Home) -> Iterator[Finding]:
     """Files that a killed run left, and that no run that is at work can still need."""
+    from sentiment.housekeeping import DAYS_OF_WORK_FILES
+
     oldest = time.time() - DAYS_OF_WORK_FILES * 86400
     places = (home.work.iterdir(), home.exports.glob(".new-*"), home.published.parent.glob("*.part"))
     found = [path for paths in places for path in paths if path.lstat().st_mtime < oldest]
