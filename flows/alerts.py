@@ -11,7 +11,6 @@ from typing import Any
 
 from prefect.events import emit_event
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
 
 DRIFT_FOUND = "sentiment.drift.found"
 DATA_LATE = "sentiment.data.late"
@@ -27,6 +26,5 @@ def raise_alert(event: str, sentence: str, **payload: Any) -> None:
     emit_event(
         event,
         {"prefect.resource.id": "sentiment.tweets", "prefect.resource.name": event},
-        related=[{"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}],
         payload={"sentence": sentence, **payload},
     )

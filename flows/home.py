@@ -21,6 +21,7 @@ from sentiment import clock
 from sentiment.errors import BusyError
 from sentiment.forgetting import finish_forgetting
 from sentiment.history import record_run
+from sentiment.holders import working_as
 from sentiment.publishing import publish
 from sentiment.settings import open_home
 from sentiment.warehouse import writer
@@ -57,7 +58,7 @@ def recorded_run(flow: str, as_of: datetime | None = None) -> Iterator[RunRecord
     settings, home = open_home()
     if not finish_forgetting(home, settings):
         say_waiting("What was to be forgotten is not gone everywhere yet: another run is at work; the next one goes on")
-    with clock.play(as_of):
+    with clock.play(as_of), working_as(str(flow_run.name or flow)):
         record, started_at, began = RunRecord(flow), clock.now(), time.perf_counter()
         yield record
         seconds = time.perf_counter() - began

@@ -102,7 +102,7 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
         )
     elif decision.awaits_approval:
         raise_alert(CHALLENGER_WAITS, run.outcome, model_version=decision.model_version)
-    elif not (decision.verdict.passed or decision.was_champion):
+    elif not (decision.verdict.passed or decision.was_champion or decision.was_decided):
         raise_alert(
             CHALLENGER_REFUSED,
             f"{run.outcome} Nothing needs to be done; why: sentiment decisions --model-version {decision.model_version}",

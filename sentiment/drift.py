@@ -9,9 +9,10 @@ thresholds are calibrated on how far those days lie from each other, not taken f
 - A level (number of tweets, mean confidence) is measured by itself.
 
 The threshold is the prediction limit of a new day (Student's t) at `ALPHA`, never closer than a difference worth a look.
-A day beyond it is no alarm yet: two in a row are (`monitoring`). One day in 50 is beyond by chance, two in a row once in
-2,500 days, or about once a year for six measures; `benchmarks/monitor.py` measures what comes of it. One judgement takes
-10 ms at 1,000 words.
+A day beyond it is no alarm yet: two in a row are (`monitoring`). One day in 100 is beyond by chance. Two in a row are
+rarer, though not by its square, since both are judged by nearly the same reference: for independent normal days once in
+4,700, so that six measures cry wolf about every other year. `benchmarks/monitor.py` measures what comes of it on tweets.
+One judgement takes 10 ms at 1,000 words.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ALPHA = 0.02
+ALPHA = 0.01
 FEWEST_REFERENCE_DAYS = 14
 LEAST_DISTANCE = 0.03
 _DRAWS = 200

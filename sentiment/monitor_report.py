@@ -19,7 +19,6 @@ from sentiment.reports import table
 from sentiment.settings import Home
 
 TEMPLATE = Path(__file__).with_name("monitor_report.html")
-KEEP_REPORTS = 60
 PANELS = {
     "volume": "Tweets a day",
     "text_length": "Text lengths: distance to the reference",
@@ -84,7 +83,7 @@ def monitor_markdown(report: MonitorReport, page: Path) -> str:
 
 
 def write_html(home: Home, report: MonitorReport, day: date) -> Path:
-    """Write the page of a day into the home's reports, and remove the oldest ones."""
+    """Write the page of a day into the home's reports."""
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(loader=FileSystemLoader(TEMPLATE.parent), autoescape=True)
@@ -105,8 +104,6 @@ def write_html(home: Home, report: MonitorReport, day: date) -> Path:
         )
     )
     draft.replace(page)
-    for old in sorted(home.reports.glob("monitor-*.html"))[:-KEEP_REPORTS]:
-        old.unlink(missing_ok=True)
     return page
 
 

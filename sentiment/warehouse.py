@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from sentiment import clock
 from sentiment.errors import BusyError, HomeError, InputError
+from sentiment.holders import holder_of, sign
 from sentiment.settings import Home, Settings
 
 SQL_FOLDER = Path(__file__).resolve().parents[1] / "sql"
@@ -195,13 +196,14 @@ def operation_lock(
     Raises:
         BusyError: it was held by another process for longer than `wait_seconds`.
     """
-    lock = FileLock(home.locks / f"{name}.lock")
+    path = home.locks / f"{name}.lock"
+    lock = FileLock(path)
     try:
         try:
             lock.acquire(timeout=0)
         except Timeout:
             if on_wait is not None:
-                on_wait(f"waiting for another run that holds {name}")
+                on_wait(f"waiting for {holder_of(path)}, which holds {name}")
             lock.acquire(timeout=wait_seconds, poll_interval=0.05)
     except Timeout as error:
         raise BusyError(
@@ -210,6 +212,7 @@ def operation_lock(
         ) from error
     except OSError as error:
         raise HomeError(f"The home {home.root} cannot be written: {error.strerror} ({error.filename}).") from error
+    sign(path)
     try:
         yield
     finally:

@@ -42,12 +42,12 @@ def test_a_small_day_is_given_what_sampling_alone_shows() -> None:
     assert all(found.value > 0.03 for found in small[:1])
 
 
-def test_about_one_day_in_fifty_is_beyond_by_chance() -> None:
+def test_about_one_day_in_a_hundred_is_beyond_by_chance() -> None:
     rng = np.random.default_rng(3)
     beyond = [judge_distribution(days(rng, 1)[0], days(rng, 28, spread=0.1)).is_beyond for _ in range(150)]
     levels = [judge_level(row[0], row[1:].tolist(), least=0).is_beyond for row in rng.normal(size=(1_500, 29))]
-    assert np.mean(beyond) < 0.06
-    assert 0.01 < np.mean(levels) < 0.03
+    assert np.mean(beyond) < 0.05
+    assert 0.003 < np.mean(levels) < 0.02
 
 
 @pytest.mark.parametrize("count", [1, FEWEST_REFERENCE_DAYS - 1])
