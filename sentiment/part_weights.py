@@ -43,6 +43,8 @@ def weigh(model: SentimentModel, texts: pl.Series, labels: np.ndarray) -> Weighe
     """
     logits = _logits(model, texts, model.config.topic_weight)
     weights = fit_weights(logits, labels)
+    if model.lexicon:
+        weights[-1] = max(weights[-1], 0.0)
     return _weighed(model, logits, labels, weights, model.config.topic_weight)
 
 
@@ -87,8 +89,6 @@ def _weighed(
     bent = bend(total)
     of_part = np.zeros(3)
     of_part[_parts(model)] = weights
-    if model.lexicon:
-        of_part[2] = max(of_part[2], 0.0)
     names = ("ngram_weight", "encoder_weight", "lexicon_weight")
     update = {**dict(zip(names, of_part.tolist(), strict=True)), "topic_weight": topic_weight, "bend": bend}
     accuracy = float(np.mean((bent >= 0) == (labels == 1)))
