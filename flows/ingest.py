@@ -17,7 +17,8 @@ from flows.events import ROWS_LOADED
 from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
 from sentiment.errors import InputError, NotReadyError
-from sentiment.ingest import IngestReport, find_inbox_files, ingest_file, refuse_file
+from sentiment.inbox import find_inbox_files, refuse_file
+from sentiment.ingest import IngestReport, ingest_file
 from sentiment.reports import ingest_markdown
 from sentiment.settings import open_home
 

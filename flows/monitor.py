@@ -8,7 +8,7 @@ from pathlib import Path
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from pydantic import BaseModel, Field
 
 from flows.alerts import DATA_LATE, DISK_LOW, DRIFT_FOUND, VOLUME_CHANGED, raise_alert
@@ -50,7 +50,7 @@ def name_run() -> str:
 def monitor(options: MonitorOptions = MonitorOptions()) -> MonitorReport | None:
     """Measure the new days, write them to `monitoring`, and tell whoever should know."""
     _, home = open_home()
-    if flow_run.deployment_id is not None and not home.published.exists():
+    if deployment.id is not None and not home.published.exists():
         # On a schedule, before the first file, there is nothing to look at.
         get_run_logger().info("Nothing has been published yet.")
         return None

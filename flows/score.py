@@ -7,7 +7,7 @@ from datetime import datetime
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from pydantic import BaseModel, Field
 
 from flows.home import AsOf, is_busy, recorded_run, say_waiting
@@ -46,7 +46,7 @@ def score(options: ScoreOptions = ScoreOptions()) -> ScoreReport | None:
     try:
         return score_and_publish(options)
     except NoChampionError as error:
-        if flow_run.deployment_id is None:
+        if deployment.id is None:
             raise
         # On a schedule, before the first model, there is nothing to mend.
         get_run_logger().info("%s", error)

@@ -28,10 +28,9 @@ import polars as pl
 
 from sentiment import clock
 from sentiment import text as rules
-from sentiment.errors import InputError
 from sentiment.forgotten import load_forgotten
 from sentiment.readers import REJECTS_SCHEMA, Chunk, fingerprint, read_chunks
-from sentiment.settings import SETTLE_SECONDS, UNFINISHED_SUFFIXES, Home, Settings
+from sentiment.settings import Home, Settings
 from sentiment.subsets import split_of
 from sentiment.warehouse import Warehouse, remove_unfinished_file, writer
 
@@ -153,44 +152,6 @@ def ingest_file(
         dict(sorted(merger.rejected.items())),
         time.perf_counter() - began,
     )
-
-
-def find_inbox_files(home: Home, settings: Settings) -> list[Path]:
-    """Files of the inbox that changed since they were last read and have not been touched for a few seconds."""
-    folder = (settings.inbox or home.inbox).expanduser().absolute()
-    if not folder.is_dir():
-        raise InputError(f"The inbox {folder} is not a folder. Create it, or set SENTIMENT_INBOX.")
-    newest = time.time() - SETTLE_SECONDS
-    found = []
-    with writer(home, settings) as warehouse:
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith(".") or path.suffix in UNFINISHED_SUFFIXES or not path.is_file():
-                continue
-            status = path.stat()
-            if status.st_size == 0 or status.st_mtime > newest:
-                continue
-            seen = warehouse.value(
-                "steps/select_file_seen",
-                path=str(path),
-                count_disk_bytes=status.st_size,
-                modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
-            )
-            if not seen:
-                found.append(path)
-    return found
-
-
-def refuse_file(home: Home, settings: Settings, path: Path, reason: str) -> None:
-    """Remember that a file of the inbox is none of tweets, so that it is said once and not at every look."""
-    status = path.stat()
-    with writer(home, settings) as warehouse:
-        warehouse.run(
-            "steps/insert_refused_file",
-            path=str(path),
-            count_disk_bytes=status.st_size,
-            modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
-            reason=reason,
-        )
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,8 @@ def test_a_version_trained_before_the_corrections_still_has_an_outlook(
     corrected = take(world)
     holdout = evaluate_version(registry, corrected, version.model_version)["holdout"]
     trained = TrainedVersion(version, True, corrected.count_train_rows, 1.0, holdout)
-    assert look_ahead(world, settings, registry, corrected, trained).reason
+    outlook, _ = look_ahead(world, settings, registry, corrected, trained)
+    assert outlook.reason
 
 
 def test_worst_mistakes_are_those_nobody_has_looked_at(four: Home, say: Callable, rows_of: Callable) -> None:

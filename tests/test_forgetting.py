@@ -67,7 +67,9 @@ def told(home: Home, settings: Settings, tweet_line: Callable[..., bytes], inges
 
 def test_no_byte_of_it_is_left_under_the_home(home: Home, settings: Settings, told: object, rows_of: Callable) -> None:
     with writer(home, settings) as warehouse:
-        warehouse.run("steps/export_unscored", model_version=2, since=None, path=str(home.work / "unscored-2.parquet"))
+        warehouse.run(
+            "steps/export_unscored", model_version=2, since=None, until=None, path=str(home.work / "unscored-2.parquet")
+        )
     (home.reports / "profile.html").write_text(f"<p>{TEXT}</p>")
     (home.logs / "error.txt").write_text(f"could not convert '{TEXT}'")
     assert {trace.partition(":")[0].partition("/")[0] for trace in traces_of(home, TEXT)} >= {

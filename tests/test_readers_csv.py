@@ -244,9 +244,10 @@ class TestParsersAgree:
         )
     )
     def test_dates_mean_the_same_alone_and_among_thousands_of_the_published_form(self, wild: list[str]) -> None:
-        dates = [f"Tue Apr 07 {n // 60:02}:{n % 60:02}:07 PDT 2009" for n in range(60)] + wild
-        alone = [parse_dates(pl.Series([date]))[0] for date in dates]
-        assert parse_dates(pl.Series(dates)).to_list() == alone
+        published = [f"Tue Apr 07 00:{minute:02}:07 PDT 2009" for minute in range(60)]
+        among = parse_dates(pl.Series(published + wild))
+        assert among[:60].to_list() == [datetime(2009, 4, 7, 7, minute, 7, tzinfo=UTC) for minute in range(60)]
+        assert among[60:].to_list() == [parse_dates(pl.Series([date]))[0] for date in wild]
 
 
 class TestWildInput:
