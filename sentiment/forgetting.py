@@ -289,7 +289,8 @@ def _read_journal(home: Home) -> Request:
     except FileNotFoundError:
         return Request()
     written["learnt"] = map(tuple, written["learnt"])
-    return Request(**{name: value if isinstance(value, str) else tuple(value) for name, value in written.items()})
+    parts: dict[str, Any] = {name: value if isinstance(value, str) else tuple(value) for name, value in written.items()}
+    return Request(**parts)
 
 
 def _write_journal(home: Home, request: Request) -> None:
