@@ -28,7 +28,7 @@ from flows.up import read_ports
 from sentiment.sample import write_sample
 from sentiment.settings import Home
 
-PARTS = ("flows.server", "prefect worker", "mlflow server", "flows.guard")
+PARTS = ("flows.server", "prefect worker", "mlflow server", "flows.cli serve", "flows.guard")
 ROWS = 500
 LONG_ROWS = 300_000
 PATIENCE = 900.0

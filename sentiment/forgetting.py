@@ -32,13 +32,15 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from sentiment import traces
+from sentiment import clock, traces
 from sentiment.errors import BusyError, InputError
 from sentiment.forgotten import Forgotten, digest_of, open_key, user_key
 from sentiment.publishing import publish_alone
+from sentiment.registry import FED_ROWS
 from sentiment.settings import Home, Settings
 from sentiment.warehouse import Warehouse, operation_lock, rewrite, writer
 
@@ -61,16 +63,22 @@ class ForgetReport:
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be forgotten; `texts` is filled in from the tables before anything is deleted."""
+    """What is to be forgotten. What is known only before it is deleted is written down first, so that a kill loses none of it:
+    `texts`, and in `learnt` how many of the rows each training run was fed."""
 
     tweet_ids: tuple[int, ...] = ()
     users: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    learnt: tuple[tuple[str, int], ...] = ()
+    asked_at: str = ""
 
     def joined(self, other: Request) -> Request:
-        """Both together."""
-        parts = {name: (*getattr(self, name), *getattr(other, name)) for name in ("tweet_ids", "users", "texts")}
-        return Request(**{name: tuple(dict.fromkeys(values)) for name, values in parts.items()})
+        """Both together, as of the first."""
+        names = ("tweet_ids", "users", "texts", "learnt")
+        parts: dict[str, Any] = {
+            name: tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name)))) for name in names
+        }
+        return Request(**parts, asked_at=self.asked_at or other.asked_at)
 
 
 def forget(
@@ -92,11 +100,11 @@ def forget(
             are clean then, and the rest is done when it has ended.
         HomeError: as `warehouse.writer`.
     """
-    request = Request(tuple(tweet_ids), tuple(map(user_key, users)))
+    request = Request(tuple(tweet_ids), tuple(map(user_key, users)), asked_at=clock.now().isoformat())
     if "" in request.users or any(not 0 <= tweet_id < 2**63 for tweet_id in request.tweet_ids):
         raise InputError("Expected the name of a user, or a tweet's id: a whole number from 0 to 9223372036854775807.")
     with operation_lock(home, "upkeep", settings.writer_wait_seconds, on_wait):
-        if request != Request():
+        if request.tweet_ids or request.users:
             _write_journal(home, _read_journal(home).joined(request))
         return _finish(home, settings, on_wait)
 
@@ -118,7 +126,7 @@ def finish_forgetting(home: Home, settings: Settings) -> bool:
 
 def _finish(home: Home, settings: Settings, on_wait: Callable[[str], None] | None) -> ForgetReport:
     request = _read_journal(home)
-    if request == Request():
+    if not request.tweet_ids and not request.users:
         return ForgetReport()
     report = ForgetReport()
 
@@ -133,9 +141,11 @@ def _finish(home: Home, settings: Settings, on_wait: Callable[[str], None] | Non
             operation_lock(home, "retrain", settings.writer_wait_seconds, on_wait),
             operation_lock(home, "score", settings.writer_wait_seconds, on_wait),
         ):
-            learnt = _forget_files(home, settings, request)
+            request = _forget_files(home, settings, request)
+            learnt = pl.DataFrame(request.learnt, schema={"run_id": pl.String, "count_rows": pl.Int64}, orient="row")
+            learnt = learnt.group_by("run_id").agg(pl.col("count_rows").sum())
             with writer(home, settings, on_wait) as warehouse, warehouse.transaction():
-                rows = warehouse.load("steps/insert_learnt_from_forgotten", learnt).rows()
+                rows = warehouse.load("steps/insert_learnt_from_forgotten", learnt, asked_at=request.asked_at).rows()
     except BusyError as error:
         raise BusyError(
             "The tables and what is published are clean. A training or scoring run is going on, whose files still hold what "
@@ -160,7 +170,7 @@ def _delete(warehouse: Warehouse, home: Home, request: Request) -> tuple[Request
         }
     )
     found = warehouse.load("steps/select_rows_to_forget", asked)
-    request = request.joined(Request(tuple(found["tweet_id"].drop_nulls()), (), _texts(found)))
+    request = request.joined(Request(tuple(found["tweet_id"].drop_nulls()), texts=_texts(found)))
     _write_journal(home, request)
     key = open_key(home)
     asked_ids = pl.Series(request.tweet_ids, dtype=pl.Int64)
@@ -214,29 +224,32 @@ def _empty_rejected_lines(warehouse: Warehouse, key: bytes, request: Request) ->
     return len(held)
 
 
-def _forget_files(home: Home, settings: Settings, request: Request) -> pl.DataFrame:
-    """Remove what is made again when it is needed, and the rows in lists that are kept: `run_id`, `count_rows`."""
+def _forget_files(home: Home, settings: Settings, request: Request) -> Request:
+    """Remove what is made again when it is needed, and the rows in lists that are kept; the request with who had learnt."""
     if request.texts:
         # Nobody may be spilling to the work folder meanwhile.
         with operation_lock(home, "warehouse", settings.writer_wait_seconds):
             for folder in (home.exports, home.checkpoints, home.work, home.reports):
                 empty_folder(folder)
-    ids, needles, learnt = list(request.tweet_ids), _needles(request), dict[str, int]()
+    needles = _needles(request)
+    lists = [path for path in traces.files(home) if path.suffix == ".parquet"]
+    # <artifacts>/<run>/artifacts/<name>: fed rows say what a model learnt from, other lists do not.
+    counts = ((path.parents[1].name, len(_split_rows(path, request)[1])) for path in lists if path.name == FED_ROWS)
+    request = request.joined(Request(learnt=tuple((run, count) for run, count in counts if count)))
+    _write_journal(home, request)
+    for path in lists:
+        kept, forgotten = _split_rows(path, request)
+        if len(forgotten):
+            draft = path.with_name(f".{path.name}.part")
+            kept.write_parquet(draft, compression="zstd")
+            draft.replace(path)
     for path in traces.files(home):
-        if path.suffix == ".parquet":
-            count_rows = _strip_rows(path, ids, list(request.texts))
-            # <artifacts>/<run>/artifacts/<name>: fed rows say what a model learnt from, other lists do not.
-            if count_rows and path.name == "fed_rows.parquet":
-                learnt[path.parents[1].name] = count_rows
-        elif path.is_relative_to(home.logs) and traces.contains_file(path, needles):
+        if path.is_relative_to(home.logs) and traces.contains_file(path, needles):
             os.truncate(path, 0)  # A server may have it open, and goes on at its end.
         elif path.is_relative_to(home.mlflow / "artifacts") and traces.contains_file(path, needles):
             path.unlink()
     traces.blank_prefect(home, needles)
-    return pl.DataFrame(
-        {"run_id": list(learnt), "count_rows": list(learnt.values())},
-        schema={"run_id": pl.String, "count_rows": pl.Int64},
-    )
+    return request
 
 
 def empty_folder(folder: Path) -> None:
@@ -248,20 +261,15 @@ def empty_folder(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _strip_rows(path: Path, tweet_ids: list[int], texts: list[str]) -> int:
-    """Rewrite a Parquet file without the forgotten rows; how many there were."""
+def _split_rows(path: Path, request: Request) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of a Parquet file that stay, and those that are forgotten."""
     frame = pl.read_parquet(path)
     is_forgotten = pl.lit(False)
     if "tweet_id" in frame.columns:
-        is_forgotten |= pl.col("tweet_id").is_in(tweet_ids).fill_null(False)
+        is_forgotten |= pl.col("tweet_id").is_in(list(request.tweet_ids)).fill_null(False)
     if "text" in frame.columns:
-        is_forgotten |= pl.col("text").is_in(texts).fill_null(False)
-    kept = frame.filter(~is_forgotten)
-    if len(kept) < len(frame):
-        draft = path.with_name(f".{path.name}.part")
-        kept.write_parquet(draft, compression="zstd")
-        draft.replace(path)
-    return len(frame) - len(kept)
+        is_forgotten |= pl.col("text").is_in(list(request.texts)).fill_null(False)
+    return frame.filter(~is_forgotten), frame.filter(is_forgotten)
 
 
 def _texts(found: pl.DataFrame) -> tuple[str, ...]:
@@ -280,7 +288,9 @@ def _read_journal(home: Home) -> Request:
         written = json.loads(home.forgetting.read_text())
     except FileNotFoundError:
         return Request()
-    return Request(**{name: tuple(values) for name, values in written.items()})
+    written["learnt"] = map(tuple, written["learnt"])
+    parts: dict[str, Any] = {name: value if isinstance(value, str) else tuple(value) for name, value in written.items()}
+    return Request(**parts)
 
 
 def _write_journal(home: Home, request: Request) -> None:

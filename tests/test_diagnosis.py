@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.status import gather_status, print_status
 from sentiment import diagnosis
 from sentiment.champion import promote
 from sentiment.diagnosis import Finding, diagnose
@@ -228,3 +229,14 @@ def test_the_secret_of_what_was_forgotten_is_missing(home: Home, settings: Setti
     (finding,) = wrong()
     assert "nothing is loaded" in finding.found
     assert "out of a backup" in finding.remedy
+
+
+def test_status_begins_with_what_is_wrong_and_goes_on_where_the_snapshot_is_gone(
+    home: Home, settings: Settings, wrong: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gather_status(home)["wrong"] == []
+    home.published.resolve().unlink()
+    found = gather_status(home)
+    assert [finding.check for finding in found["wrong"]] == ["snapshot"]
+    print_status(found)
+    assert capsys.readouterr().err.startswith("snapshot: ")
