@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
+from sentiment.databases import check_address, ingest_query
 from sentiment.errors import InputError, NotReadyError
 from sentiment.ingest import IngestReport, find_inbox_files, ingest_file
 from sentiment.reports import ingest_markdown
@@ -37,6 +38,18 @@ class IngestOptions(BaseModel):
     label_by_emoticon: bool = Field(
         default=False, description="Label tweets without a label by their emoticons, and take these out of the text."
     )
+    source_url: str | None = Field(
+        default=None,
+        description="SQLAlchemy address of a database to read from, without a password: that is taken from ~/.pgpass or "
+        "PGPASSWORD on the worker. With it, `source_query` is loaded in place of files.",
+    )
+    source_query: str | None = Field(
+        default=None, description="Query that gives tweet_id, text and optionally posted_at, user_name, query, label."
+    )
+    watermark: str | None = Field(
+        default=None,
+        description="Column by which rows grow; `:watermark` in the query stands for its greatest value so far.",
+    )
     as_of: AsOf = None
 
 
@@ -54,7 +67,10 @@ class IngestSummary:
 
 def name_run() -> str:
     """Run names say what is loaded."""
-    paths = flow_run.parameters["options"].paths
+    options = flow_run.parameters["options"]
+    if options.source_url is not None:
+        return "ingest from a database"
+    paths = options.paths
     return f"ingest {', '.join(Path(path).name for path in paths[:3])}" if paths else "ingest inbox"
 
 
@@ -62,7 +78,10 @@ def name_run() -> str:
 def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
     """Load new files; every line becomes a tweet, counts as a duplicate, or is kept as rejected."""
     settings, home = open_home()
-    paths = [Path(path) for path in options.paths] or find_inbox_files(home, settings)
+    if options.source_url is not None:
+        check_address(options.source_url)
+    from_source = options.source_url is not None and options.source_query is not None
+    paths = [] if from_source else [Path(path) for path in options.paths] or find_inbox_files(home, settings)
     summary = IngestSummary([], [])
     with recorded_run("ingest", options.as_of) as run:
         for path in paths:
@@ -98,3 +117,22 @@ def load_file(path: Path, gold: str | None, label_by_emoticon: bool) -> IngestRe
     )
     get_run_logger().info("%s: %s", path, report)
     return report
+
+
+@task(name="load query", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+def load_query(options: IngestOptions) -> IngestReport:
+    """Load what a query gives, from where its last run ended."""
+    assert options.source_url is not None
+    assert options.source_query is not None
+    settings, home = open_home()
+    return ingest_query(
+        home,
+        settings,
+        options.source_url,
+        options.source_query,
+        watermark=options.watermark,
+        gold_set=options.gold,
+        label_by_emoticon=options.label_by_emoticon,
+        on_progress=Step("read query"),
+        on_wait=say_waiting,
+    )
