@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy
 
 PASSWORD = "not to be seen"
-SECONDS_TO_START = 60.0
+SECONDS_TO_START = 120.0
 
 
 def find_binaries() -> Path | None:
