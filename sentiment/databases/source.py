@@ -41,8 +41,8 @@ _KINDS: dict[str, Callable[[str], Any]] = {
     "float": float,
 }
 EXAMPLE = (
-    "select id as tweet_id, body as text, created_at as posted_at from posts "
-    "where created_at > coalesce(cast(:watermark as timestamptz), '-infinity')"
+    '--query "select id as tweet_id, body as text, created_at as posted_at from posts '
+    "where created_at > coalesce(cast(:watermark as timestamptz), '-infinity')\""
 )
 
 
