@@ -120,19 +120,32 @@ def ingest(
     ] = None,
     gold: Gold = None,
     label_by_emoticon: Emoticons = False,
+    source_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Read from this database: SQLAlchemy address without a password.")
+    ] = None,
+    query: Annotated[
+        str | None,
+        typer.Option(metavar="SQL", help="What to read there: tweet_id, text, posted_at, user_name, query, label."),
+    ] = None,
+    watermark: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Fills :watermark in the query with its greatest value so far.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load files of tweets; every line is loaded, a duplicate, or kept as rejected.
+    """Load files of tweets, or what a query gives; every line is loaded, a duplicate, or kept as rejected.
 
     Example: sentiment ingest tweets.csv
     """
     names = check_paths(paths or [])
+    source = data_commands.check_source(source_url, query, watermark, paths)
 
     def start(orchestration: Any) -> Any:
         from flows.ingest import IngestOptions
         from flows.ingest import ingest as flow
 
-        return orchestration.run(flow, IngestOptions(paths=names, gold=gold, label_by_emoticon=label_by_emoticon))
+        return orchestration.run(
+            flow, IngestOptions(paths=names, gold=gold, label_by_emoticon=label_by_emoticon, **source)
+        )
 
     show_ingest(run_flow(start), as_json)
 
@@ -281,7 +294,9 @@ def run(
 
 
 for command in (
+    data_commands.download,
     data_commands.profile,
+    data_commands.publish,
     questions.status,
     questions.decisions,
     questions.history,

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from flows.events import ROWS_LOADED
 from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
+from sentiment.databases import check_address, ingest_query
 from sentiment.errors import InputError, NotReadyError
 from sentiment.inbox import find_inbox_files, refuse_file
 from sentiment.ingest import IngestReport, ingest_file
@@ -38,6 +39,18 @@ class IngestOptions(BaseModel):
     label_by_emoticon: bool = Field(
         default=False, description="Label tweets without a label by their emoticons, and take these out of the text."
     )
+    source_url: str | None = Field(
+        default=None,
+        description="SQLAlchemy address of a database to read from, without a password: that is taken from ~/.pgpass or "
+        "PGPASSWORD on the worker. With it, `source_query` is loaded in place of files.",
+    )
+    source_query: str | None = Field(
+        default=None, description="Query that gives tweet_id, text and optionally posted_at, user_name, query, label."
+    )
+    watermark: str | None = Field(
+        default=None,
+        description="Column by which rows grow; `:watermark` in the query stands for its greatest value so far.",
+    )
     as_of: AsOf = None
 
 
@@ -55,7 +68,10 @@ class IngestSummary:
 
 def name_run() -> str:
     """Run names say what is loaded."""
-    paths = flow_run.parameters["options"].paths
+    options = flow_run.parameters["options"]
+    if options.source_url is not None:
+        return "ingest from a database"
+    paths = options.paths
     return f"ingest {', '.join(Path(path).name for path in paths[:3])}" if paths else "ingest inbox"
 
 
@@ -63,8 +79,12 @@ def name_run() -> str:
 def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
     """Load new files; every line becomes a tweet, counts as a duplicate, or is kept as rejected."""
     settings, home = open_home()
+    if options.source_url is not None:
+        check_address(options.source_url)
     summary = IngestSummary([], [])
     with recorded_run("ingest", options.as_of) as run:
+        if options.source_url is not None:
+            summary.files.append(load_query(options))
         for path in paths_to_load(options):
             try:
                 summary.files.append(load_file(path, options.gold, options.label_by_emoticon))
@@ -86,8 +106,8 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
 
 
 def paths_to_load(options: IngestOptions) -> Iterator[Path]:
-    """The paths given; or those of the inbox, looked for until nothing new has landed meanwhile."""
-    if options.paths:
+    """The paths given; or, unless a database is read, those of the inbox, looked for until nothing new has landed."""
+    if options.paths or options.source_url is not None:
         yield from map(Path, options.paths)
         return
     settings, home = open_home()
@@ -113,3 +133,22 @@ def load_file(path: Path, gold: str | None, label_by_emoticon: bool) -> IngestRe
     )
     get_run_logger().info("%s: %s", path, report)
     return report
+
+
+@task(name="load query", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+def load_query(options: IngestOptions) -> IngestReport:
+    """Load what a query gives, from where its last run ended."""
+    assert options.source_url is not None
+    assert options.source_query is not None
+    settings, home = open_home()
+    return ingest_query(
+        home,
+        settings,
+        options.source_url,
+        options.source_query,
+        watermark=options.watermark,
+        gold_set=options.gold,
+        label_by_emoticon=options.label_by_emoticon,
+        on_progress=Step("read query"),
+        on_wait=say_waiting,
+    )

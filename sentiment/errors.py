@@ -5,6 +5,8 @@
     │   └── NotReadyError   the file is still being written or its last line is torn           exit status 1
     ├── HomeError           the home cannot be used: read-only, disk full, damaged, too new    exit status 1
     │   └── BusyError       another process holds the warehouse for longer than we wait        exit status 1
+    ├── DatabaseError       another database cannot be reached, or refuses what is asked       exit status 1
+    ├── DownloadError       a file could not be fetched                                         exit status 1
     ├── ModelError          a model folder or version cannot be used                           exit status 1
     ├── NoChampionError     there is no champion to score with yet                             exit status 1
     └── TrainingError       there is nothing, or not enough, to train or decide on             exit status 1
@@ -39,6 +41,14 @@ class HomeError(SentimentError):
 
 class BusyError(HomeError):
     """Another process is writing; waited as long as allowed."""
+
+
+class DatabaseError(SentimentError):
+    """Another database, to publish to or to read from, cannot be reached or refuses what is asked."""
+
+
+class DownloadError(SentimentError):
+    """A file could not be fetched; says how to get it by hand."""
 
 
 class ModelError(SentimentError):

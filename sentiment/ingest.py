@@ -61,6 +61,7 @@ def ingest_file(
     settings: Settings,
     path: Path,
     *,
+    recorded_as: str | None = None,
     gold_set: str | None = None,
     label_by_emoticon: bool = False,
     on_progress: Callable[[int], None] | None = None,
@@ -69,6 +70,7 @@ def ingest_file(
     """Load one file; the same content again, wherever it lies, changes nothing.
 
     Args:
+        recorded_as: stands in the account in place of the path, where the file is a passing form of something else.
         gold_set: load into this hand-labelled set instead of `tweets`.
         label_by_emoticon: label tweets without a label by their emoticons.
         on_progress: told the number of lines read so far.
@@ -128,7 +130,7 @@ def ingest_file(
                 warehouse.run(
                     "steps/insert_ingest_file",
                     file_id=content.sha256,
-                    path=str(path),
+                    path=recorded_as or str(path),
                     continues_file_id=continued["file_id"] if continued else None,
                     count_bytes=content.count_bytes,
                     count_disk_bytes=status.st_size,

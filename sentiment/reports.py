@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from sentiment.housekeeping import HousekeepingReport
 from sentiment.ingest import IngestReport
 from sentiment.learning_curve import Outlook
 from sentiment.promotion import Check, Verdict
 from sentiment.scoring import ScoreReport
+
+if TYPE_CHECKING:
+    from sentiment.databases import TargetReport  # SQLAlchemy is for those who need it.
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -150,6 +154,18 @@ def _shown(check: Check, value: float | None, is_of_interval: bool = False) -> s
     if check.check_name in _SHARES:
         return f"{value:.2%}"
     return f"{value:,.0f} s" if check.check_name == "speed" else f"{value:.3g}"
+
+
+def target_markdown(report: TargetReport) -> str:
+    """What was sent to another database."""
+    if report.is_unchanged:
+        return f"**Nothing to send:** {report.address} shows this state already.\n"
+    headline = f"**{report.count_written:,} rows sent** to {report.address} in {report.seconds:.1f} s"
+    gone = f", {report.count_removed:,} removed" if report.count_removed else ""
+    replaced = (
+        f"\n\nReplaced as a whole: {', '.join(f'`{name}`' for name in report.replaced)}." if report.replaced else ""
+    )
+    return f"{headline}{gone}.{replaced}\n"
 
 
 def _cell(value: object) -> str:

@@ -71,6 +71,17 @@ class Warehouse:
             self.connection.unregister("incoming")
 
     @contextmanager
+    def stream(
+        self, script: str, frame: pl.DataFrame, batch_rows: int, /, **parameters: Any
+    ) -> Iterator[pa.RecordBatchReader]:
+        """As `load`, with the result batch by batch."""
+        self.connection.register("incoming", frame.to_arrow())
+        try:
+            yield self.run(script, **parameters).to_arrow_reader(batch_rows)
+        finally:
+            self.connection.unregister("incoming")
+
+    @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing: commit at the end, roll back on any error."""
         self.connection.begin()

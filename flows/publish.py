@@ -1,0 +1,60 @@
+"""Flow `publish`: the published tables into another database, such as PostgreSQL; by hand, or on a schedule of yours."""
+
+from __future__ import annotations
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
+from pydantic import BaseModel, Field
+
+from flows.home import is_busy, recorded_run, say_waiting
+from flows.progress import Step
+from sentiment import publishing
+from sentiment.databases import TargetReport, check_address, publish_to
+from sentiment.reports import target_markdown
+from sentiment.settings import open_home
+
+
+class PublishOptions(BaseModel):
+    """Where to."""
+
+    to: str = Field(
+        description="SQLAlchemy address of the database, such as postgresql+psycopg://user@host/database. Never with a "
+        "password: that is taken from ~/.pgpass or PGPASSWORD on the worker."
+    )
+    schema_name: str | None = Field(
+        default=None, pattern=r"^\w+$", description="Schema of the tables there. Empty: `sentiment` in PostgreSQL."
+    )
+
+
+def name_run() -> str:
+    """Run names say where to."""
+    return f"publish to {check_address(flow_run.parameters['options'].to).host or 'a file'}"
+
+
+@flow(flow_run_name=name_run)
+def publish(options: PublishOptions) -> TargetReport:
+    """Bring another database to the state of the snapshot; readers there see the old state or the new one."""
+    check_address(options.to)
+    with recorded_run("publish") as run:
+        report = send(options)
+        run.count_rows = report.count_written
+        text = target_markdown(report)
+        run.outcome = text.partition("\n")[0].replace("*", "")
+    create_markdown_artifact(text, key="publish", description="What was sent to another database")
+    return report
+
+
+@task(retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+def send(options: PublishOptions) -> TargetReport:
+    """Publish here, then there."""
+    settings, home = open_home()
+    publishing.publish(home, settings, say_waiting)
+    return publish_to(
+        home,
+        settings,
+        options.to,
+        schema=options.schema_name,
+        on_progress=Step("send rows"),
+        on_wait=say_waiting,
+    )
