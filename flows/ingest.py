@@ -79,6 +79,8 @@ def name_run() -> str:
 def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
     """Load new files; every line becomes a tweet, counts as a duplicate, or is kept as rejected."""
     settings, home = open_home()
+    if (options.source_url is None) != (options.source_query is None):
+        raise InputError("To read from a database, both `source_url` and `source_query` are needed; found one of them.")
     if options.source_url is not None:
         check_address(options.source_url)
     summary = IngestSummary([], [])

@@ -62,4 +62,4 @@ def relocate(store: Path, home: Home) -> bool:
 
 
 if __name__ == "__main__":
-    create_store(Home(Path(sys.argv[1])))
+    create_store(Home(Path(sys.argv[1])).create())

@@ -3,7 +3,8 @@
 A thread looks twice a second whether MLflow's database has changed, and asks for the alias only then (and every ten
 seconds, in case the file system's clock missed a change): looking costs microseconds, asking 5 ms. A new champion is
 loaded and tried beside the old one, then put in its place by one assignment: a request holds the model that it began
-with, so none is lost. What cannot be loaded replaces nothing. The registry is only read.
+with, so none is lost. What cannot be loaded replaces nothing. The registry is only read, but for the addresses in it when
+the home was moved.
 
 torch and MLflow take seconds to import, so that is left to the thread: the API listens before, and says that it is not
 ready yet.
@@ -101,9 +102,12 @@ class ChampionFollower(Thread):
         return status.st_ino, status.st_mtime_ns, status.st_size
 
     def _champion(self) -> RegisteredVersion | None:
+        from sentiment.mlflow_store import relocate
         from sentiment.registry import Registry
 
         if self._registry is None:
+            # In a home that was moved, the store would name files where they were.
+            relocate(self.home.mlflow / "mlflow.db", self.home)
             self._registry = Registry(self.home, self.settings, read_only=True)
         return self._registry.champion()
 

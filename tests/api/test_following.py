@@ -150,3 +150,16 @@ def test_following_writes_nothing(world: Home, settings: Settings, new_home: Cal
     follower.look()
     assert follower.problem == following.NO_CHAMPION
     assert (world.mlflow / "mlflow.db").read_bytes() == before
+
+
+def test_a_home_that_was_moved_is_served_from_where_it_is(
+    world: Home, registry: Registry, register: Callable, settings: Settings, tmp_path: Path
+) -> None:
+    version = register(20).model_version
+    registry.set_champion(version)
+    moved = Home(world.root.rename(tmp_path / "moved"))
+    follower = ChampionFollower(moved, settings)
+    follower.look()
+    assert follower.problem is None
+    assert follower.served is not None
+    assert follower.served.version.model_version == version
