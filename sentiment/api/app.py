@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sentiment.api import bodies
 from sentiment.api.bodies import DailySentiment, Model, Problem, Ready, Status
 from sentiment.api.daily import DailyReader
-from sentiment.api.following import ChampionFollower
+from sentiment.api.following import ChampionFollower, Served
 from sentiment.api.lanes import SMALL_REQUEST, Answer, Lane, LaneFullError
 from sentiment.api.limits import Room, read_body, requires_key, too_busy
 from sentiment.api.metrics import Measured, Metrics
@@ -51,7 +52,7 @@ class Service:
 
     def __init__(self, home: Home, settings: Settings) -> None:
         self.follower = ChampionFollower(home, settings)
-        self.lanes = (Lane("tweets", self.predict), Lane("batches", self.predict))
+        self.lanes = (Lane("tweets", self.predict), Lane("batches", self.predict), Lane("explained", self.explain))
         self.metrics = Metrics(self.follower, lambda: sum(lane.count_waiting_texts for lane in self.lanes))
         self.room = Room()
         self.daily = DailyReader(home)
@@ -62,9 +63,25 @@ class Service:
         Raises:
             NoChampionError: there is none.
         """
-        served = self.follower.served
-        if served is None:
+        return self._predict(self._served(), texts)
+
+    def explain(self, texts: Sequence[str]) -> Answer:
+        """Predict, and say which words pushed which way.
+
+        Raises:
+            NoChampionError: there is no version that answers.
+        """
+        from sentiment.explanation import explain
+
+        served = self._served()
+        return replace(self._predict(served, texts), explanations=[explain(served.model, text) for text in texts])
+
+    def _served(self) -> Served:
+        if self.follower.served is None:
             raise NoChampionError(self.follower.problem)
+        return self.follower.served
+
+    def _predict(self, served: Served, texts: Sequence[str]) -> Answer:
         version = served.version.model_version
         probabilities = served.model.predict_probability(texts)
         count_positive = int((probabilities >= 0.5).sum())
@@ -73,14 +90,15 @@ class Service:
         self.metrics.batch.observe(len(texts))
         return Answer(version, probabilities)
 
-    async def ask(self, texts: list[str]) -> Answer:
-        """Predict texts in the lane that fits them.
+    async def ask(self, question: bodies.Question) -> Answer:
+        """Answer in the lane that fits.
 
         Raises:
             HTTPException: 429, too many texts wait; 503, there is no model.
         """
         try:
-            return await self.lanes[len(texts) > SMALL_REQUEST].ask(texts)
+            lane = self.lanes[2 if question.is_explained else len(question.texts) > SMALL_REQUEST]
+            return await lane.ask(question.texts)
         except LaneFullError:
             raise too_busy() from None
         except NoChampionError as error:
@@ -136,12 +154,12 @@ def create_app(home: Home, settings: Settings) -> FastAPI:
     async def predict(request: Request) -> Response:
         with service.room.taken_by(request):
             try:
-                texts, is_batch = bodies.parse_texts(await read_body(request))
+                question = bodies.parse_question(await read_body(request))
             except InputError as error:
                 raise HTTPException(422, str(error)) from error
-            answer = await service.ask(texts)
-        write = bodies.many_answers if is_batch else bodies.one_answer
-        return Response(write(answer.model_version, answer.probabilities), media_type="application/json")
+            answer = await service.ask(question)
+        write = bodies.many_answers if question.is_batch else bodies.one_answer
+        return Response(write(answer), media_type="application/json")
 
     @app.get("/model", summary="The version that answers", dependencies=guarded, responses=problems(*refusals, 503))
     async def model() -> Model:

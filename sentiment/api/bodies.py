@@ -6,29 +6,39 @@ values and written by orjson. So a batch of 1,000 tweets costs about 1 ms beside
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sentiment.api.lanes import Answer
 from sentiment.errors import InputError
 
 MAX_TEXTS = 10_000
 MAX_CHARACTERS = 10_000
+MAX_EXPLAINED = 100
 
 Text = Annotated[str, Field(max_length=MAX_CHARACTERS)]
+Explain = Annotated[
+    bool, Field(description=f"Also say which words pushed which way; for up to {MAX_EXPLAINED} texts at once.")
+]
 
 
 class OneText(BaseModel):
     """One text."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra={"examples": [{"text": "what a lovely morning"}]}
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "examples": [{"text": "what a lovely morning"}, {"text": "what a lovely morning", "explain": True}]
+        },
     )
 
     text: Text = Field(description="The text of a tweet.")
+    explain: Explain = False
 
 
 class ManyTexts(BaseModel):
@@ -41,6 +51,14 @@ class ManyTexts(BaseModel):
     )
 
     texts: list[Text] = Field(min_length=1, max_length=MAX_TEXTS, description="Texts of tweets.")
+    explain: Explain = False
+
+
+class Word(BaseModel):
+    """What a word pushed."""
+
+    token: str = Field(description="The word as the model reads it.")
+    contribution: float = Field(description="What it adds to the logit: above zero pushes towards positive.")
 
 
 class Prediction(BaseModel):
@@ -48,6 +66,9 @@ class Prediction(BaseModel):
 
     label: Literal["negative", "positive"] = Field(description="Cut at a probability of 0.5.")
     probability_positive: float = Field(ge=0, le=1, description="Calibrated probability that the text is positive.")
+    explanation: list[Word] | None = Field(
+        default=None, description="Its words in reading order and what each pushed; only when `explain` is true."
+    )
 
 
 class OneAnswer(Prediction):
@@ -143,8 +164,17 @@ class Problem(BaseModel):
 PREDICT_SCHEMA: dict[str, Any] = {"oneOf": [OneText.model_json_schema(), ManyTexts.model_json_schema()]}
 
 
-def parse_texts(body: bytes) -> tuple[list[str], bool]:
-    """The texts of a request, and whether it is a batch.
+@dataclass(frozen=True)
+class Question:
+    """What a request asks."""
+
+    texts: list[str]
+    is_batch: bool
+    is_explained: bool
+
+
+def parse_question(body: bytes) -> Question:
+    """What a body asks.
 
     Raises:
         InputError: the body is not JSON, or not one of the two forms.
@@ -160,10 +190,14 @@ def parse_texts(body: bytes) -> tuple[list[str], bool]:
         )
     try:
         if "text" in found:
-            return [OneText.model_validate(found).text], False
-        return ManyTexts.model_validate(found).texts, True
+            one = OneText.model_validate(found)
+            return Question([one.text], is_batch=False, is_explained=one.explain)
+        many = ManyTexts.model_validate(found)
     except ValidationError as error:
         raise InputError(sentence_of(error.errors())) from error
+    if many.explain and len(many.texts) > MAX_EXPLAINED:
+        raise InputError(f"Asked to explain {len(many.texts):,} texts; allowed are {MAX_EXPLAINED} at once.")
+    return Question(many.texts, is_batch=True, is_explained=many.explain)
 
 
 def sentence_of(errors: Any) -> str:
@@ -174,22 +208,26 @@ def sentence_of(errors: Any) -> str:
     return f"{place}: {first['msg']}{more}."
 
 
-def one_answer(model_version: int, probability: np.ndarray) -> bytes:
-    """Write a `OneAnswer` from float32, shape (1,)."""
-    (prediction,) = _predictions(probability)
-    return orjson.dumps({**prediction, "model_version": model_version}, option=orjson.OPT_SERIALIZE_NUMPY)
+def one_answer(answer: Answer) -> bytes:
+    """Write a `OneAnswer`."""
+    (prediction,) = _predictions(answer)
+    return orjson.dumps({**prediction, "model_version": answer.model_version}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def many_answers(model_version: int, probabilities: np.ndarray) -> bytes:
-    """Write a `ManyAnswers` from float32, shape (texts,)."""
+def many_answers(answer: Answer) -> bytes:
+    """Write a `ManyAnswers`."""
     return orjson.dumps(
-        {"model_version": model_version, "predictions": _predictions(probabilities)}, option=orjson.OPT_SERIALIZE_NUMPY
+        {"model_version": answer.model_version, "predictions": _predictions(answer)}, option=orjson.OPT_SERIALIZE_NUMPY
     )
 
 
-def _predictions(probabilities: np.ndarray) -> list[dict[str, Any]]:
+def _predictions(answer: Answer) -> list[dict[str, Any]]:
     # As numpy's float32, each is written with the digits that SQL shows, not with those of its double.
-    return [
+    predictions: list[dict[str, Any]] = [
         {"label": "positive" if is_positive else "negative", "probability_positive": probability}
-        for probability, is_positive in zip(probabilities, (probabilities >= 0.5).tolist(), strict=True)
+        for probability, is_positive in zip(answer.probabilities, (answer.probabilities >= 0.5).tolist(), strict=True)
     ]
+    if answer.explanations is not None:
+        for prediction, words in zip(predictions, answer.explanations, strict=True):
+            prediction["explanation"] = [{"token": token, "contribution": pushed} for token, pushed in words]
+    return predictions

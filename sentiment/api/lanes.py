@@ -2,8 +2,8 @@
 
 A prediction costs 1 ms for one text and 2 ms for a hundred, so whatever has come in while one prediction ran goes
 together into the next: nobody waits for a timer, and under load the batches grow by themselves. All texts of a request
-are predicted by one model version. Large requests have a lane and a thread of their own, so that a single tweet never
-waits behind ten thousand.
+are predicted by one model version. Large requests and explanations have a lane and a thread of their own, so that a
+single tweet never waits behind ten thousand.
 
 How many texts wait is bounded; beyond that a request is turned away at once, which costs nothing.
 """
@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -33,6 +34,13 @@ class Answer:
 
     model_version: int
     probabilities: np.ndarray
+    explanations: list[list[tuple[str, float]]] | None = None
+    """Of each text the words and what each pushed, when that was asked for."""
+
+    def part(self, first: int, last: int) -> Answer:
+        """What belongs to the texts from `first` to `last`."""
+        explanations = None if self.explanations is None else self.explanations[first:last]
+        return Answer(self.model_version, self.probabilities[first:last], explanations)
 
 
 Predict = Callable[[Sequence[str]], Answer]
@@ -99,9 +107,8 @@ class Lane:
             if len(batch) == 1:
                 return [error]
             return [answer for waiting in batch for answer in self._answer([waiting])]
-        ends = np.cumsum([len(waiting.texts) for waiting in batch])
-        parts = np.split(together.probabilities, ends[:-1])
-        return [Answer(together.model_version, part) for part in parts]
+        ends = list(accumulate((len(waiting.texts) for waiting in batch), initial=0))
+        return [together.part(first, last) for first, last in pairwise(ends)]
 
     def _finish(self, batch: list[Waiting], done: asyncio.Future[list[Answer | Exception]]) -> None:
         for waiting, answer in zip(batch, done.result(), strict=True):

@@ -17,6 +17,7 @@ import pytest
 from fastapi import FastAPI
 
 from sentiment.api.app import create_app
+from sentiment.explanation import explain
 from sentiment.model import SentimentModel
 from sentiment.publishing import publish
 from sentiment.settings import Home, Settings
@@ -46,6 +47,26 @@ def test_many_texts_get_their_answers_in_order(
     np.testing.assert_allclose([row["probability_positive"] for row in found["predictions"]], expected, atol=1e-5)
     labels = ["positive" if text.startswith("glad") else "negative" for text in texts]
     assert [row["label"] for row in found["predictions"]] == labels
+
+
+def test_an_explanation_names_the_words_that_pushed(
+    api: httpx.Client, lexicon_model: Callable[[int], SentimentModel]
+) -> None:
+    plain = api.post("/predict", json={"text": "glad1 today"}).json()
+    found = api.post("/predict", json={"text": "glad1 today", "explain": True}).json()
+    words = [(word["token"], word["contribution"]) for word in found.pop("explanation")]
+    assert found == plain
+    assert words == pytest.approx(explain(lexicon_model(20), "glad1 today"))
+    assert max(words, key=lambda word: word[1])[0] == "glad1"
+    texts = ["glad1 today", "sad1", ""]
+    many = api.post("/predict", json={"texts": texts, "explain": True}).json()["predictions"]
+    assert [[word["token"] for word in row["explanation"]] for row in many] == [["glad1", "today"], ["sad1"], []]
+
+
+def test_too_many_texts_to_explain_are_refused(api: httpx.Client) -> None:
+    answer = api.post("/predict", json={"texts": ["glad1"] * 101, "explain": True})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "Asked to explain 101 texts; allowed are 100 at once."
 
 
 @pytest.mark.parametrize("text", ["", " \n ", "@a http://b.c", "日本語 🙂", "\x00\x7f", "a" * 10_000])
