@@ -1,17 +1,19 @@
 # Everything runs in .venv, built from requirements.lock; nothing else on the machine is used. `make demo` is the start.
 PYTHON ?= python3.11
 BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: setup demo test lint bench lock
 
 setup: .venv/.installed
 
-# torch comes first: on Linux without a GPU, TORCH_INDEX spares a download of several GB (README, "Set-up").
+# On Linux without a GPU, TORCH_INDEX spares a download of several GB (README, "Set-up"). The lock file is complete, and so
+# nothing has to be resolved.
 .venv/.installed: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name one with PYTHON=..."; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL="$(TORCH_INDEX)") $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL="$(TORCH_INDEX)") $(PIP_INSTALL) --no-deps -r requirements.lock
+	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	$(BIN)/python -m flows.server prepare
 	touch $@
 

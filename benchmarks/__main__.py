@@ -5,6 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for name in ("ingest", "loop", "kills", "gate"):
+for name in ("ingest", "loop", "kills", "promotions", "gate", "planted", "curve", "up", "monitor"):
     print(f"== {name}", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from flows.events import CHAMPION_CHANGED, announce
+from flows.orchestration import running_server
 from flows.terminal import AsJson, out, print_json
 from sentiment.settings import open_home
 
@@ -47,6 +51,7 @@ def change_champion(change: Callable[..., Any], reason: str, as_json: bool) -> N
     settings, home = open_home()
     made = change(home, settings, Registry(home, settings), changed_by=getpass.getuser(), reason=reason)
     publish(home, settings)
+    announce_change(home.root, made.model_version)
     if as_json:
         print_json(made)
         return
@@ -58,3 +63,10 @@ def change_champion(change: Callable[..., Any], reason: str, as_json: bool) -> N
         out.print("scored_tweets shows its predictions now.")
     else:
         out.print("It has not scored every tweet yet; scored_tweets shows it once it has: sentiment score")
+
+
+def announce_change(home: Path, model_version: int) -> None:
+    """Set off what the deployments do after a promotion, if they run for this home."""
+    if api := running_server(home):
+        with suppress(OSError):  # It ended this moment; the hourly run scores.
+            announce(api, CHAMPION_CHANGED, f"sentiment.model.{model_version}", {"model_version": model_version})

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import by_hand, questions
+from flows import by_hand, data_commands, explaining, feedback, keeping, questions, serving
 from flows.orchestration import connect
 from flows.terminal import AsJson, errors_as_sentences, notes, out, print_json, print_table, progress_bars
 from sentiment.errors import InputError
@@ -202,6 +202,7 @@ def show_decision(summary: Any, as_json: bool) -> None:
         decision.verdict,
         awaits_approval=decision.awaits_approval,
         was_champion=decision.was_champion,
+        was_decided=decision.was_decided,
     )
     print_table(
         report.partition("\n")[0].replace("*", ""),
@@ -219,18 +220,19 @@ def score(
         int | None, typer.Option(min=1, help="Version to score with; the champion unless given.")
     ] = None,
     since: Annotated[datetime | None, typer.Option(help="Only tweets posted from then on (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Only tweets posted before then (UTC).")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict every tweet that has no prediction yet, and publish.
+    """Predict every tweet that has no prediction yet, and publish; of a past range or with another version if you say so.
 
-    Example: sentiment score
+    Example: sentiment score --model-version 2 --since 2009-05-01 --until 2009-06-01
     """
 
     def start(orchestration: Any) -> Any:
         from flows.score import ScoreOptions
         from flows.score import score as flow
 
-        return orchestration.run(flow, ScoreOptions(model_version=model_version, since=since))
+        return orchestration.run(flow, ScoreOptions(model_version=model_version, since=since, until=until))
 
     show_score(run_flow(start), as_json)
 
@@ -279,19 +281,28 @@ def run(
 
 
 for command in (
+    data_commands.profile,
     questions.status,
     questions.decisions,
     questions.history,
     by_hand.promote,
     by_hand.rollback,
+    keeping.forget,
+    keeping.backup,
+    keeping.restore,
+    keeping.housekeeping,
+    keeping.doctor,
+    feedback.correct,
     questions.sql,
+    serving.serve,
+    explaining.explain,
 ):
     app.command()(command)
 
 
 @app.command()
 def up() -> None:
-    """Run Prefect's server, a worker, all deployments and MLflow's pages until Ctrl-C.
+    """Run Prefect's server, a worker, all deployments, MLflow's pages and the API until Ctrl-C.
 
     Example: sentiment up
     """

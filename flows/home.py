@@ -1,4 +1,4 @@
-"""What every flow needs first and last: the home it works in, and a line in `runs` with the snapshot published."""
+"""What every flow needs first and last: the home and the time it works in, and a line in `runs` with the snapshot published."""
 
 from __future__ import annotations
 
@@ -7,19 +7,29 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Annotated
 
 from prefect import task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.tasks import Task
+from pydantic import Field
 
+from sentiment import clock
 from sentiment.errors import BusyError
+from sentiment.forgetting import finish_forgetting
 from sentiment.history import record_run
+from sentiment.holders import working_as
 from sentiment.publishing import publish
 from sentiment.settings import open_home
 from sentiment.warehouse import writer
+
+AsOf = Annotated[
+    datetime | None,
+    Field(description="Time that this run takes for now, to play the past: its rows carry it. Empty: now."),
+]
 
 
 def is_busy(task: Task, run: TaskRun, state: State) -> bool:  # type: ignore[type-arg]
@@ -43,23 +53,27 @@ class RunRecord:
 
 
 @contextmanager
-def recorded_run(flow: str) -> Iterator[RunRecord]:
-    """Time a flow, write its row in `runs`, and publish the snapshot with all of it."""
-    record, started_at, began = RunRecord(flow), datetime.now(UTC), time.perf_counter()
-    yield record
-    seconds = time.perf_counter() - began
-    row = {
-        "run_id": record.run_id,
-        "flow": flow,
-        "started_at": started_at,
-        "finished_at": datetime.now(UTC),
-        "seconds": seconds,
-        "count_rows": record.count_rows,
-        "rows_per_second": record.count_rows / seconds,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "outcome": record.outcome,
-    }
-    publish_snapshot(row)
+def recorded_run(flow: str, as_of: datetime | None = None) -> Iterator[RunRecord]:
+    """Time a flow, write its row in `runs`, and publish the snapshot with all of it; within, it is `as_of`."""
+    settings, home = open_home()
+    if not finish_forgetting(home, settings):
+        say_waiting("What was to be forgotten is not gone everywhere yet: another run is at work; the next one goes on")
+    with clock.play(as_of), working_as(str(flow_run.name or flow)):
+        record, started_at, began = RunRecord(flow), clock.now(), time.perf_counter()
+        yield record
+        seconds = time.perf_counter() - began
+        row = {
+            "run_id": record.run_id,
+            "flow": flow,
+            "started_at": started_at,
+            "finished_at": clock.now(),
+            "seconds": seconds,
+            "count_rows": record.count_rows,
+            "rows_per_second": record.count_rows / seconds,
+            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "outcome": record.outcome,
+        }
+        publish_snapshot(row)
 
 
 @task(name="publish", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)

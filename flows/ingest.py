@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +13,14 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.home import is_busy, recorded_run, say_waiting
+from flows.events import ROWS_LOADED
+from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
 from sentiment.errors import InputError, NotReadyError
-from sentiment.ingest import IngestReport, find_inbox_files, ingest_file
+from sentiment.inbox import find_inbox_files, refuse_file
+from sentiment.ingest import IngestReport, ingest_file
 from sentiment.reports import ingest_markdown
 from sentiment.settings import open_home
-
-ROWS_LOADED = "sentiment.rows.loaded"
 
 
 class IngestOptions(BaseModel):
@@ -37,6 +38,7 @@ class IngestOptions(BaseModel):
     label_by_emoticon: bool = Field(
         default=False, description="Label tweets without a label by their emoticons, and take these out of the text."
     )
+    as_of: AsOf = None
 
 
 @dataclass(frozen=True)
@@ -61,24 +63,38 @@ def name_run() -> str:
 def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
     """Load new files; every line becomes a tweet, counts as a duplicate, or is kept as rejected."""
     settings, home = open_home()
-    paths = [Path(path) for path in options.paths] or find_inbox_files(home, settings)
     summary = IngestSummary([], [])
-    with recorded_run("ingest") as run:
-        for path in paths:
+    with recorded_run("ingest", options.as_of) as run:
+        for path in paths_to_load(options):
             try:
                 summary.files.append(load_file(path, options.gold, options.label_by_emoticon))
             except NotReadyError as error:
                 summary.files.append(IngestReport(str(path), "waiting", note=str(error)))
             except InputError as error:
                 summary.errors.append(str(error))
+                if not options.paths and path.exists():
+                    refuse_file(home, settings, path, str(error))
         run.count_rows = sum(report.count_lines for report in summary.files)
         run.outcome = f"{summary.count_loaded:,} new tweets from {len(summary.files)} file(s)"
     create_markdown_artifact(ingest_markdown(summary.files), key="ingest", description="What became of each file")
     if summary.count_loaded and options.gold is None:
         emit_event(ROWS_LOADED, {"prefect.resource.id": "sentiment.tweets"}, payload={"count": summary.count_loaded})
     if summary.errors:
-        raise InputError("\n".join(summary.errors))
+        advice = "" if options.paths else "\nIt is not tried again until it changes; by hand: sentiment ingest PATH"
+        raise InputError("\n".join(summary.errors) + advice)
     return summary
+
+
+def paths_to_load(options: IngestOptions) -> Iterator[Path]:
+    """The paths given; or those of the inbox, looked for until nothing new has landed meanwhile."""
+    if options.paths:
+        yield from map(Path, options.paths)
+        return
+    settings, home = open_home()
+    given: set[Path] = set()
+    while new := [path for path in find_inbox_files(home, settings) if path not in given]:
+        given.update(new)
+        yield from new
 
 
 @task(task_run_name="load {path.name}", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)

@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
+from flows.home import AsOf
 from flows.ingest import IngestOptions, IngestSummary, ingest
 from flows.retrain import DEFAULT_EFFORT, MOST_EFFORT, RetrainOptions, RetrainSummary, retrain
 from flows.score import ScoreOptions, score
@@ -24,6 +25,7 @@ class PipelineOptions(BaseModel):
         default=DEFAULT_EFFORT, ge=1, le=MOST_EFFORT, description="How much work training does for each row."
     )
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Seed of the training run.")
+    as_of: AsOf = None
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,17 @@ def name_run() -> str:
 @flow(flow_run_name=name_run)
 def pipeline(options: PipelineOptions = PipelineOptions()) -> PipelineSummary:
     """Run the whole loop once."""
-    loaded = ingest(IngestOptions(paths=options.paths, label_by_emoticon=options.label_by_emoticon))
+    loaded = ingest(
+        IngestOptions(paths=options.paths, label_by_emoticon=options.label_by_emoticon, as_of=options.as_of)
+    )
     trained = retrain(
-        RetrainOptions(rows=options.rows, all_rows=options.rows is None, effort=options.effort, seed=options.seed)
+        RetrainOptions(
+            rows=options.rows,
+            all_rows=options.rows is None,
+            effort=options.effort,
+            seed=options.seed,
+            as_of=options.as_of,
+        )
     )
     has_champion = trained.decision.is_champion or trained.decision.champion_version is not None
-    return PipelineSummary(loaded, trained, score(ScoreOptions()) if has_champion else None)
+    return PipelineSummary(loaded, trained, score(ScoreOptions(as_of=options.as_of)) if has_champion else None)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows.answers import Form, choose_form, write_answer
 from flows.terminal import AsJson, notes, print_json, print_table, show_result
 from sentiment.errors import InputError
 from sentiment.settings import Home, load_settings
@@ -72,15 +73,21 @@ def sql(
     file: Annotated[
         Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A file with the query.")
     ] = None,
+    form: Annotated[Form | None, typer.Option("--format", help="How the answer is written.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", dir_okay=False, help="File for the answer; its ending says the format.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Query the published tables.
+    """Query the published tables; any result in full as csv, parquet or json, its first rows as a table.
 
     Example: sentiment sql "select label, count(*) from scored_tweets group by label"
     """
-    from sentiment.warehouse import query as run_query
+    from sentiment.warehouse import answer
 
     if (query is None) == (file is None):
         raise InputError("Expected either a query or --file, e.g. sentiment sql 'select * from scored_tweets limit 5'")
     statement = query if query is not None else file.read_text()  # type: ignore[union-attr]
-    show_result("", run_query(Home(load_settings().home), statement), as_json)
+    form = choose_form(form, output, as_json)
+    with answer(Home(load_settings().home), statement) as batches:
+        write_answer(batches, form, output)

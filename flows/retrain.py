@@ -11,20 +11,21 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.home import is_busy, recorded_run, say_waiting
+from flows.alerts import CHALLENGER_REFUSED, CHALLENGER_WAITS, raise_alert
+from flows.events import CHAMPION_CHANGED
+from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
 from sentiment import retraining
 from sentiment.gate import Decision, decide_on
 from sentiment.learning_curve import Outlook
 from sentiment.registry import RegisteredVersion, Registry
-from sentiment.reports import decision_markdown
+from sentiment.reports import decision_markdown, outlook_markdown
 from sentiment.retraining import TrainedVersion, train_version
 from sentiment.settings import open_home
 from sentiment.subsets import Export, export, next_rung
 from sentiment.training import EFFORTS, TrainingConfig
 from sentiment.warehouse import operation_lock, writer
 
-CHAMPION_CHANGED = "sentiment.champion.changed"
 DEFAULT_EFFORT, MOST_EFFORT = TrainingConfig().effort, max(EFFORTS)
 
 
@@ -45,6 +46,7 @@ class RetrainOptions(BaseModel):
     seed: int = Field(
         default=0, ge=0, le=2**31 - 1, description="Seed of the training run; the same seed gives the same weights."
     )
+    as_of: AsOf = None
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,16 @@ def name_run() -> str:
 def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
     """Train a challenger and let it face the champion; a refusal is a result, not a failure."""
     settings, home = open_home()
-    with recorded_run("retrain") as run, operation_lock(home, "retrain", settings.writer_wait_seconds, say_waiting):
+    with (
+        recorded_run("retrain", options.as_of) as run,
+        operation_lock(home, "retrain", settings.writer_wait_seconds, say_waiting),
+    ):
         snapshot = export_snapshot()
         trained = train(snapshot, options)
-        outlook = look_ahead(snapshot, trained)
+        outlook, picture = look_ahead(snapshot, trained)
         while options.until_flat and not outlook.is_flat:
             trained = train(snapshot, options)
-            outlook = look_ahead(snapshot, trained)
+            outlook, picture = look_ahead(snapshot, trained)
         decision = gate(snapshot, trained.version)
         run.count_rows = trained.count_train_rows
         report = decision_markdown(
@@ -83,9 +88,10 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
             decision.verdict,
             awaits_approval=decision.awaits_approval,
             was_champion=decision.was_champion,
+            was_decided=decision.was_decided,
         )
-        report += f"\n**What more data would bring:** {outlook.reason}\n"
         run.outcome = report.partition("\n")[0].replace("*", "")
+    report += f"\n{outlook_markdown(outlook, picture)}"
     create_markdown_artifact(report, key="decision", description="What the gate decided and why")
     get_run_logger().info("%s", run.outcome)
     if decision.is_champion and not decision.was_champion:
@@ -93,6 +99,14 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
             CHAMPION_CHANGED,
             {"prefect.resource.id": f"sentiment.model.{decision.model_version}"},
             payload={"model_version": decision.model_version},
+        )
+    elif decision.awaits_approval:
+        raise_alert(CHALLENGER_WAITS, run.outcome, model_version=decision.model_version)
+    elif not (decision.verdict.passed or decision.was_champion or decision.was_decided):
+        raise_alert(
+            CHALLENGER_REFUSED,
+            f"{run.outcome} Nothing needs to be done; why: sentiment decisions --model-version {decision.model_version}",
+            model_version=decision.model_version,
         )
     return RetrainSummary(trained, decision, outlook)
 
@@ -128,8 +142,8 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
 
 
 @task(name="look ahead")
-def look_ahead(snapshot: Export, trained: TrainedVersion) -> Outlook:
-    """Forecast what the next subset should bring."""
+def look_ahead(snapshot: Export, trained: TrainedVersion) -> tuple[Outlook, bytes]:
+    """Forecast what the next subset should bring, and draw the curve."""
     settings, home = open_home()
     return retraining.look_ahead(home, settings, Registry(home, settings), snapshot, trained)
 

@@ -7,10 +7,10 @@ from datetime import datetime
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from pydantic import BaseModel, Field
 
-from flows.home import is_busy, recorded_run, say_waiting
+from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
 from sentiment import scoring
 from sentiment.errors import NoChampionError
@@ -25,15 +25,19 @@ class ScoreOptions(BaseModel):
 
     model_version: int | None = Field(default=None, ge=1, description="Version to score with. Empty: the champion.")
     since: datetime | None = Field(default=None, description="Only tweets posted from then on. Empty: all.")
+    until: datetime | None = Field(default=None, description="Only tweets posted before then. Empty: all.")
     chunk_rows: int = Field(
         default=CHUNK_ROWS, ge=1_000, le=1_000_000, description="Tweets committed at a time: what a kill can cost."
     )
+    as_of: AsOf = None
 
 
 def name_run() -> str:
     """Run names say who scores."""
-    version = flow_run.parameters["options"].model_version
-    return f"score with version {version}" if version else "score with the champion"
+    options = flow_run.parameters["options"]
+    who = f"version {options.model_version}" if options.model_version else "the champion"
+    since = f" from {options.since:%Y-%m-%d}" if options.since else ""
+    return f"score with {who}{since}" + (f" to {options.until:%Y-%m-%d}" if options.until else "")
 
 
 @flow(flow_run_name=name_run)
@@ -42,7 +46,7 @@ def score(options: ScoreOptions = ScoreOptions()) -> ScoreReport | None:
     try:
         return score_and_publish(options)
     except NoChampionError as error:
-        if flow_run.deployment_id is None:
+        if deployment.id is None:
             raise
         # On a schedule, before the first model, there is nothing to mend.
         get_run_logger().info("%s", error)
@@ -51,7 +55,7 @@ def score(options: ScoreOptions = ScoreOptions()) -> ScoreReport | None:
 
 def score_and_publish(options: ScoreOptions) -> ScoreReport:
     """Score, record the run, and say what came of it."""
-    with recorded_run("score") as run:
+    with recorded_run("score", options.as_of) as run:
         report = predict(options, run.run_id)
         run.count_rows = report.count_scored
         text = score_markdown(report)
@@ -71,6 +75,7 @@ def predict(options: ScoreOptions, run_id: str) -> ScoreReport:
         run_id=run_id,
         model_version=options.model_version,
         since=options.since,
+        until=options.until,
         chunk_rows=options.chunk_rows,
         on_progress=Step("score"),
         on_wait=say_waiting,

@@ -1,33 +1,51 @@
-"""What `sentiment status` shows: rows, champion, coverage, last runs, next schedules, disk. Reads the snapshot alone."""
+"""What `sentiment status` shows: what is wrong, what runs, rows, champion, coverage, last runs, next schedules, disk.
+
+It reads the snapshot and asks the home's Prefect server; `sentiment doctor` looks deeper.
+"""
 
 from __future__ import annotations
 
-import json
 import shutil
-import urllib.request
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from flows.doctor import ask, check_server
 from flows.orchestration import running_server
 from flows.terminal import notes, print_table
+from sentiment.diagnosis import look_quickly
+from sentiment.errors import HomeError
 from sentiment.settings import Home
 from sentiment.warehouse import reader
 
-SECONDS_TO_ANSWER = 5.0
+RUNNING, FAILED = ("RUNNING", "PENDING"), ("FAILED", "CRASHED")
+DAYS_OF_FAILURES = 7
 
 
 def gather_status(home: Home) -> dict[str, Any]:
     """Everything in one document; a new home has zeros and empty lists."""
-    found: dict[str, Any] = {"home": str(home.root), "tables": {}, "champion": None, "runs": [], "schedules": None}
-    if home.published.exists():
-        with reader(home) as snapshot:
-            found["tables"] = snapshot.frame("steps/select_status_counts").row(0, named=True)
-            champion = snapshot.frame("steps/select_status_champion")
-            found["champion"] = champion.row(0, named=True) if len(champion) else None
-            found["runs"] = list(snapshot.frame("steps/select_last_runs").iter_rows(named=True))
+    found: dict[str, Any] = {
+        "home": str(home.root),
+        "tables": {},
+        "champion": None,
+        "runs": [],
+        "schedules": None,
+        "wrong": [],
+    }
+    # A snapshot that cannot be read is one of the things that are wrong.
+    with suppress(HomeError), reader(home) as snapshot:
+        found["tables"] = snapshot.frame("steps/select_status_counts").row(0, named=True)
+        champion = snapshot.frame("steps/select_status_champion")
+        found["champion"] = champion.row(0, named=True) if len(champion) else None
+        found["runs"] = list(snapshot.frame("steps/select_last_runs").iter_rows(named=True))
     server = running_server(home.root)
+    found["running"] = _runs_in(server, RUNNING) if server else []
+    found["failed"] = _runs_in(server, FAILED) if server else []
     if server is not None:
         found["schedules"] = _next_runs(server)
+    if home.root.exists():
+        found["wrong"] = [*look_quickly(home), *(finding for finding in check_server(home) if not finding.is_well)]
     used = sum(path.lstat().st_size for path in home.root.rglob("*") if path.is_file() and not path.is_symlink())
     found["disk"] = {
         "home_mb": used >> 20,
@@ -38,7 +56,9 @@ def gather_status(home: Home) -> dict[str, Any]:
 
 
 def print_status(found: dict[str, Any]) -> None:
-    """The same for people."""
+    """The same for people, what is wrong first."""
+    for finding in found["wrong"]:
+        notes.print(f"{finding.check}: {finding.found}. To mend it: {finding.remedy}", markup=False)
     if not found["tables"]:
         notes.print(
             f"Nothing has been loaded into {found['home']} yet. Start with: sentiment ingest PATH", markup=False
@@ -51,6 +71,9 @@ def print_status(found: dict[str, Any]) -> None:
         notes.print("There is no champion yet. Train one: sentiment retrain")
     if found["runs"]:
         print_table("last runs", list(found["runs"][0]), [list(run.values()) for run in found["runs"]])
+    for title, runs in (("running now", found["running"]), ("failed in the last 7 days", found["failed"])):
+        if runs:
+            print_table(title, list(runs[0]), [list(run.values()) for run in runs])
     if found["schedules"] is None:
         notes.print("Nothing is scheduled: no Prefect server of this home is running.")
     else:
@@ -60,8 +83,8 @@ def print_status(found: dict[str, Any]) -> None:
 
 def _next_runs(server: str) -> list[dict[str, str]]:
     """The next scheduled run of each deployment, from the home's own server."""
-    deployments = {row["id"]: row["name"] for row in _ask(server, "deployments/filter", {"limit": 100})}
-    scheduled = _ask(
+    deployments = {row["id"]: row["name"] for row in ask(server, "deployments/filter", {"limit": 100}) or []}
+    scheduled = ask(
         server,
         "flow_runs/filter",
         {
@@ -71,19 +94,28 @@ def _next_runs(server: str) -> list[dict[str, str]]:
         },
     )
     first: dict[str, str] = {}
-    for run in scheduled:
+    for run in scheduled or []:
         if (name := deployments.get(run["deployment_id"])) is not None:
             first.setdefault(name, run["expected_start_time"])
     return [{"name": name, "at": at} for name, at in sorted(first.items(), key=lambda item: item[1])]
 
 
-def _ask(server: str, path: str, body: dict[str, Any]) -> Any:
-    request = urllib.request.Request(
-        f"{server}/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=SECONDS_TO_ANSWER) as answer:
-        return json.load(answer)
+def _runs_in(server: str, states: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Flow runs of the last days in one of these states, newest first, with what their state says."""
+    since = (datetime.now(UTC) - timedelta(days=DAYS_OF_FAILURES)).isoformat()
+    wanted = {"state": {"type": {"any_": list(states)}}, "start_time": {"after_": since}}
+    # Subflows tell what their parents tell.
+    wanted["parent_task_run_id"] = {"is_null_": True}
+    runs = ask(server, "flow_runs/filter", {"flow_runs": wanted, "sort": "START_TIME_DESC", "limit": 8}) or []
+    return [
+        {"run": run["name"], "since": datetime.fromisoformat(run["start_time"]), "says": _first_line(run["state"])}
+        for run in runs
+    ]
+
+
+def _first_line(state: dict[str, Any]) -> str:
+    message = (state.get("message") or state["name"]).strip()
+    return str(message.splitlines()[0])[:200] if message else str(state["name"])
 
 
 def _existing(path: Path) -> Path:

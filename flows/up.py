@@ -1,4 +1,4 @@
-"""`sentiment up`: Prefect's server, a worker, the deployments and MLflow's pages in one process tree.
+"""`sentiment up`: Prefect's server, a worker, deployments, the inbox's watcher, MLflow's pages and the API in one process tree.
 
 For a laptop or one server, without containers: everything listens on 127.0.0.1 alone, keeps its state in the home, and
 ends with Ctrl-C, SIGTERM, or the death of the supervisor (`flows.guard`). A part that ends is started again, at once
@@ -6,7 +6,7 @@ the first time and then after growing pauses. Each part writes to a log of its o
 once and kept, so that bookmarks go on working; when another program has taken one meanwhile, a new one is chosen.
 
 Start order: MLflow and the server; then the worker, which makes the work pool; then the deployments, which need it.
-Costs: ready in 20 to 30 s on two busy cores; about 1 GB in all while idle, half of it MLflow's.
+Costs: ready in 20 to 30 s on two busy cores; about 1.5 GB in all while idle, a third of it MLflow's, a third the API's.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from flows.deploy import PROJECT
+from flows.deploy import NOTE, PROJECT
 from flows.guard import signal_group
 from flows.orchestration import DIRECT, forget_server, prefect_environment, remember_server, running_server
 from sentiment.errors import HomeError
@@ -36,12 +36,13 @@ from sentiment.settings import Home, Settings
 from sentiment.warehouse import operation_lock
 
 WORK_POOL = "sentiment"
-FIRST_PORTS = {"prefect": 4200, "mlflow": 5000}  # Where people look for them; the next free one is taken.
+FIRST_PORTS = {"prefect": 4200, "mlflow": 5000, "api": 8000}  # Where people look for them; the next free one is taken.
 SECONDS_TO_START = 120.0
 SECONDS_TO_STOP = 15.0
 SECONDS_BETWEEN_LOOKS = 0.5
 LONGEST_PAUSE = 60.0
 LOG_BYTES = 5_000_000
+DAYS_OF_RUNS = 90
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -171,7 +172,7 @@ def up(home: Home, settings: Settings, say: Say) -> None:
             lambda: running_server(home.root), stopping, "the server of the other `sentiment up`", home.logs
         )
         if url:
-            say(ready_line(url.removesuffix("/api"), read_ports(home).get("mlflow"), " (it was running already)"))
+            say(ready_line(url.removesuffix("/api"), read_ports(home), " (it was running already)"))
         return
     parts = Parts(say)
     try:
@@ -188,12 +189,15 @@ def up(home: Home, settings: Settings, say: Say) -> None:
 def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Say) -> None:
     """Start the parts in their order and wait until all answer."""
     ports = choose_ports(home)
-    prefect, mlflow = (f"http://127.0.0.1:{ports[name]}" for name in ("prefect", "mlflow"))
+    prefect, mlflow, api = (f"http://127.0.0.1:{ports[name]}" for name in ("prefect", "mlflow", "api"))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= prefect_environment(home.root) | {
         "PREFECT_API_URL": f"{prefect}/api",
         "PREFECT_SERVER_UI_API_URL": "/api",  # Else the UI looks for the API on port 4200.
         "PREFECT_WORKER_QUERY_SECONDS": "3",
+        # Prefect removes old runs, with their logs and artifacts, itself; by default it keeps them for ever.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(DAYS_OF_RUNS * 24 * 3600),
         "SENTIMENT_HOME": str(home.root.resolve()),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # Eight processes, 640 MB, for evaluations of language models.
@@ -209,19 +213,22 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
     with operation_lock(home, "mlflow", settings.writer_wait_seconds):  # Of two that create its database, one dies.
         subprocess.run([*python, "sentiment.mlflow_store", str(home.root)], cwd=PROJECT, env=environment, check=True)
         add("mlflow", mlflow_command(home, ports["mlflow"]))
+        add("api", ["flows.cli", "serve", "--port", str(ports["api"])])
         add("prefect-server", ["flows.server", "permanent", str(ports["prefect"])])
         wait_until(answers(f"{prefect}/api/health"), stopping, "Prefect's server", home.logs)
         add("worker", ["prefect", "worker", "start", "--pool", WORK_POOL, "--type", "process"])
         wait_until(answers(f"{prefect}/api/work_pools/{WORK_POOL}"), stopping, "the worker", home.logs)
         if not stopping.is_set():
-            deploy([*python, "flows.deploy"], environment, home.logs / "deploy.log")
+            deploy([*python, "flows.deploy"], environment, home.logs / "deploy.log", say)
+            add("watcher", ["flows.watch", f"{prefect}/api"])
         wait_until(answers(f"{mlflow}/health"), stopping, "MLflow", home.logs)
+        wait_until(answers(f"{api}/health"), stopping, "the API", home.logs)
     if not stopping.is_set():
         remember_server(home.root, f"{prefect}/api")
-        say(ready_line(prefect, ports["mlflow"]))
+        say(ready_line(prefect, ports))
 
 
-def deploy(command: list[str], environment: dict[str, str], log: Path) -> None:
+def deploy(command: list[str], environment: dict[str, str], log: Path, say: Say) -> None:
     """Register the deployments; a process of its own, so that this one does not keep Prefect in memory.
 
     Raises:
@@ -231,6 +238,9 @@ def deploy(command: list[str], environment: dict[str, str], log: Path) -> None:
         done = subprocess.run(command, cwd=PROJECT, env=environment, stdout=output, stderr=output, check=False)
     if done.returncode != 0:
         raise HomeError(f"The deployments could not be registered (status {done.returncode}); see {log}.")
+    for line in log.read_text(errors="replace").splitlines():
+        if line.startswith(NOTE):
+            say(line)
 
 
 def mlflow_command(home: Home, port: int) -> list[str]:
@@ -244,9 +254,10 @@ def mlflow_command(home: Home, port: int) -> list[str]:
     return ["mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
 
 
-def ready_line(prefect: str, mlflow_port: int | None, note: str = "") -> str:
+def ready_line(prefect: str, ports: dict[str, int], note: str = "") -> str:
     """The line that people and programs wait for."""
-    return f"ready: Prefect {prefect}  MLflow http://127.0.0.1:{mlflow_port}{note}"
+    mlflow, api = (f"http://127.0.0.1:{ports.get(name)}" for name in ("mlflow", "api"))
+    return f"ready: Prefect {prefect}  MLflow {mlflow}  API {api}{note}"
 
 
 def choose_ports(home: Home) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Makes probabilities mean what they say, by logistic regressions on rows that were held back from training.
 
-First one weight for each part of the model's logit, which also decides how far each part is trusted. Then beta calibration
+First one weight for each part of the model's logit, which also decides how far each part is trusted; the lexicon gets more
+than these rows would give it (`part_weights`). Then beta calibration
 (Kull, Silva Filho and Flach 2017), which bends the positive and the negative side by factors of their own: on tweets the
 model is too sure of negatives and not sure enough of positives, and no single temperature can mend both. One more term
 makes the middle steeper than the ends, since n-grams that share words count the same evidence twice.
@@ -16,6 +17,8 @@ _PRIOR_ROWS = 20.0
 _NEWTON_STEPS = 50
 _SMALLEST_STEP = 1e-9
 _SMALLEST_FACTOR = 0.1
+_LARGEST_RAISED = 4.0
+_HALVINGS = 12
 
 
 def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -34,6 +37,49 @@ def fit_weights(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         float64, shape (parts,).
     """
     return _fit_logistic(logits, labels, prior=np.full(logits.shape[1], 1 / logits.shape[1]))
+
+
+def cost_of_decisions(bent: np.ndarray, best: np.ndarray) -> float:
+    """The accuracy that is lost by deciding by one logit instead of another, 0 to 1.
+
+    A row whose decision changes costs the difference of its classes' probabilities under the best logit. Unlike a count
+    of rows that are wrong, that is smooth, and much the same from one sample of rows to the next.
+
+    Args:
+        bent, best: calibrated logits, shape (rows,).
+    """
+    if len(best) == 0:
+        return 0.0
+    return float(np.mean(np.abs(np.tanh(best / 2)) * ((bent >= 0) != (best >= 0))))
+
+
+def raise_last_weight(
+    logits: np.ndarray, labels: np.ndarray, weights: np.ndarray, best: np.ndarray, tolerance: float
+) -> np.ndarray:
+    """Weights in which the last part counts as much as the tolerance allows.
+
+    For a part that is known to be worth more elsewhere than on rows like these, but not how much more.
+
+    Args:
+        logits: float64, shape (rows, parts).
+        labels: 0 or 1, shape (rows,).
+        weights: shape (parts,), the best ones for these logits.
+        best: calibrated logits that costs are counted from, shape (rows,).
+        tolerance: accuracy that may be lost, 0 to 1; see `cost_of_decisions`.
+
+    Returns:
+        float64, shape (parts,); the last is between what it was, or zero, and 4.
+    """
+    before, last = logits[:, :-1] @ weights[:-1], logits[:, -1]
+    low, high = max(float(weights[-1]), 0.0), _LARGEST_RAISED
+    bend = fit_bend(before + low * last, labels)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if cost_of_decisions(bend(before + middle * last), best) > tolerance:
+            high = middle
+        else:
+            low = middle
+    return np.append(weights[:-1], low)
 
 
 def fit_bend(logits: np.ndarray, labels: np.ndarray) -> Bend:

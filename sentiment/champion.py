@@ -73,7 +73,7 @@ def rollback(home: Home, settings: Settings, registry: Registry, *, changed_by: 
 
     Raises:
         NoChampionError: there is no champion.
-        InputError: the champion is the first one.
+        InputError: the champion is the first one, or housekeeping has deleted the predictions of the one before.
     """
     with champion_lock(home, settings):
         _reconcile(home, settings, registry)
@@ -82,10 +82,16 @@ def rollback(home: Home, settings: Settings, registry: Registry, *, changed_by: 
             raise NoChampionError("There is no champion to go back from. Train one: sentiment retrain")
         with writer(home, settings) as warehouse:
             former = warehouse.value("steps/select_former_champion", model_version=champion.model_version)
+            is_pruned = warehouse.value("steps/select_rollback_needs", model_version=former)
         if former is None:
             raise InputError(
                 f"Version {champion.model_version} is the first champion, there is none before it. "
                 "Choose another version with: sentiment promote VERSION --reason WHY"
+            )
+        if is_pruned:
+            raise InputError(
+                f"The predictions of version {former} are no longer kept, so readers could not be shown them. Make them "
+                f"first: sentiment score --model-version {former}; then roll back again. Nothing was changed."
             )
         return move_champion(
             home, settings, registry, former, change=history.ROLLBACK, changed_by=changed_by, reason=reason
@@ -94,7 +100,7 @@ def rollback(home: Home, settings: Settings, registry: Registry, *, changed_by: 
 
 def publish_if_complete(warehouse: Warehouse, model_version: int) -> bool:
     """Let readers see a version's predictions if every tweet has one; within the caller's transaction."""
-    is_complete = warehouse.value("steps/count_unscored", model_version=model_version, since=None) == 0
+    is_complete = warehouse.value("steps/count_unscored", model_version=model_version, since=None, until=None) == 0
     if is_complete:
         warehouse.run("steps/flip_published_model", model_version=model_version)
     return bool(is_complete)

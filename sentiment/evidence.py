@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sentiment.behaviour import Case, run_cases
 from sentiment.errors import ModelError
-from sentiment.evaluation import evaluate, paired_difference
+from sentiment.evaluation import PairedDifference, evaluate, paired_difference
 from sentiment.load_probe import predict_in_fresh_process
 from sentiment.promotion import BehaviourEvidence, Evidence, alpha_of_look
 from sentiment.registry import RegisteredVersion, Registry
@@ -96,8 +96,12 @@ def gather_evidence(
             behaviour=np.zeros(len(cases), dtype=bool),
             rows_per_second=math.nan,
         )
-    left_out = _fed_holdout_ids(registry, export, champion)
-    is_compared = np.ones(len(labels), bool) if left_out is None else ~holdout["tweet_id"].is_in(left_out).to_numpy()
+    left_out = _fed_evaluation_rows(registry, export, champion)
+    is_compared = _is_unseen(holdout["tweet_id"], left_out, "holdout", "tweet_id")
+    is_gold_compared = {
+        str(name): _is_unseen(rows["text_key"], left_out, f"gold:{name}", "text_key")
+        for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True)
+    }
     before, after = former.is_right[is_compared], found.is_right[is_compared]
     return replace(
         evidence,
@@ -106,9 +110,11 @@ def gather_evidence(
         challenger_accuracy=float(after.mean()) if len(after) else math.nan,
         count_left_out=None if left_out is None else int((~is_compared).sum()),
         gold={
-            name: paired_difference(former.gold[name], right, GOLD_ALPHA / len(found.gold))
-            for name, right in found.gold.items()
+            name: paired_difference(former.gold[name][unseen], found.gold[name][unseen], GOLD_ALPHA / len(found.gold))
+            for name, unseen in is_gold_compared.items()
+            if unseen.any()
         },
+        count_gold_left_out=sum(int((~unseen).sum()) for unseen in is_gold_compared.values()),
         slices=slice_differences(
             {name: mask[is_compared] for name, mask in slice_masks(holdout).items()},
             before,
@@ -120,6 +126,7 @@ def gather_evidence(
             float(found.behaviour.mean()),
             float(former.behaviour.mean()),
             paired_difference(former.behaviour, found.behaviour, BEHAVIOUR_ALPHA),
+            _by_test(cases, former.behaviour, found.behaviour),
         ),
     )
 
@@ -149,6 +156,16 @@ def ask(
     )
 
 
+def _by_test(cases: Sequence[Case], before: NDArray[np.bool_], after: NDArray[np.bool_]) -> dict[str, PairedDifference]:
+    """Both models on the cases of each behaviour test: what one loses in a single test, an average would hide."""
+    tests = np.array([case.name.rpartition("/")[0] for case in cases])
+    names = dict.fromkeys(tests.tolist())
+    return {
+        name: paired_difference(before[tests == name], after[tests == name], BEHAVIOUR_ALPHA / len(names))
+        for name in names
+    }
+
+
 def _leaked_rows(export: Export, fed_rows: Path) -> pl.DataFrame:
     with scratch() as database:
         return database.frame(
@@ -156,12 +173,18 @@ def _leaked_rows(export: Export, fed_rows: Path) -> pl.DataFrame:
         )
 
 
-def _fed_holdout_ids(registry: Registry, export: Export, champion: RegisteredVersion) -> list[int] | None:
+def _fed_evaluation_rows(registry: Registry, export: Export, champion: RegisteredVersion) -> pl.DataFrame | None:
+    """Evaluation rows that the champion was fed, such as a gold set that was loaded later; None when its list is missing."""
     fed_rows = registry.fed_rows(champion)
-    if fed_rows is None:
-        return None
-    leaked = _leaked_rows(export, fed_rows)
-    return leaked.filter(pl.col("evaluation_set") == "holdout")["tweet_id"].to_list()
+    return None if fed_rows is None else _leaked_rows(export, fed_rows)
+
+
+def _is_unseen(keys: pl.Series, fed: pl.DataFrame | None, evaluation_set: str, column: str) -> NDArray[np.bool_]:
+    if fed is None:
+        return np.ones(len(keys), dtype=bool)
+    seen = fed.filter(pl.col("evaluation_set") == evaluation_set)[column]
+    unseen: NDArray[np.bool_] = ~keys.is_in(seen.implode()).to_numpy()
+    return unseen
 
 
 def _load_difference(

@@ -32,6 +32,7 @@ class Decision:
     is_champion: bool
     awaits_approval: bool = False
     was_champion: bool = False
+    was_decided: bool = False
 
 
 def decide_on(
@@ -81,7 +82,9 @@ def decide_on(
     awaits_approval = verdict.passed and settings.needs_approval
     _tell_mlflow(registry, challenger, champion_version, verdict, awaits_approval)
     if not verdict.passed or awaits_approval:
-        return Decision(challenger.model_version, champion_version, verdict, False, awaits_approval)
+        return Decision(
+            challenger.model_version, champion_version, verdict, False, awaits_approval, was_decided=bool(known)
+        )
     with champion_lock(home, settings):
         if registry.champion() == champion:
             move_champion(

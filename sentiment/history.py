@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
+from sentiment import clock
 from sentiment.evaluation import Evaluation
 from sentiment.promotion import Verdict
 from sentiment.registry import CHAMPION
@@ -28,7 +28,7 @@ def record_version(warehouse: Warehouse, row: Mapping[str, Any], evaluations: Ma
     with warehouse.transaction():
         if warehouse.value("steps/count_model_version", model_version=row["model_version"]):
             return
-        now = datetime.now(UTC)
+        now = clock.now()
         warehouse.load("steps/insert_model_version", pl.DataFrame([{**row, "registered_at": now}]))
         points = [
             {
@@ -63,7 +63,7 @@ def record_decision(
             return
         decision = {
             "decision_key": decision_key,
-            "decided_at": datetime.now(UTC),
+            "decided_at": clock.now(),
             "model_version": model_version,
             "champion_version": champion_version,
         }

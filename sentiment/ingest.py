@@ -26,8 +26,9 @@ from typing import Literal, TypeVar
 
 import polars as pl
 
+from sentiment import clock
 from sentiment import text as rules
-from sentiment.errors import InputError
+from sentiment.forgotten import load_forgotten
 from sentiment.readers import REJECTS_SCHEMA, Chunk, fingerprint, read_chunks
 from sentiment.settings import Home, Settings
 from sentiment.subsets import split_of
@@ -36,9 +37,7 @@ from sentiment.warehouse import Warehouse, remove_unfinished_file, writer
 T = TypeVar("T")
 
 TEXT_MISMATCH = "text_mismatch"
-SETTLE_SECONDS = 5.0
 REPEATED_ROWS = 200_000
-UNFINISHED_SUFFIXES = {".part", ".tmp", ".crdownload", ".swp"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def ingest_file(
         NotReadyError: it is still being written, or its last line is torn.
         HomeError: the warehouse cannot be written.
     """
-    started_at, began = datetime.now(UTC), time.perf_counter()
+    started_at, began = clock.now(), time.perf_counter()
     path = path.expanduser().absolute()
     way = {"gold_set": gold_set, "is_labelled_by_emoticon": label_by_emoticon}
     with writer(home, settings, on_wait) as warehouse:
@@ -104,7 +103,10 @@ def ingest_file(
             None,
         )
         skip_bytes = continued["count_bytes"] if continued else 0
-        chunks = read_chunks(path, skip_bytes=skip_bytes, gold=gold_set is not None, expected=content)
+        chunks = map(
+            load_forgotten(home, warehouse).leave_out,
+            read_chunks(path, skip_bytes=skip_bytes, gold=gold_set is not None, expected=content),
+        )
         merger: TweetMerger | GoldMerger
         # With more threads DuckDB takes twice the processor time for these appends; the other core is parsing.
         warehouse.run("steps/set_one_thread")
@@ -150,31 +152,6 @@ def ingest_file(
         dict(sorted(merger.rejected.items())),
         time.perf_counter() - began,
     )
-
-
-def find_inbox_files(home: Home, settings: Settings) -> list[Path]:
-    """Files of the inbox that changed since they were last read and have not been touched for a few seconds."""
-    folder = (settings.inbox or home.inbox).expanduser().absolute()
-    if not folder.is_dir():
-        raise InputError(f"The inbox {folder} is not a folder. Create it, or set SENTIMENT_INBOX.")
-    newest = time.time() - SETTLE_SECONDS
-    found = []
-    with writer(home, settings) as warehouse:
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith(".") or path.suffix in UNFINISHED_SUFFIXES or not path.is_file():
-                continue
-            status = path.stat()
-            if status.st_size == 0 or status.st_mtime > newest:
-                continue
-            seen = warehouse.value(
-                "steps/select_file_seen",
-                path=str(path),
-                count_disk_bytes=status.st_size,
-                modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
-            )
-            if not seen:
-                found.append(path)
-    return found
 
 
 @dataclass(frozen=True)

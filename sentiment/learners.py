@@ -111,7 +111,7 @@ class EncoderLearner:
     @torch.no_grad()
     def learn(self, features: Features, labels: np.ndarray, rate: float) -> float:
         """See `Learner`."""
-        words, offsets = self.encoder.shorten(features)
+        words, offsets = self.encoder.shorten(features.words, features.offsets)
         walk = self._walk(words, offsets)
         width, count_rows = self.encoder.config.width, len(labels)
         pooled, places = _empty(count_rows, 2 * width), np.empty((count_rows, width), dtype=np.int64)

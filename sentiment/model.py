@@ -1,10 +1,11 @@
-"""The sentiment model: a trainable embedding over hashed word n-grams, and beside it a small sequence encoder.
+"""The sentiment model: a trainable embedding over hashed word n-grams, beside it a small sequence encoder and a lexicon.
 
 The n-grams' embeddings are summed. With two classes and a sum, a wider embedding can say nothing that one number a bucket
 cannot, so that is its width; the table then stays near the processor, which is where all the time goes. The encoder is
 optional. Each part learns on its own, because together the n-grams explain the training rows away before the encoder has
-learnt anything; a weighted sum of both logits, bent so that it means what it says, gives the probability. The weights and
-the bend are fitted on rows held back from training.
+learnt anything; the lexicon (`lexicon`) knows what words mean beyond the training rows, and learns nothing. A weighted sum
+of the parts' logits, bent so that it means what it says, gives the probability. The weights and the bend are fitted on
+rows held back from training.
 
 A saved model is a folder with `weights.safetensors` and `config.json`, never a pickle. This module and the ones it
 imports need nothing but numpy, polars, torch, safetensors and pydantic: they travel with a registered model as code.
@@ -28,7 +29,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from sentiment.errors import ModelError
-from sentiment.features import NGRAMS_PER_POSITION, FeatureConfig, Features, extract
+from sentiment.features import NGRAMS_PER_POSITION, FeatureConfig, Features, extract, holds_known_word
+from sentiment.lexicon import Lexicon, LexiconConfig
 
 WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "config.json"
@@ -78,7 +80,20 @@ class ModelConfig(BaseModel):
     encoder: EncoderConfig | None = None
     ngram_weight: float = Field(default=1.0, description="of the n-grams' logit; fitted after training")
     encoder_weight: float = Field(default=0.0, description="of the encoder's logit; fitted after training")
+    lexicon: LexiconConfig | None = None
+    topic_weight: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="of words that the lexicon does not know, and of n-grams without a word it knows",
+    )
+    lexicon_weight: float = Field(default=0.0, ge=0, description="of the lexicon's score; chosen after training")
     bend: Bend = Bend()
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the parts, in the order of `SentimentModel.logits`: float32, shape (3,)."""
+        return np.array([self.ngram_weight, self.encoder_weight, self.lexicon_weight], dtype=np.float32)
 
 
 @contextmanager
@@ -140,20 +155,22 @@ class Encoder(torch.nn.Module):
         self.layers = torch.nn.ModuleList(torch.nn.Linear(width, 2 * width) for _ in range(config.layers - 1))
         self.output = torch.nn.Linear(2 * width, 1)
 
-    def shorten(self, features: Features) -> tuple[np.ndarray, np.ndarray]:
-        """Words and offsets of the first `_MOST_POSITIONS` positions of each row, so that one endless text costs little."""
-        lengths = np.diff(features.offsets)
+    def shorten(self, values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values, (positions,), and offsets of the first `_MOST_POSITIONS` positions of each row, so that one endless text
+        costs little."""
+        lengths = np.diff(offsets)
         if lengths.max(initial=0) <= _MOST_POSITIONS:
-            return features.words, features.offsets
-        places = np.arange(len(features.words)) - np.repeat(features.offsets[:-1], lengths)
-        offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, _MOST_POSITIONS))])
-        return features.words[places < _MOST_POSITIONS], offsets
+            return values, offsets
+        places = np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
+        shorter = np.concatenate([[0], np.cumsum(np.minimum(lengths, _MOST_POSITIONS))])
+        return values[places < _MOST_POSITIONS], shorter
 
-    def forward(self, words: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+    def forward(self, words: torch.Tensor, offsets: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
         """Encode a batch, best of rows of like length.
 
         Args:
             words: int32, shape (positions,), and offsets: int64, shape (rows + 1,): as `shorten` gives them.
+            weights: float32, shape (positions,): how far each word counts; fully unless given.
 
         Returns:
             float32, shape (rows,).
@@ -165,6 +182,8 @@ class Encoder(torch.nn.Module):
         forwards = separators + steps * is_inside
         backwards = separators + (lengths - steps) * is_inside
         vectors = self.words.index_select(0, words).index_fill(0, separators, 0)
+        if weights is not None:
+            vectors = vectors * weights.unsqueeze(1)
         inputs = _add_neighbours(vectors) + self.bias
         states = self._remember(inputs, separators, forwards, backwards)
         for layer in self.layers:
@@ -214,17 +233,40 @@ class SentimentModel(torch.nn.Module):
         self.config = config
         self.ngrams = torch.nn.Parameter(torch.zeros(1 << config.features.ngram_bits), requires_grad=False)
         self.encoder = Encoder(config.encoder, config.features.word_bits) if config.encoder else None
+        self.lexicon = Lexicon(config.lexicon) if config.lexicon else None
 
-    def ngram_logits(self, features: Features) -> np.ndarray:
-        """Sum the values of each row's n-grams: float32, shape (rows,)."""
+    def ngram_values(self, features: Features, is_known: np.ndarray | None = None) -> np.ndarray:
+        """The value of each n-gram: float32, shape (positions, 4).
+
+        Args:
+            is_known: bool, shape (positions,): the lexicon knows the word; n-grams of other words alone are held down.
+        """
         values = self.ngrams.data.index_select(0, torch.from_numpy(features.ngrams.reshape(-1))).numpy()
-        return np.add.reduceat(values, features.offsets[:-1] * NGRAMS_PER_POSITION)
+        values = values.reshape(-1, NGRAMS_PER_POSITION)
+        if is_known is not None:
+            values *= self.word_weights(holds_known_word(features, is_known))
+        return values
 
-    def encoder_logits(self, features: Features) -> np.ndarray:
-        """Encode each row: float32, shape (rows,); zeros without an encoder."""
+    def word_weights(self, is_known: np.ndarray) -> np.ndarray:
+        """How far words or n-grams count, by whether the lexicon knows them: float32, shape as given."""
+        return np.where(is_known, np.float32(1), np.float32(self.config.topic_weight))
+
+    def ngram_logits(self, features: Features, is_known: np.ndarray | None = None) -> np.ndarray:
+        """Sum the values of each row's n-grams: float32, shape (rows,)."""
+        return np.add.reduceat(self.ngram_values(features, is_known).sum(axis=1), features.offsets[:-1])
+
+    def encoder_logits(self, features: Features, is_known: np.ndarray | None = None) -> np.ndarray:
+        """Encode each row: float32, shape (rows,); zeros without an encoder.
+
+        Args:
+            is_known: bool, shape (positions,): the lexicon knows the word; the vectors of other words are held down.
+        """
         logits = np.zeros(len(features.offsets) - 1, dtype=np.float32)
         if self.encoder:
-            words, offsets = self.encoder.shorten(features)
+            words, offsets = self.encoder.shorten(features.words, features.offsets)
+            weights = None
+            if is_known is not None:
+                weights = self.encoder.shorten(self.word_weights(is_known), features.offsets)[0]
             lengths = np.diff(offsets)
             order = np.argsort(lengths, kind="stable")
             first = 0
@@ -235,25 +277,40 @@ class SentimentModel(torch.nn.Module):
                     rows = order[first:last]
                     ends = np.concatenate([[0], np.cumsum(lengths[rows])])
                     places = np.arange(ends[-1]) + np.repeat(offsets[rows] - ends[:-1], lengths[rows])
-                    logits[rows] = self.encoder(torch.from_numpy(words[places]), torch.from_numpy(ends)).numpy()
+                    known = None if weights is None else torch.from_numpy(weights[places])
+                    logits[rows] = self.encoder(torch.from_numpy(words[places]), torch.from_numpy(ends), known).numpy()
                     first = last
         return logits
 
+    def part_logits(self, features: Features) -> np.ndarray:
+        """Score each row by each part: float32, shape (rows, 3), n-grams, encoder and lexicon; zeros for one that is not
+        there."""
+        if self.lexicon is None:
+            nothing = np.zeros(len(features.offsets) - 1, dtype=np.float32)
+            return np.column_stack([self.ngram_logits(features), self.encoder_logits(features), nothing])
+        reading = self.lexicon.read(features)
+        return np.column_stack(
+            [
+                self.ngram_logits(features, reading.is_known),
+                self.encoder_logits(features, reading.is_known),
+                reading.scores,
+            ]
+        )
+
     def logits(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
-        """Score texts by both parts: float32, shape (rows, 2), n-grams and encoder. None counts as empty.
+        """Score texts by each part: float32, shape (rows, 3), n-grams, encoder and lexicon. None counts as empty.
 
         Goes batch by batch, in memory that does not grow with the number of texts; a row's values are the same to 1e-5
         whatever else is in the batch. Batches are shared out to threads, one a core: torch's own threads would have to
         meet after each of thousands of short operations.
         """
         column = as_series(texts)
-        logits = np.empty((len(column), 2), dtype=np.float32)
+        logits = np.zeros((len(column), 3), dtype=np.float32)
 
         def score(batch: tuple[int, pl.Series]) -> None:
             first, texts = batch
             features = extract(texts, self.config.features)
-            logits[first : first + len(texts), 0] = self.ngram_logits(features)
-            logits[first : first + len(texts), 1] = self.encoder_logits(features)
+            logits[first : first + len(texts)] = self.part_logits(features)
 
         batches = in_batches(column)
         with one_torch_thread():
@@ -268,8 +325,7 @@ class SentimentModel(torch.nn.Module):
 
     def predict_probability(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
         """The calibrated probability that each text is positive: float32, shape (rows,). None counts as empty."""
-        weights = np.array([self.config.ngram_weight, self.config.encoder_weight], dtype=np.float32)
-        bent = self.config.bend(self.logits(texts) @ weights)
+        bent = self.config.bend(self.logits(texts) @ self.config.weights)
         return (1 / (1 + np.exp(-np.clip(bent, -80, 80)))).astype(np.float32)
 
     def save(self, folder: Path) -> None:

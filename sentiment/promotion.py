@@ -50,12 +50,14 @@ class GateThresholds(BaseModel, extra="forbid"):
 
 @dataclass(frozen=True)
 class BehaviourEvidence:
-    """How many behaviour tests each model passes; `comparison` is paired, test by test."""
+    """How many behaviour tests each model passes; `comparison` is paired, case by case; `tests` has the same
+    for the cases of each test."""
 
     count_tests: int
     challenger_rate: float
     champion_rate: float | None = None
     comparison: PairedDifference | None = None
+    tests: Mapping[str, PairedDifference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Evidence:
         champion_accuracy, challenger_accuracy: both on the compared rows.
         count_left_out: hold-out rows that the champion was fed; None when its list is missing.
         gold: challenger against champion on each hand-labelled set, at a level shared by the sets.
+        count_gold_left_out: hand-labelled rows that the champion was fed before they were loaded.
         slices: the same on each slice of the compared rows that is large enough.
         behaviour: behaviour tests passed.
         rescoring_seconds: what scoring every tweet with the challenger would take; None when it cannot be loaded.
@@ -89,6 +92,7 @@ class Evidence:
     challenger_accuracy: float | None = None
     count_left_out: int | None = 0
     gold: Mapping[str, PairedDifference] = field(default_factory=dict)
+    count_gold_left_out: int = 0
     slices: Sequence[SliceDifference] = ()
     behaviour: BehaviourEvidence | None = None
     rescoring_seconds: float | None = None
@@ -214,14 +218,16 @@ def _better(evidence: Evidence, found: PairedDifference) -> Check:
         "the champion's list of fed rows is missing, so none could be left out"
         if evidence.count_left_out is None
         else f"{evidence.count_left_out:,} rows the champion was fed are left out"
+        if evidence.count_left_out
+        else "the champion was fed none of these rows"
     )
     reason = (
         f"{verdict}: on the same {found.count_rows:,} rows it is right {found.count_gained:,} times where the champion is "
         f"wrong, and wrong {found.count_lost:,} times where the champion is right, a difference of "
-        f"{found.difference * 100:+.2f} points ({found.lower * 100:+.2f} to {found.upper * 100:+.2f} at "
-        f"{1 - found.alpha:.2%}; bootstrap {found.bootstrap_lower * 100:+.2f} to {found.bootstrap_upper * 100:+.2f}; "
-        f"p = {found.p_value:.2g}). Look {evidence.look} of this year; it shows gains from {found.detectable * 100:.2f} "
-        f"points on with 80 % power; {left_out}."
+        f"{found.difference * 100:+.2f} points. With chance taken into account it lies between {found.lower * 100:+.2f} and "
+        f"{found.upper * 100:+.2f} points ({1 - found.alpha:.2%} interval; p = {found.p_value:.2g}; bootstrap "
+        f"{found.bootstrap_lower * 100:+.2f} to {found.bootstrap_upper * 100:+.2f}). This is look {evidence.look} at the "
+        f"hold-out within a year; it would show gains from {found.detectable * 100:.2f} points on in 4 of 5 cases; {left_out}."
     )
     return Check(
         "better",
@@ -236,12 +242,11 @@ def _better(evidence: Evidence, found: PairedDifference) -> Check:
 
 
 def _gold(evidence: Evidence) -> Check:
+    left_out = f" {evidence.count_gold_left_out:,} rows the champion was fed before they were loaded are left out."
+    left_out = left_out if evidence.count_gold_left_out else ""
     if not evidence.gold:
-        return Check(
-            "gold",
-            True,
-            "No hand-labelled set is loaded, so there is none to be worse on.",
-        )
+        reason = f"There is no hand-labelled tweet to compare on, so there is none to be worse on.{left_out}"
+        return Check("gold", True, reason)
     worse = [name for name, found in evidence.gold.items() if found.upper < 0]
     lowest = min(evidence.gold.values(), key=lambda found: found.upper)
     sets = "; ".join(
@@ -253,7 +258,7 @@ def _gold(evidence: Evidence) -> Check:
     return Check(
         "gold",
         not worse,
-        f"{verdict}. {sets}.",
+        f"{verdict}. {sets}.{left_out}",
         challenger_value=lowest.difference,
         lower=lowest.lower,
         upper=lowest.upper,
@@ -294,14 +299,17 @@ def _behaviour(evidence: Evidence, thresholds: GateThresholds) -> Check:
     if found is None:
         return Check("behaviour", False, "It cannot be loaded, so no behaviour test passes.", threshold=least)
     is_worse = found.comparison is not None and found.comparison.upper < 0
-    reason = f"{found.challenger_rate:.1%} of {found.count_tests:,} behaviour tests pass, expected at least {least:.0%}"
+    worse_tests = {name: test for name, test in found.tests.items() if test.upper < 0}
+    reason = f"{found.challenger_rate:.1%} of {found.count_tests:,} behaviour cases pass, expected at least {least:.0%}"
     if found.champion_rate is not None:
         reason += f"; the champion passes {found.champion_rate:.1%}" + (
             ", which is significantly more" if is_worse else ""
         )
+    for name, test in worse_tests.items():
+        reason += f"; of {name} it passes {-test.difference:.0%} fewer of {test.count_rows:,} cases"
     return Check(
         "behaviour",
-        found.challenger_rate >= least and not is_worse,
+        found.challenger_rate >= least and not is_worse and not worse_tests,
         f"{reason}.",
         champion_value=found.champion_rate,
         challenger_value=found.challenger_rate,

@@ -13,8 +13,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sentiment.errors import HomeError
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import checkpointed, translated_errors
+from sentiment.warehouse import checkpointed, operation_lock, reader, translated_errors
 
 
 def publish(home: Home, settings: Settings, on_wait: Callable[[str], None] | None = None) -> bool:
@@ -46,6 +47,34 @@ def publish(home: Home, settings: Settings, on_wait: Callable[[str], None] | Non
             draft.unlink(missing_ok=True)
         _prune(home.published, settings.keep_snapshots)
     return True
+
+
+def publish_alone(home: Home, settings: Settings, on_wait: Callable[[str], None] | None = None) -> None:
+    """Publish, and remove every older snapshot; whoever has one open keeps it until it is closed.
+
+    Raises:
+        BusyError, HomeError: as `warehouse.writer`.
+    """
+    publish(home, settings, on_wait)
+    with operation_lock(home, "warehouse", settings.writer_wait_seconds, on_wait):
+        _prune(home.published, 1)
+
+
+def remove_damaged(home: Home) -> bool:
+    """Remove a published snapshot that cannot be opened, so that the next `publish` puts another in its place.
+
+    Returns:
+        whether there was one.
+    """
+    try:
+        with reader(home):
+            return False
+    except HomeError:
+        if not home.published.is_symlink() and not home.published.exists():
+            return False
+        home.published.resolve().unlink(missing_ok=True)
+        home.published.unlink(missing_ok=True)
+        return True
 
 
 def _point_to(link: Path, snapshot: Path) -> None:

@@ -12,12 +12,15 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +44,7 @@ FED_ROWS = "fed_rows.parquet"
 PROBE = "probe.parquet"
 # What the model needs where it is loaded, besides the copied code.
 REQUIREMENTS = ("torch", "polars", "numpy", "safetensors", "pydantic", "pandas", "mlflow")
-MODEL_CODE = ("__init__.py", "errors.py", "hashing.py", "features.py", "model.py")
+MODEL_CODE = ("__init__.py", "errors.py", "hashing.py", "symbols.py", "features.py", "lexicon.py", "model.py")
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,20 @@ class RegisteredVersion:
 class Registry:
     """The home's model registry."""
 
-    def __init__(self, home: Home, settings: Settings) -> None:
+    def __init__(self, home: Home, settings: Settings, *, read_only: bool = False) -> None:
         """Open the registry, creating it when the home is new.
+
+        Args:
+            read_only: create nothing and wait for nobody, and see a store that was put in the place of this one; there
+                must be one.
 
         Raises:
             HomeError: the home cannot be written.
         """
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
         os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"
+        if read_only:
+            os.environ["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "NullPool"
         import logging
 
         import mlflow
@@ -75,10 +84,13 @@ class Registry:
         self.name = settings.model_name
         self.uri = home.mlflow_store
         mlflow.set_tracking_uri(self.uri)
+        if read_only:
+            self.client: MlflowClient = mlflow.MlflowClient(self.uri, self.uri)
+            return
         # Of two processes that create the store at once, one would die.
         with operation_lock(home, "mlflow", settings.writer_wait_seconds):
             create_store(home)
-            self.client: MlflowClient = mlflow.MlflowClient(self.uri, self.uri)
+            self.client = mlflow.MlflowClient(self.uri, self.uri)
             experiment = self.client.get_experiment_by_name(EXPERIMENT)
             self.experiment_id: str = (
                 experiment.experiment_id
@@ -242,6 +254,40 @@ class Registry:
     def set_champion(self, model_version: int) -> None:
         """Move the alias."""
         self.client.set_registered_model_alias(self.name, CHAMPION, str(model_version))
+
+    def remove(self, model_versions: Sequence[int], *, dead_before: datetime) -> tuple[list[int], int]:
+        """Delete versions with their runs and files, and runs that never ended well and began before a time.
+
+        What people have deleted in MLflow's pages is removed for good as well.
+
+        Returns:
+            the versions that were there, and the number of other runs.
+        """
+        from mlflow.entities import ViewType
+
+        there = {
+            int(version.version): version for version in self.client.search_model_versions(f"name = '{self.name}'")
+        }
+        removed = [number for number in model_versions if number in there]
+        runs = [there[number].run_id for number in removed if there[number].run_id]
+        for number in removed:
+            self.client.delete_model_version(self.name, str(number))
+        # The time is a number of our own making, never a user's text.
+        query = f"attributes.status != 'FINISHED' and attributes.start_time < {int(dead_before.timestamp() * 1000)}"
+        registered = {version.run_id for version in there.values()}
+        found = self.client.search_runs([self.experiment_id], query)
+        dead = [run.info.run_id for run in found if run.info.run_id not in registered]
+        for run_id in (*runs, *dead):
+            for model in self.client.search_logged_models([self.experiment_id], f"source_run_id = '{run_id}'"):
+                self.client.delete_logged_model(model.model_id)
+            self.client.delete_run(run_id)
+        if self.client.search_runs([self.experiment_id], run_view_type=ViewType.DELETED_ONLY, max_results=1):
+            command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", self.uri]
+            environment = os.environ | {"MLFLOW_TRACKING_URI": self.uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+            done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+            if done.returncode != 0:
+                raise ModelError(f"MLflow could not remove deleted runs: {done.stderr.strip().splitlines()[-1:]}")
+        return removed, len(dead)
 
     def load(self, model_version: int) -> SentimentModel:
         """The weights of a version, straight from its files.

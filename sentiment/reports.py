@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 
+from sentiment.housekeeping import HousekeepingReport
 from sentiment.ingest import IngestReport
-from sentiment.promotion import Verdict
+from sentiment.learning_curve import Outlook
+from sentiment.promotion import Check, Verdict
 from sentiment.scoring import ScoreReport
 
 
@@ -23,8 +26,13 @@ def decision_markdown(
     *,
     awaits_approval: bool = False,
     was_champion: bool = False,
+    was_decided: bool = False,
 ) -> str:
-    """The gate's verdict on a challenger."""
+    """The gate's verdict on a challenger.
+
+    Args:
+        was_decided: whether an earlier run trained on the same rows and was judged already.
+    """
     failed = ", ".join(check.check_name for check in verdict.failed)
     if was_champion:
         headline = (
@@ -38,6 +46,11 @@ def decision_markdown(
     elif verdict.passed:
         headline = f"**Version {model_version} is the new champion.**"
         headline += f" It replaces version {champion_version}." if champion_version else " It is the first one."
+    elif was_decided and champion_version:
+        headline = (
+            f"**Nothing new to learn: version {model_version}, trained on these rows before, was refused by: {failed}.** "
+            f"Version {champion_version} stays champion."
+        )
     elif champion_version:
         headline = f"**Version {model_version} was refused by: {failed}.** Version {champion_version} stays champion."
     else:
@@ -46,15 +59,21 @@ def decision_markdown(
         [
             check.check_name,
             "passed" if check.passed else "**failed**",
-            _number(check.champion_value),
-            _number(check.challenger_value),
-            "" if check.lower is None else f"{_number(check.lower)} to {_number(check.upper)}",
+            _shown(check, check.champion_value),
+            _shown(check, check.challenger_value),
+            "" if check.lower is None else f"{_shown(check, check.lower, True)} to {_shown(check, check.upper, True)}",
         ]
         for check in verdict.checks
     ]
     # Sentences stand below: Prefect's page does not wrap the cells of a table.
     reasons = "\n".join(f"- **{check.check_name}**: {check.reason}" for check in verdict.checks)
     return f"{headline}\n\n{table(['check', 'result', 'champion', 'challenger', 'interval'], rows)}\n\n{reasons}\n"
+
+
+def outlook_markdown(outlook: Outlook, picture: bytes) -> str:
+    """What more data would bring; the picture (PNG) is in the text itself, since who reads it may not reach the home."""
+    image = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+    return f"**What more data would bring:** {outlook.reason}\n\n![The learning curve]({image})\n"
 
 
 def ingest_markdown(reports: Sequence[IngestReport]) -> str:
@@ -97,8 +116,40 @@ def score_markdown(report: ScoreReport) -> str:
     return f"{headline}\n\n{shown}\n"
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.5g}"
+def housekeeping_markdown(report: HousekeepingReport) -> str:
+    """What housekeeping removed."""
+    count_predictions = sum(report.predictions.values())
+    headline = (
+        f"**{count_predictions:,} predictions, {len(report.model_versions)} model version(s), {report.count_dead_runs} dead "
+        f"MLflow run(s) and {report.count_files} file(s) removed**; the warehouse is {report.bytes_compacted >> 20:,} MiB "
+        "smaller."
+    )
+    parts = [headline]
+    if report.predictions:
+        rows = [[str(version), count] for version, count in report.predictions.items()]
+        parts.append(table(["predictions of version", "removed"], rows))
+    if report.model_versions:
+        parts.append(f"Refused versions that are gone: {', '.join(map(str, report.model_versions))}.")
+    if not report.is_all_forgotten:
+        parts.append(
+            "What was to be forgotten is not gone everywhere yet: a run was going on. The next run goes on with it."
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+_SHARES, _DIFFERENCES = {"floor", "better", "behaviour"}, {"gold", "slices"}
+
+
+def _shown(check: Check, value: float | None, is_of_interval: bool = False) -> str:
+    """A value of a check in its unit. Where two models are compared, the interval is one of their difference."""
+    if value is None:
+        return ""
+    is_difference = is_of_interval and check.check_name in {"better", "behaviour"}
+    if check.check_name in _DIFFERENCES or is_difference:
+        return f"{value * 100:+.2f} points"
+    if check.check_name in _SHARES:
+        return f"{value:.2%}"
+    return f"{value:,.0f} s" if check.check_name == "speed" else f"{value:.3g}"
 
 
 def _cell(value: object) -> str:

@@ -41,6 +41,7 @@ class TrainedVersion:
     was_reused: bool
     count_train_rows: int
     train_seconds: float
+    holdout: Evaluation
 
 
 def train_version(
@@ -93,24 +94,31 @@ def train_version(
     with writer(home, settings) as warehouse:
         record_version(warehouse, row, evaluations)
     shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
-    return TrainedVersion(found, was_reused, rows, cost["train_seconds"])
+    return TrainedVersion(found, was_reused, rows, cost["train_seconds"], evaluations["holdout"])
 
 
-def look_ahead(home: Home, settings: Settings, registry: Registry, export: Export, trained: TrainedVersion) -> Outlook:
-    """Say what the next rung should bring, from the rungs trained so far; the picture of it is kept beside the run."""
+def look_ahead(
+    home: Home, settings: Settings, registry: Registry, export: Export, trained: TrainedVersion
+) -> tuple[Outlook, bytes]:
+    """Say what the next rung should bring, from the rungs trained so far, and draw it (PNG, kept beside the run too)."""
     with writer(home, settings) as warehouse:
         rows = warehouse.frame("steps/select_curve_points", holdout_digest=export.holdout_digest).rows(named=True)
         look = count_looks(warehouse, "") + 1
-    count_holdout = rows[0]["count_holdout_rows"]
+    count_holdout = trained.holdout.count_rows
     noise = noise_of_rung(count_holdout)
     points = [CurvePoint(row["rows"], row["accuracy"], noise, row["seconds"]) for row in rows]
+    if trained.count_train_rows not in [point.rows for point in points]:
+        # Trained earlier, when the hold-out was another one: by corrections, or by tweets that arrived since.
+        points.append(CurvePoint(trained.count_train_rows, trained.holdout.accuracy, noise, trained.train_seconds))
+        points.sort(key=lambda point: point.rows)
     following = next_rung(max(point.rows for point in points), export.count_train_rows)
     resolvable = detectable_difference(count_holdout, USUAL_DISCORDANCE, alpha_of_look(look, settings.gate.alpha))
+    picture = curve_figure(points, max(following, 2 * points[-1].rows))
     with tempfile.TemporaryDirectory(dir=home.work) as folder:
-        picture = Path(folder) / "learning_curve.png"
-        picture.write_bytes(curve_figure(points, max(following, 2 * points[-1].rows)))
-        registry.log_file(trained.version.run_id, picture)
-    return is_flat(points, following, resolvable)
+        path = Path(folder) / "learning_curve.png"
+        path.write_bytes(picture)
+        registry.log_file(trained.version.run_id, path)
+    return is_flat(points, following, resolvable), picture
 
 
 def evaluate_version(registry: Registry, export: Export, model_version: int) -> dict[str, Evaluation]:

@@ -11,15 +11,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
+from sentiment import clock
 from sentiment.champion import publish_if_complete
-from sentiment.errors import NoChampionError
+from sentiment.errors import InputError, NoChampionError
 from sentiment.model import SentimentModel
 from sentiment.registry import Registry
 from sentiment.settings import Home, Settings
@@ -48,6 +49,7 @@ def score(
     run_id: str,
     model_version: int | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
     chunk_rows: int = CHUNK_ROWS,
     on_progress: Callable[[int, int], None] | None = None,
     on_wait: Callable[[str], None] | None = None,
@@ -57,10 +59,11 @@ def score(
     Args:
         run_id: written beside each prediction.
         model_version: the champion unless given.
-        since: just the tweets that were posted from then on.
+        since, until: just the tweets that were posted from `since` on and before `until`; without a zone, UTC.
         on_progress: told how many tweets are scored, of how many.
 
     Raises:
+        InputError: `since` is not before `until`.
         NoChampionError: there is no champion to score with.
         ModelError: the version does not exist or cannot be loaded.
     """
@@ -71,15 +74,22 @@ def score(
             raise NoChampionError("There is no champion to score with. Train one first: sentiment retrain")
         model_version = champion.model_version
     registry.version(model_version)
+    if since is not None and until is not None and clock.in_utc(since) >= clock.in_utc(until):
+        raise InputError(f"Asked for tweets from {since} on and before {until}: there are none. Swap the two.")
+    wanted = {
+        "model_version": model_version,
+        "since": since and clock.in_utc(since),
+        "until": until and clock.in_utc(until),
+    }
     shard = home.work / f"unscored-{model_version}.parquet"
     count_scored = 0
     model: SentimentModel | None = None
     with operation_lock(home, "score", settings.writer_wait_seconds, on_wait):
         while True:
             with writer(home, settings, on_wait) as warehouse:
-                pending = warehouse.value("steps/count_unscored", model_version=model_version, since=since)
+                pending = warehouse.value("steps/count_unscored", **wanted)
                 if pending:
-                    warehouse.run("steps/export_unscored", model_version=model_version, since=since, path=str(shard))
+                    warehouse.run("steps/export_unscored", **wanted, path=str(shard))
             if not pending:
                 break
             model = model or registry.load(model_version)
@@ -100,7 +110,9 @@ def score(
             count_tweets = warehouse.value("steps/count_tweets")
             # Asked again: the alias may have moved while this was scoring.
             champion = registry.champion()
-            is_complete = warehouse.value("steps/count_unscored", model_version=model_version, since=None) == 0
+            is_complete = (
+                warehouse.value("steps/count_unscored", model_version=model_version, since=None, until=None) == 0
+            )
             is_flipped = champion is not None and publish_if_complete(warehouse, champion.model_version)
             is_published = is_flipped and champion is not None and champion.model_version == model_version
     return ScoreReport(
@@ -139,7 +151,7 @@ def _score_shard(
                     scored,
                     model_version=model_version,
                     run_id=run_id,
-                    scored_at=datetime.now(UTC),
+                    scored_at=clock.now(),
                 ).item()
             done += len(frame)
             on_progress(done)

@@ -11,14 +11,18 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import available_timezones
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sentiment.errors import HomeError, InputError
 from sentiment.promotion import GateThresholds
 
 LEAST_FREE_BYTES = 200 * 2**20
+# A file of the inbox is taken once it has lain still for so long; programs that write under another name end it so.
+SETTLE_SECONDS = 5.0
+UNFINISHED_SUFFIXES = frozenset({".part", ".tmp", ".crdownload", ".swp"})
 
 
 class Settings(BaseSettings):
@@ -49,10 +53,28 @@ class Settings(BaseSettings):
     needs_approval: bool = Field(
         default=False, description="Whether a challenger that passed the gate waits for `sentiment promote`."
     )
+    time_zone: str | None = Field(
+        default=None, description="Time zone of the schedules, e.g. `Europe/Berlin`; the machine's unless given."
+    )
+    notification_block: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9-]+/[a-z0-9-]+$",
+        description="Prefect notification block that alerts go to, as TYPE/NAME, e.g. `slack-webhook/team`.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Key that requests to the API must bring; none is asked for when it is empty."
+    )
     gate: GateThresholds = Field(
         default_factory=GateThresholds,
         description="Thresholds of the gate, e.g. `SENTIMENT_GATE__FLOOR_ACCURACY=0.75`.",
     )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, name: str | None) -> str | None:
+        if name is not None and name not in available_timezones():
+            raise ValueError("Expected the name of a time zone, such as Europe/Berlin or UTC")
+        return name
 
 
 @dataclass(frozen=True)
@@ -112,6 +134,16 @@ class Home:
         return self.root / "logs"
 
     @property
+    def forget_key(self) -> Path:
+        """The secret that digests of forgotten tweets and users are keyed with; never in what is published."""
+        return self.root / "forget.key"
+
+    @property
+    def forgetting(self) -> Path:
+        """What a request to forget still has to do; there only while it does, or after it was killed."""
+        return self.root / "forgetting.json"
+
+    @property
     def locks(self) -> Path:
         return self.root / "locks"
 
@@ -159,7 +191,7 @@ def open_home() -> tuple[Settings, Home]:
     if free < LEAST_FREE_BYTES:
         raise HomeError(
             f"The disk that holds {home.root} is full: {free >> 20} MiB are free, {LEAST_FREE_BYTES >> 20} are needed "
-            "to begin. Nothing was changed: free some space and run it again."
+            "to go on. What was finished is kept: free some space and run it again."
         )
     return settings, home
 

@@ -44,7 +44,7 @@ class Export:
 
     @property
     def train(self) -> Path:
-        """Parquet in subset order: `tweet_id`, `text_key`, `label` (0 negative, 1 positive), `text`."""
+        """Parquet in subset order: `tweet_id`, `text_key`, `label` (0 negative, 1 positive), `label_source`, `text`."""
         return self.folder / "train.parquet"
 
     @property
@@ -93,7 +93,7 @@ def export(warehouse: Warehouse, home: Home) -> Export:
         (folder / "export.json").write_text(
             json.dumps({key: value for key, value in vars(made).items() if key != "folder"}, indent=2)
         )
-        identity = f"{made.data_digest}{made.holdout_digest}{made.gold_digest}"
+        identity = f"{made.data_digest}{made.holdout_digest}{made.gold_digest}{_digest(_corrected(folder))}"
         target = home.exports / hashlib.sha256(identity.encode()).hexdigest()[:16]
         if target.is_dir():
             target.touch()
@@ -121,6 +121,12 @@ def _describe(folder: Path) -> Export:
                 "positive ones. Ingest labelled tweets first, or label daily ones with --label-by-emoticon."
             )
     return Export(folder, count, _digest(train), _digest(holdout), _digest(gold))
+
+
+def _corrected(folder: Path) -> pl.DataFrame:
+    """Whose label a person gave; a label that was merely confirmed changes no other digest."""
+    files = [pl.scan_parquet(folder / f"{name}.parquet") for name in ("train", "holdout")]
+    return pl.concat([file.filter(label_source="correction").select("tweet_id") for file in files]).collect()
 
 
 def _digest(frame: pl.DataFrame) -> str:

@@ -147,12 +147,12 @@ def text_key(texts: pl.Series) -> pl.Series:
     return pl.Series(texts.name, keys.view(np.int64))
 
 
-def _letters_and_digits() -> np.ndarray:
-    table = np.full(256, ord(" "), dtype=np.uint8)
+def _letters_and_digits() -> bytes:
+    table = bytearray(b" " * 256)
     for byte in b"abcdefghijklmnopqrstuvwxyz0123456789":
         table[byte] = byte
-    table[ord("A") : ord("Z") + 1] = np.arange(ord("a"), ord("z") + 1)
-    return table
+        table[ord(chr(byte).upper())] = byte
+    return bytes(table)
 
 
 _LETTERS_AND_DIGITS = _letters_and_digits()
@@ -166,12 +166,15 @@ def _ascii_keys(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     rows = plain.str.contains_any(["@", "http", "www."], ascii_case_insensitive=True).arg_true()
     plain = plain.scatter(rows, plain.gather(rows).str.replace_all(r"(?i:https?://|www\.)\S*|@\w+", " "))
     ends = np.cumsum(plain.str.len_bytes().to_numpy().astype(np.int64) + 1)
-    buffer = _LETTERS_AND_DIGITS[np.frombuffer((plain.str.join("\n")[0] + "\n").encode(), dtype=np.uint8)]
+    # The joined text's own memory: as a Python string it would be copied and checked twice more.
+    joined = plain.str.join("\n").to_arrow().buffers()[2].to_pybytes() + b"\n"
+    buffer = np.frombuffer(joined.translate(_LETTERS_AND_DIGITS), dtype=np.uint8)
     is_space = buffer == ord(" ")
     # One space stays behind each word, so a text with words ends with the one space that its key leaves out.
     is_kept = ~is_space
     is_kept[1:] |= ~is_space[:-1]
-    kept_ends = np.cumsum(is_kept, dtype=np.int32)[ends - 1].astype(np.int64)
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
+    kept_ends = np.cumsum(np.add.reduceat(is_kept.view(np.uint8), starts, dtype=np.int64))
     kept_starts = np.concatenate([np.zeros(1, dtype=np.int64), kept_ends[:-1]])
     has_words = kept_ends > kept_starts
     keys = hashing.hash_spans(buffer[is_kept], kept_starts, np.maximum(kept_ends - 1, kept_starts))

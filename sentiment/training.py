@@ -19,15 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from sentiment.calibration import fit_bend, fit_weights, log_loss
 from sentiment.checkpoint import Checkpoint, read_checkpoint, remove_checkpoint, write_checkpoint
 from sentiment.features import FeatureConfig
 from sentiment.learners import EncoderLearner, Learner, NgramLearner
+from sentiment.lexicon import Lexicon
 from sentiment.model import EncoderConfig, ModelConfig, SentimentModel, one_torch_thread
+from sentiment.part_weights import weigh, weigh_for_elsewhere
 from sentiment.training_rows import FedRows, Group, Subset, open_subset, read_groups
 
 
@@ -149,7 +149,9 @@ def _fit(
 ) -> TrainingResult:
     subset = open_subset(path, count_rows)
     effort = EFFORTS[config.effort]
-    model = SentimentModel(ModelConfig(features=config.features, encoder=effort.encoder))
+    lexicon = Lexicon.shipped()
+    model = SentimentModel(ModelConfig(features=config.features, encoder=effort.encoder, lexicon=lexicon.config))
+    model.lexicon = lexicon
     learners: list[Learner] = [NgramLearner(model.ngrams)]
     if model.encoder:
         learners.append(EncoderLearner(model.encoder, seed))
@@ -186,7 +188,7 @@ def _fit(
                 rows_at_checkpoint = run.rows_seen
     model.ngrams.data = best["ngrams"]  # until now a view of the learner's table
     model.load_state_dict(best)
-    model.config, accuracy, _ = _calibrate(model, subset)
+    model.config, accuracy, _ = weigh_for_elsewhere(model, subset.early_texts, subset.early_labels)
     if checkpoint_folder:
         remove_checkpoint(checkpoint_folder)
     seconds = time.perf_counter() - started
@@ -222,7 +224,7 @@ def _learn_group(learners: list[Learner], group: Group, run: _Run, effort: Effor
 
 def _end_pass(model: SentimentModel, subset: Subset, run: _Run, best: dict[str, torch.Tensor], seconds: float) -> None:
     """Evaluate, add a point to the curve, and keep the weights if they are the best so far."""
-    _, accuracy, loss = _calibrate(model, subset)
+    _, accuracy, loss = weigh(model, subset.early_texts, subset.early_labels)
     run.curve.append(
         {
             "rows_seen": run.rows_seen,
@@ -241,17 +243,3 @@ def _end_pass(model: SentimentModel, subset: Subset, run: _Run, best: dict[str, 
 def _has_stalled(run: _Run, patience: int) -> bool:
     losses = [point["early_stop_loss"] for point in run.curve]
     return len(losses) - 1 - losses.index(min(losses)) >= patience
-
-
-def _calibrate(model: SentimentModel, subset: Subset) -> tuple[ModelConfig, float, float]:
-    """The config with weights and bend fitted on the early-stopping rows, and accuracy and log loss on them with it."""
-    logits, labels = model.logits(subset.early_texts), subset.early_labels
-    if model.encoder:
-        ngram_weight, encoder_weight = fit_weights(logits, labels).tolist()
-    else:
-        (ngram_weight,), encoder_weight = fit_weights(logits[:, :1], labels).tolist(), 0.0
-    total = logits @ np.array([ngram_weight, encoder_weight])
-    bend = fit_bend(total, labels)
-    update = {"ngram_weight": ngram_weight, "encoder_weight": encoder_weight, "bend": bend}
-    bent = bend(total)
-    return model.config.model_copy(update=update), float(np.mean((bent >= 0) == (labels == 1))), log_loss(bent, labels)

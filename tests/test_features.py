@@ -32,8 +32,7 @@ RELEASED_BUCKETS = [311, 212, 311, 311, 56, 212]
 
 
 def words(text: str) -> list[int]:
-    hashes, _ = hash_words(pl.Series([text]))
-    return hashes.tolist()
+    return hash_words(pl.Series([text])).hashes.tolist()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from sentiment import ingest as module
 from sentiment import readers
 from sentiment.errors import InputError, NotReadyError
-from sentiment.ingest import find_inbox_files, ingest_file
+from sentiment.inbox import find_inbox_files
+from sentiment.ingest import ingest_file
 from sentiment.settings import Home, Settings
 
 ALL_TABLES = ("tweets", "rejected_rows", "ingest_files", "gold_tweets")

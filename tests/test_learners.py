@@ -66,7 +66,7 @@ def test_the_encoder_reads_the_beginning_of_an_endless_text() -> None:
     encoder = Encoder(EncoderConfig(width=4, layers=2), CONFIG.word_bits)
     beginning, endless = " ".join(["good", "bad", "day"] * 85), " ".join(["good", "bad", "day"] * 1000)
     features = extract(pl.Series([beginning, "", endless, "short one"]), CONFIG)
-    words, offsets = encoder.shorten(features)
+    words, offsets = encoder.shorten(features.words, features.offsets)
     assert np.diff(offsets).tolist() == [256, 1, 256, 3]
     assert np.array_equal(words[:256], words[257:513])
     assert np.array_equal(words[-2:], features.words[-2:])

@@ -152,8 +152,8 @@ def test_better_needs_an_interval_above_zero(gained: int, lost: int, passed: boo
 
 def test_better_states_power_looks_and_the_rows_left_out() -> None:
     reason = checks(challenge(60, 10, count_left_out=17, look=4))["better"].reason
-    assert "Look 4 of this year" in reason
-    assert f"shows gains from {compare(60, 10).detectable * 100:.2f} points on with 80 % power" in reason
+    assert "look 4 at the hold-out" in reason
+    assert f"show gains from {compare(60, 10).detectable * 100:.2f} points on in 4 of 5 cases" in reason
     assert "17 rows the champion was fed are left out" in reason
     missing = checks(challenge(60, 10, count_left_out=None))["better"].reason
     assert "the champion's list of fed rows is missing, so none could be left out" in missing
@@ -211,12 +211,21 @@ def slice_of(name: str, gained: int, lost: int, *, is_worse: bool) -> SliceDiffe
         (
             {"behaviour": BehaviourEvidence(400, 0.69)},
             "behaviour",
-            "69.0% of 400 behaviour tests pass, expected at least 70%",
+            "69.0% of 400 behaviour cases pass, expected at least 70%",
         ),
         (
             {"behaviour": BehaviourEvidence(400, 0.75, 0.85, compare(5, 105))},
             "behaviour",
             "the champion passes 85.0%, which is significantly more",
+        ),
+        (
+            {
+                "behaviour": BehaviourEvidence(
+                    400, 0.8, 0.81, compare(35, 40), {"negation/praise": compare(1, 40, count=80)}
+                )
+            },
+            "behaviour",
+            "of negation/praise it passes 49% fewer of 80 cases",
         ),
         ({"rescoring_seconds": 601.0}, "speed", "would take about 601 s; allowed are 600 s"),
         ({"rolled_back": "ann: sarcasm"}, "rolled_back", "People went back from it (ann: sarcasm)"),
@@ -252,7 +261,7 @@ def test_a_check_that_is_switched_off_refuses_no_more_and_says_what_it_found(che
 def test_nothing_to_compare_on_is_said_and_refuses_nothing() -> None:
     found = checks(challenge(60, 10))
     assert found["gold"].passed
-    assert "No hand-labelled set is loaded" in found["gold"].reason
+    assert "no hand-labelled tweet to compare on" in found["gold"].reason
     assert "No slice has the 500 rows" in found["slices"].reason
 
 

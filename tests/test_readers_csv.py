@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sentiment.errors import SentimentError
 from sentiment.readers import Chunk, csv_lines, fingerprint, read_chunks
 from sentiment.readers.lines import Block, line_ends
+from sentiment.readers.records import parse_dates
 
 DATE = "Mon Apr 06 22:19:45 PDT 2009"
 GOOD = f'"4","1","{DATE}","NO_QUERY","ann","hello"\n'.encode()
@@ -227,6 +228,26 @@ class TestParsersAgree:
     def test_the_published_style_is_read_by_the_quick_parser(self) -> None:
         lines = pl.Series("line", [GOOD.decode().strip()])
         assert csv_lines._split_clean_lines(lines, lines.str.len_bytes().to_numpy())["is_clean"].all()
+
+    @settings(deadline=None)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["Mon Apr 06 ", "Tue Apr 06 ", "Sun Mar 08 ", "Mon Apr 6  ", "é on Apr 0 "]),
+                st.one_of(
+                    st.times().map(lambda time: f"{time:%H:%M:%S}"),
+                    st.sampled_from(["24:00:00", "23:59:60", "1:2:3   ", "+1:00:00"]),
+                ),
+                st.sampled_from([" PDT 2009", " UTC 2009", " PST 0000", "         "]),
+            ).map("".join),
+            max_size=4,
+        )
+    )
+    def test_dates_mean_the_same_alone_and_among_thousands_of_the_published_form(self, wild: list[str]) -> None:
+        published = [f"Tue Apr 07 00:{minute:02}:07 PDT 2009" for minute in range(60)]
+        among = parse_dates(pl.Series(published + wild))
+        assert among[:60].to_list() == [datetime(2009, 4, 7, 7, minute, 7, tzinfo=UTC) for minute in range(60)]
+        assert among[60:].to_list() == [parse_dates(pl.Series([date]))[0] for date in wild]
 
 
 class TestWildInput:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from sentiment import scoring
-from sentiment.errors import ModelError, NoChampionError
+from sentiment.errors import InputError, ModelError, NoChampionError
 from sentiment.registry import Registry
 from sentiment.scoring import ScoreReport
 from sentiment.settings import Home, Settings
@@ -146,6 +146,22 @@ def test_another_version_scores_without_being_shown(world: Home, score: Callable
         (1, 2400),
         (2, 2400),
     ]
+
+
+def test_a_past_range_is_filled_with_another_version_and_goes_on_where_it_was_killed(
+    world: Home, score: Callable, rows_of: Callable
+) -> None:
+    rows_of(world, "update tweets set posted_at = '2009-05-01'::timestamptz + interval (tweet_id) minute")
+    limits = {"since": datetime(2009, 5, 1, 4, tzinfo=UTC), "until": datetime(2009, 5, 2)}
+    with pytest.raises(KeyboardInterrupt):
+        score(model_version=2, on_progress=kill_after(1), chunk_rows=500, **limits)
+    report = score(model_version=2, **limits)
+    assert (report.count_scored, report.is_complete, report.is_published) == (700, False, False)
+    assert score(model_version=2, **limits).count_scored == 0
+    select = "select model_version, min(tweet_id), max(tweet_id), count(*) from predictions group by 1"
+    assert rows_of(world, select) == [(2, 240, 1439, 1200)]
+    with pytest.raises(InputError, match="Swap the two"):
+        score(since=limits["until"], until=limits["since"])
 
 
 def test_since_scores_later_tweets_alone_and_does_not_flip(

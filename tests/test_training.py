@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sentiment import hashing
-from sentiment.calibration import fit_bend, fit_weights, log_loss
+from sentiment.calibration import fit_bend, fit_weights, log_loss, raise_last_weight
 from sentiment.errors import TrainingError
 from sentiment.features import FeatureConfig
 from sentiment.training import EFFORTS, Progress, TrainingConfig, TrainingResult, fit
@@ -52,7 +52,7 @@ def train(subset: Path, rows: int = 600, *, effort: int = 2, seed: int = 1, **op
 def weights_of(result: TrainingResult) -> dict[str, list[float]]:
     tensors = {name: value.flatten().tolist() for name, value in result.model.state_dict().items()}
     config = result.model.config
-    return tensors | {"calibration": [config.ngram_weight, config.encoder_weight, *config.bend.model_dump().values()]}
+    return tensors | {"calibration": [*config.weights.tolist(), *config.bend.model_dump().values()]}
 
 
 @pytest.mark.parametrize("effort", [1, 2])
@@ -191,6 +191,29 @@ def test_calibration_softens_what_is_too_sure_and_drops_what_is_noise() -> None:
     weights = fit_weights(logits, labels)
     assert weights == pytest.approx([0.25, 0.0], abs=0.03)
     assert log_loss(logits @ weights, labels) < log_loss(logits[:, 0], labels)
+
+
+def test_the_last_part_is_trusted_as_far_as_the_tolerance_goes() -> None:
+    chance = np.random.default_rng(5)
+    truth = chance.normal(size=40_000) * 2
+    labels = (chance.random(40_000) < 1 / (1 + np.exp(-truth))).astype(np.int8)
+    logits = np.stack([truth, np.sign(truth) * (chance.random(40_000) < 0.7)], axis=1)
+    best = fit_weights(logits, labels)
+    bent = fit_bend(logits @ best, labels)(logits @ best)
+    costs = []
+    for tolerance in (0.0, 0.005, 0.02):
+        weights = raise_last_weight(logits, labels, best, bent, tolerance)
+        assert weights[0] == best[0]
+        costs.append(float(np.mean(((logits @ best) > 0) == labels) - np.mean(((logits @ weights) > 0) == labels)))
+    assert costs == pytest.approx([0.0, 0.0, 0.0], abs=0.004), "a part that agrees costs nothing"
+    assert weights[1] == pytest.approx(4, abs=0.01)
+    opposed = np.stack([truth, chance.choice([-1.0, 1.0], 40_000)], axis=1)
+    best = fit_weights(opposed, labels)
+    bent = fit_bend(opposed @ best, labels)(opposed @ best)
+    small, large = (raise_last_weight(opposed, labels, best, bent, tolerance)[1] for tolerance in (0.005, 0.02))
+    assert max(best[1], 0) < small < large < 4
+    right = [np.mean((opposed @ np.array([best[0], weight]) > 0) == labels) for weight in (max(best[1], 0), large)]
+    assert right[0] - right[1] == pytest.approx(0.02, abs=0.006)
 
 
 def test_calibration_of_a_handful_of_rows_stays_near_its_prior() -> None:

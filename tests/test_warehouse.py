@@ -16,6 +16,7 @@ import pytest
 
 from sentiment import warehouse as module
 from sentiment.errors import BusyError, HomeError, InputError
+from sentiment.holders import holder_of, working_as
 from sentiment.publishing import publish
 from sentiment.settings import Home, Settings
 from sentiment.warehouse import operation_lock, query, reader, writer
@@ -112,7 +113,17 @@ def test_a_writer_waits_for_another_process_says_so_once_and_gives_up_in_a_sente
         writer(home, IMPATIENT, said.append),
     ):
         pass
-    assert said == ["waiting for another run that holds warehouse"]
+    assert said == ["waiting for another run, which holds warehouse"]
+
+
+def test_a_writer_says_whom_it_waits_for(home: Home) -> None:
+    with working_as("retrain next subset"), operation_lock(home, "warehouse", 0):
+        said: list[str] = []
+        with pytest.raises(BusyError), writer(home, IMPATIENT, said.append):
+            pass
+    assert said == [f"waiting for retrain next subset (process {os.getpid()}), which holds warehouse"]
+    (home.locks / "warehouse.holder").write_text("999999999\nlong gone")
+    assert holder_of(home.locks / "warehouse.lock") == "another run"
 
 
 def test_a_lock_ends_with_the_process_that_held_it(home: Home) -> None:
@@ -159,7 +170,7 @@ def write_and_fail(home: Home, settings: Settings) -> Callable[[BaseException], 
 
 
 def test_a_full_disk_is_a_sentence_and_nothing_changed(home: Home, write_and_fail: Callable, rows_of: Callable) -> None:
-    with pytest.raises(HomeError, match=r"is full\. Nothing was changed: free some space"):
+    with pytest.raises(HomeError, match=r"is full\. What was finished is kept: free some space"):
         write_and_fail(OSError(28, "No space left on device"))
     assert rows_of(home, "from published_model") == []
 

@@ -18,6 +18,7 @@ BAD_ID = "bad_id"
 BAD_DATE = "bad_date"
 BLANK_TEXT = "blank_text"
 TEXT_MISMATCH = "text_mismatch"
+FORGOTTEN = "forgotten"
 
 LONGEST_LINE = 64 * 1024
 """Bytes, with the line break; far beyond any tweet: the longest text of Sentiment140 has 374 characters."""
@@ -35,6 +36,7 @@ SENTENCES = {
     BAD_DATE: "The date is neither like `Mon Apr 06 22:19:45 PDT 2009` (PDT, PST, UTC, GMT or +0000) nor ISO 8601.",
     BLANK_TEXT: "The text is empty, or nothing but white space.",
     TEXT_MISMATCH: "The tweet id is known already, with another text.",
+    FORGOTTEN: "The tweet or its user was forgotten on request; the bytes are not kept.",
 }
 
 FOREIGN = frozenset({OVERLONG_LINE, NUL_BYTES, NOT_JSON, UNTERMINATED_QUOTE, WRONG_COLUMN_COUNT, MISSING_COLUMN})

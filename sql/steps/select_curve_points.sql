@@ -2,8 +2,7 @@
 select
     learning_curve.count_train_rows as rows,
     avg(learning_curve.accuracy) as accuracy,
-    avg(learning_curve.train_seconds) as seconds,
-    max(learning_curve.count_rows) as count_holdout_rows
+    avg(learning_curve.train_seconds) as seconds
 from learning_curve
 join model_versions on model_versions.model_version = learning_curve.model_version
 where learning_curve.evaluation_set = 'holdout' and model_versions.holdout_digest = $holdout_digest

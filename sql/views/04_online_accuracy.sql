@@ -1,18 +1,12 @@
 -- Grain: one row a model version, over tweets that a person corrected or confirmed.
 create or replace view online_accuracy as
-with
-newest_corrections as (
-    select tweet_id, label
-    from corrections
-    where label != 'neutral'
-    qualify row_number() over (partition by tweet_id order by corrected_at desc, corrected_by) = 1
-)
 select
     predictions.model_version,
     count(*) as count_corrections,
     avg((predictions.label = newest_corrections.label)::integer) as accuracy
 from newest_corrections
 join predictions on predictions.tweet_id = newest_corrections.tweet_id
+where newest_corrections.label != 'neutral'
 group by all;
 comment on view online_accuracy is 'How often each version agrees with the labels that people gave later.';
 comment on column online_accuracy.model_version is 'The version.';

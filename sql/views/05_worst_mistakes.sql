@@ -9,9 +9,11 @@ select
     probability_positive,
     abs(probability_positive - 0.5) * 2 as confidence
 from scored_tweets
-where source_label in ('negative', 'positive') and label != source_label
+where source_label in ('negative', 'positive')
+    and label != source_label
+    and tweet_id not in (select tweet_id from corrections)
 order by confidence desc, tweet_id;
-comment on view worst_mistakes is 'Tweets on which the champion and the source disagree, the surest first: mistakes of either.';
+comment on view worst_mistakes is 'Tweets on which the champion and the source disagree, the surest first: mistakes of either, until a person says which (`sentiment correct`).';
 comment on column worst_mistakes.tweet_id is 'The tweet.';
 comment on column worst_mistakes.posted_at is 'When it was posted.';
 comment on column worst_mistakes.text is 'The text.';

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from pydantic import BaseModel
 
+from flows.housekeeping import HousekeepingOptions, housekeeping
 from flows.ingest import IngestOptions, ingest
+from flows.monitor import MonitorOptions, monitor
 from flows.pipeline import PipelineOptions, PipelineSummary, pipeline
 from flows.retrain import RetrainOptions, retrain
 from flows.score import ScoreOptions, score
@@ -24,8 +27,22 @@ from sentiment.settings import Home, load_settings
 from sentiment.warehouse import query
 
 COUNT_ROWS = 3_000
-FLOWS = {"ingest": ingest, "retrain": retrain, "score": score, "pipeline": pipeline}
-OPTIONS: list[type[BaseModel]] = [IngestOptions, RetrainOptions, ScoreOptions, PipelineOptions]
+FLOWS = {
+    "ingest": ingest,
+    "retrain": retrain,
+    "score": score,
+    "monitor": monitor,
+    "pipeline": pipeline,
+    "housekeeping": housekeeping,
+}
+OPTIONS: list[type[BaseModel]] = [
+    IngestOptions,
+    RetrainOptions,
+    ScoreOptions,
+    MonitorOptions,
+    PipelineOptions,
+    HousekeepingOptions,
+]
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +117,11 @@ def test_a_refused_challenger_completes_the_flow_and_changes_nothing_that_people
     version = summary.decision.model_version
     assert f"**Version {version} was refused by: better" in newest_artifact("decision")
     assert f"Version {before[0]} stays champion." in newest_artifact("decision")
+    assert "![The learning curve](data:image/png;base64," in newest_artifact("decision")
     failed = f"select check_name from decisions where model_version = {version} and not passed"
     assert ("better",) in rows(failed)
+    assert retrain(RetrainOptions(rows=100, effort=1)).trained.was_reused
+    assert newest_artifact("decision").startswith(f"**Nothing new to learn: version {version}, trained on these rows")
 
 
 def test_the_pipeline_again_loads_trains_and_scores_nothing(
@@ -128,6 +148,35 @@ def test_more_tweets_are_scored_alone(looped: tuple[Path, SampleSummary, Pipelin
     assert rows("select count(*) from scored_tweets") == rows("select count(*) from tweets")
     assert rows("select count(*) > 0 from tweets where label_source = 'emoticon'") == [(True,)]
     assert f"**{report.count_scored:,} tweets scored**" in newest_artifact("score")
+
+
+def test_the_monitor_measures_days_and_leaves_a_page_and_events(
+    looped: tuple[Path, SampleSummary, PipelineSummary],
+) -> None:
+    report = monitor(MonitorOptions(as_of=datetime(2009, 6, 28, 12), least_tweets=1, least_free_mb=10**9))
+    assert report is not None
+    assert rows("select count(distinct day) > 5, count(distinct year(measured_at)) from monitoring") == [(True, 1)]
+    assert rows("select year(max(started_at)) from runs where flow = 'monitor'") == [(2009,)]
+    text = newest_artifact("monitor")
+    assert "day(s) were measured" in text
+    page = Path(load_settings().home) / "reports" / "monitor-2009-06-28.html"
+    assert str(page) in text
+    assert page.exists()
+    assert "monitor 2009-06-28" in run_names()
+
+
+def test_a_file_of_the_inbox_that_is_none_of_tweets_is_refused_once(home: Path) -> None:
+    path = Home(home).create().inbox / "letter.csv"
+    path.write_text("Dear all\nthis is no tweet\n")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    with pytest.raises(InputError, match="not tried again until it changes"):
+        ingest(IngestOptions())
+    assert ingest(IngestOptions()).errors == []
+    assert rows("select path from refused_files") == [(str(path),)]
+    path.write_text("Dear all\nonce more\n")
+    os.utime(path, (1_000_000_100, 1_000_000_100))
+    with pytest.raises(InputError):
+        ingest(IngestOptions())
 
 
 def test_a_missing_file_fails_the_flow_in_a_sentence_while_the_good_one_is_loaded(
@@ -192,3 +241,10 @@ def test_a_flow_is_named_as_its_file_and_described(name: str) -> None:
     assert flow.name == name
     assert flow.description
     assert flow.fn.__module__ == f"flows.{name}"
+
+
+def test_housekeeping_in_a_new_home_finds_nothing_to_remove_and_says_so(home: Path) -> None:
+    report = housekeeping()
+    assert (report.predictions, report.model_versions, report.count_files) == ({}, [], 0)
+    assert "**0 predictions, 0 model version(s)" in newest_artifact("housekeeping")
+    assert rows("select flow, count_rows from runs") == [("housekeeping", 0)]

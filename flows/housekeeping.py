@@ -1,0 +1,47 @@
+"""Flow `housekeeping`: removes what is no longer needed, by the rules of `sentiment.housekeeping`; daily."""
+
+from __future__ import annotations
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
+from pydantic import BaseModel
+
+from flows.home import AsOf, is_busy, recorded_run, say_waiting
+from flows.progress import Step
+from sentiment.housekeeping import HousekeepingReport, keep_house
+from sentiment.registry import Registry
+from sentiment.reports import housekeeping_markdown
+from sentiment.settings import open_home
+
+
+class HousekeepingOptions(BaseModel):
+    """The rules are fixed; only the time can be another."""
+
+    as_of: AsOf = None
+
+
+def name_run() -> str:
+    """Run names say which day it is for the run."""
+    as_of = flow_run.parameters["options"].as_of
+    return f"housekeeping {as_of:%Y-%m-%d}" if as_of else "housekeeping"
+
+
+@flow(flow_run_name=name_run)
+def housekeeping(options: HousekeepingOptions = HousekeepingOptions()) -> HousekeepingReport:
+    """Remove old predictions, refused versions, dead runs and leftovers; shrink the warehouse when much of it is free."""
+    with recorded_run("housekeeping", options.as_of) as run:
+        report = tidy_up()
+        run.count_rows = sum(report.predictions.values())
+        text = housekeeping_markdown(report)
+        run.outcome = text.partition("\n")[0].replace("*", "")
+    create_markdown_artifact(text, key="housekeeping", description="What was removed")
+    return report
+
+
+@task(name="tidy up", retries=3, retry_delay_seconds=60, retry_condition_fn=is_busy)
+def tidy_up() -> HousekeepingReport:
+    """Apply the rules."""
+    settings, home = open_home()
+    Step("tidy up")(0)
+    return keep_house(home, settings, Registry(home, settings), say_waiting)

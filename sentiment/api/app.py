@@ -1,0 +1,207 @@
+"""The API: one application for one home, which answers with the champion and follows it.
+
+A FastAPI application, so that its OpenAPI document is made from what it does. `/predict` reads and writes its bodies
+itself (`bodies`), because that is where the time goes; it documents them with the models that they are checked with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from sentiment.api import bodies
+from sentiment.api.bodies import DailySentiment, Model, Problem, Ready, Status
+from sentiment.api.daily import DailyReader
+from sentiment.api.following import ChampionFollower
+from sentiment.api.lanes import SMALL_REQUEST, Answer, Lane, LaneFullError
+from sentiment.api.limits import Room, read_body, requires_key, too_busy
+from sentiment.api.metrics import Measured, Metrics
+from sentiment.api.page import page_and_policy
+from sentiment.errors import HomeError, InputError, NoChampionError
+from sentiment.settings import Home, Settings
+
+DESCRIPTION = """Sentiment of tweets, by the champion of this home. A promotion or rollback is followed within two seconds.
+
+Where a key is set (`SENTIMENT_API_KEY`), send it as `Authorization: Bearer KEY`."""
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Documents answers that are a `Problem`."""
+    means = {
+        401: "The key is missing or wrong.",
+        408: "The body did not come in time.",
+        413: "The body is too large.",
+        422: "The request is not of the expected form.",
+        429: "Too much is under way; ask again after `Retry-After` seconds.",
+        503: "There is no model to answer with, or nothing to read, at the moment.",
+    }
+    return {status: {"model": Problem, "description": means[status]} for status in statuses}
+
+
+class Service:
+    """What the application's routes share."""
+
+    def __init__(self, home: Home, settings: Settings) -> None:
+        self.follower = ChampionFollower(home, settings)
+        self.lanes = (Lane("tweets", self.predict), Lane("batches", self.predict))
+        self.metrics = Metrics(self.follower, lambda: sum(lane.count_waiting_texts for lane in self.lanes))
+        self.room = Room()
+        self.daily = DailyReader(home)
+
+    def predict(self, texts: Sequence[str]) -> Answer:
+        """Predict with the version that answers at this moment; runs in the lanes' threads.
+
+        Raises:
+            NoChampionError: there is none.
+        """
+        served = self.follower.served
+        if served is None:
+            raise NoChampionError(self.follower.problem)
+        version = served.version.model_version
+        probabilities = served.model.predict_probability(texts)
+        count_positive = int((probabilities >= 0.5).sum())
+        self.metrics.texts.labels("positive", version).inc(count_positive)
+        self.metrics.texts.labels("negative", version).inc(len(texts) - count_positive)
+        self.metrics.batch.observe(len(texts))
+        return Answer(version, probabilities)
+
+    async def ask(self, texts: list[str]) -> Answer:
+        """Predict texts in the lane that fits them.
+
+        Raises:
+            HTTPException: 429, too many texts wait; 503, there is no model.
+        """
+        try:
+            return await self.lanes[len(texts) > SMALL_REQUEST].ask(texts)
+        except LaneFullError:
+            raise too_busy() from None
+        except NoChampionError as error:
+            raise HTTPException(503, str(error)) from error
+
+
+def create_app(home: Home, settings: Settings) -> FastAPI:
+    """The application for a home. It starts following the champion when it starts up."""
+    service = Service(home, settings)
+    follower = service.follower
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        follower.start()
+        yield
+        follower.stop()
+        for lane in service.lanes:
+            lane.close()
+
+    app = FastAPI(
+        title="Tweet sentiment",
+        version="1",
+        description=DESCRIPTION,
+        docs_url=None,  # FastAPI's pages load their script from elsewhere.
+        redoc_url=None,
+        lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.service = service
+    app.add_middleware(Measured, metrics=service.metrics)
+
+    @app.exception_handler(RequestValidationError)
+    async def tell(_: Request, error: RequestValidationError) -> Response:
+        return JSONResponse({"detail": bodies.sentence_of(error.errors())}, 422)
+
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    guarded = [requires_key(key)] if key else []
+    refusals = (401,) if guarded else ()
+
+    @app.post(
+        "/predict",
+        summary="Predict the sentiment of one text or many",
+        dependencies=guarded,
+        response_class=Response,
+        responses={
+            200: {"model": bodies.OneAnswer | bodies.ManyAnswers, "description": "One answer, or one for each text."},
+            **problems(*refusals, 408, 413, 422, 429, 503),
+        },
+        openapi_extra={
+            "requestBody": {"required": True, "content": {"application/json": {"schema": bodies.PREDICT_SCHEMA}}}
+        },
+    )
+    async def predict(request: Request) -> Response:
+        with service.room.taken_by(request):
+            try:
+                texts, is_batch = bodies.parse_texts(await read_body(request))
+            except InputError as error:
+                raise HTTPException(422, str(error)) from error
+            answer = await service.ask(texts)
+        write = bodies.many_answers if is_batch else bodies.one_answer
+        return Response(write(answer.model_version, answer.probabilities), media_type="application/json")
+
+    @app.get("/model", summary="The version that answers", dependencies=guarded, responses=problems(*refusals, 503))
+    async def model() -> Model:
+        served = follower.served
+        if served is None:
+            raise HTTPException(503, follower.problem)
+        metrics = served.metrics
+        return Model(
+            model_name=settings.model_name,
+            model_version=served.version.model_version,
+            run_id=served.version.run_id,
+            loaded_at=served.loaded_at,
+            champion_version=follower.champion_version or served.version.model_version,
+            problem=follower.problem,
+            has_encoder=served.model.encoder is not None,
+            count_train_rows=int(metrics["fed_rows"]) if "fed_rows" in metrics else None,
+            holdout_accuracy=metrics.get("holdout_accuracy"),
+            holdout_accuracy_lower=metrics.get("holdout_accuracy_lower"),
+            holdout_accuracy_upper=metrics.get("holdout_accuracy_upper"),
+            holdout_calibration_error=metrics.get("holdout_calibration_error"),
+        )
+
+    @app.get(
+        "/daily_sentiment",
+        summary="The champion's predictions by day",
+        dependencies=guarded,
+        responses=problems(*refusals, 422, 503),
+    )
+    async def daily_sentiment(
+        days: Annotated[int, Query(ge=1, le=366, description="How many days back from the newest tweet.")] = 56,
+    ) -> DailySentiment:
+        try:
+            return await asyncio.to_thread(service.daily.last, days)
+        except HomeError as error:
+            raise HTTPException(503, str(error)) from error
+
+    @app.get("/health", summary="Whether the process runs")
+    async def health() -> Status:
+        return Status()
+
+    @app.get("/ready", summary="Whether there is a model to answer with", responses=problems(503))
+    async def ready() -> Ready:
+        if follower.served is None:
+            raise HTTPException(503, follower.problem)
+        return Ready(model_version=follower.served.version.model_version)
+
+    @app.get(
+        "/metrics",
+        summary="Figures for Prometheus",
+        dependencies=guarded,
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(*refusals)},
+    )
+    async def metrics() -> Response:
+        return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    page, policy = page_and_policy(Path(__file__).with_name("page.html"))
+
+    @app.get("/", include_in_schema=False)
+    async def home_page() -> Response:
+        return HTMLResponse(page, headers={"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"})
+
+    return app

@@ -1,0 +1,140 @@
+"""Which words pushed a prediction which way: exact for the n-grams and the lexicon, by occlusion for the encoder.
+
+N-grams and lexicon are sums, so what a word adds is a fact: the value of an n-gram is shared equally by its words, the
+lexicon's score in the ratio of the words' values. The encoder is no sum. For it a word's contribution is what the logit
+loses when the word's vector is taken away; what the words do only together is left over and shown as such. All rows of an
+explanation, with the calibration at the end, add up to the logit whose logistic function is the probability.
+
+An explanation costs one pass of the encoder for each word: a millisecond for a tweet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from sentiment.features import Features, extract, read_words
+from sentiment.model import SentimentModel, as_series, one_torch_thread
+
+_MEMBERS = ((0,), (0, 1), (0, 1, 2), (0, 2))
+"""Of each kind of n-gram: its words, as distances from the position where it begins."""
+_MOST_WORDS = 1_000
+_ROWS_AT_ONCE = 64
+
+
+class Contribution(NamedTuple):
+    """What a word pushed, in logits: above zero towards positive."""
+
+    token: str
+    """The word as the model reads it: small letters, without apostrophes, an emoticon as its emoji, a run of one
+    punctuation mark."""
+    ngrams: float
+    encoder: float
+    lexicon: float
+
+    @property
+    def total(self) -> float:
+        """What it pushed in all."""
+        return self.ngrams + self.encoder + self.lexicon
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A prediction and what it is made of; the words' totals, `every_tweet`, `together` and `calibration` add up to
+    `logit`."""
+
+    probability_positive: float
+    logit: float
+    words: list[Contribution]
+    every_tweet: float
+    """What the n-grams say of a tweet before its first word."""
+    together: float
+    """What the encoder sees in the words together, beyond each by itself, and in a tweet without words."""
+    calibration: float
+    """What makes the probability mean what it says; never turns the order of tweets round."""
+
+    @property
+    def label(self) -> str:
+        """`positive` or `negative`."""
+        return "positive" if self.probability_positive >= 0.5 else "negative"
+
+
+def explain(model: SentimentModel, text: str) -> list[tuple[str, float]]:
+    """The words of a text in reading order, and what each pushed the logit by; see `explain_in_full`."""
+    return [(word.token, word.total) for word in explain_in_full(model, text).words]
+
+
+def explain_in_full(model: SentimentModel, text: str) -> Explanation:
+    """Explain a prediction. Of a text of more than 1,000 words the first ones are named, the others and all that the
+    encoder says make up `together`."""
+    text = as_series([text])[0]
+    features = extract(as_series([text]), model.config.features)
+    tokens = read_words(text)[:_MOST_WORDS]
+    count = len(tokens)
+    ngram_weight, encoder_weight, lexicon_weight = model.config.weights.tolist()
+    reading = model.lexicon.read(features) if model.lexicon else None
+    is_known = reading.is_known if reading else None
+    ngrams = ngram_weight * _share_ngrams(model.ngram_values(features, is_known))
+    lexicon = np.zeros(len(features.words))
+    if reading:
+        lexicon[reading.positions] = lexicon_weight * reading.contributions
+        marks = [place for place, token in enumerate(tokens, start=1) if token.startswith("!")]
+        lexicon[marks] += lexicon_weight * float(reading.exclamations[0]) / max(len(marks), 1)
+    with one_torch_thread():
+        total = float(model.part_logits(features)[0] @ model.config.weights)
+        encoder = encoder_weight * _occlude(model, features, is_known, count)
+    words = [
+        Contribution(token, float(ngrams[place]), float(encoder[place - 1]), float(lexicon[place]))
+        for place, token in enumerate(tokens, start=1)
+    ]
+    every_tweet = float(ngrams[0])
+    bent = float(model.config.bend(np.array([total]))[0])
+    return Explanation(
+        probability_positive=float(model.predict_probability([text])[0]),
+        logit=bent,
+        words=words,
+        every_tweet=every_tweet,
+        together=total - every_tweet - sum(word.total for word in words),
+        calibration=bent - total,
+    )
+
+
+def _share_ngrams(values: np.ndarray) -> np.ndarray:
+    """What each position of one text gets of its n-grams' values, in equal shares: (positions, 4) to (positions,).
+
+    Separators get nothing where there is a word to have it.
+    """
+    begins = np.arange(len(values))
+    shares = np.zeros(len(values))
+    for kind, steps in enumerate(_MEMBERS):
+        members = begins[:, None] + np.array(steps)
+        is_word = (members > 0) & (members < len(values))
+        is_word[:, 0] |= ~is_word.any(axis=1)
+        share = values[:, kind].astype(np.float64) / is_word.sum(axis=1)
+        shares += np.bincount(members[is_word], weights=np.repeat(share, is_word.sum(axis=1)), minlength=len(values))
+    return shares
+
+
+def _occlude(model: SentimentModel, features: Features, is_known: np.ndarray | None, count: int) -> np.ndarray:
+    """What the encoder's logit loses without each of the first `count` words: shape (count,)."""
+    if model.encoder is None or count == 0 or len(features.words) > _MOST_WORDS + 1:
+        return np.zeros(count)
+    words, offsets = model.encoder.shorten(features.words, features.offsets)
+    weights = np.ones(len(features.words), dtype=np.float32) if is_known is None else model.word_weights(is_known)
+    kept, positions = torch.from_numpy(weights[: len(words)]), len(words)
+    seen = torch.from_numpy(words)
+    lost = np.zeros(count)
+    with torch.inference_mode():
+        whole = model.encoder(seen, torch.from_numpy(offsets), kept)
+        at_once = max(1, min(_ROWS_AT_ONCE, 100_000 // positions))
+        for first in range(1, min(count + 1, positions), at_once):
+            places = torch.arange(first, min(first + at_once, count + 1, positions))
+            repeated = kept.repeat(len(places), 1)
+            repeated[torch.arange(len(places)), places] = 0
+            ends = torch.arange(len(places) + 1) * positions
+            without = model.encoder(seen.repeat(len(places)), ends, repeated.flatten())
+            lost[first - 1 : first - 1 + len(places)] = (whole - without).numpy()
+    return lost

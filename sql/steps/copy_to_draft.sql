@@ -1,0 +1,2 @@
+copy from database warehouse to draft;
+detach draft;

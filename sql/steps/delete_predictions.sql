@@ -1,0 +1,3 @@
+delete from predictions
+where model_version in (select model_version from incoming) and tweet_id not in (select tweet_id from corrections);
+insert into pruned_predictions by name select model_version, count_rows, $now as pruned_at from incoming;

@@ -1,0 +1,1 @@
+insert into corrections by name select * from incoming;

@@ -1,0 +1,10 @@
+-- By month of posting, in UTC.
+select
+    strftime(posted_at at time zone 'UTC', '%Y-%m') as item,
+    class as label,
+    'count_tweets' as measure,
+    count(*)::double as value
+from profiled
+where posted_at is not null
+group by all
+order by item, label;

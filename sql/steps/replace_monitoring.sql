@@ -1,0 +1,5 @@
+-- A day that is measured again, because more of its tweets arrived, replaces what stood there.
+delete from monitoring
+using incoming
+where monitoring.day = incoming.day and monitoring.measure = incoming.measure;
+insert into monitoring by name select *, $now as measured_at from incoming;

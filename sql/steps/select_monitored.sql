@@ -1,0 +1,1 @@
+select day, measure, value, lower, upper, threshold, is_alarm from monitoring where day >= $first order by day, measure;

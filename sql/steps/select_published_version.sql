@@ -1,0 +1,1 @@
+select model_version from published_model;
