@@ -122,18 +122,19 @@ def _occlude(model: SentimentModel, features: Features, is_known: np.ndarray | N
     """What the encoder's logit loses without each of the first `count` words: shape (count,)."""
     if model.encoder is None or count == 0 or len(features.words) > _MOST_WORDS + 1:
         return np.zeros(count)
-    words, positions = torch.from_numpy(features.words), len(features.words)
+    words, offsets = model.encoder.shorten(features.words, features.offsets)
+    weights = np.ones(len(features.words), dtype=np.float32) if is_known is None else model.word_weights(is_known)
+    kept, positions = torch.from_numpy(weights[: len(words)]), len(words)
+    seen = torch.from_numpy(words)
+    lost = np.zeros(count)
     with torch.inference_mode():
-        vectors = model.encoder.embed(words, torch.from_numpy(features.offsets))
-        if is_known is not None:
-            vectors *= torch.from_numpy(model.word_weights(is_known)).unsqueeze(1)
-        whole = model.encoder(vectors, torch.from_numpy(features.offsets))
-        without = []
+        whole = model.encoder(seen, torch.from_numpy(offsets), kept)
         at_once = max(1, min(_ROWS_AT_ONCE, 100_000 // positions))
-        for first in range(1, count + 1, at_once):
-            places = torch.arange(first, min(first + at_once, count + 1))
-            repeated = vectors.repeat(len(places), 1, 1)
+        for first in range(1, min(count + 1, positions), at_once):
+            places = torch.arange(first, min(first + at_once, count + 1, positions))
+            repeated = kept.repeat(len(places), 1)
             repeated[torch.arange(len(places)), places] = 0
-            offsets = torch.arange(len(places) + 1) * positions
-            without.append(model.encoder(repeated.reshape(-1, vectors.shape[1]), offsets))
-        return (whole - torch.cat(without)).numpy().astype(np.float64)
+            ends = torch.arange(len(places) + 1) * positions
+            without = model.encoder(seen.repeat(len(places)), ends, repeated.flatten())
+            lost[first - 1 : first - 1 + len(places)] = (whole - without).numpy()
+    return lost

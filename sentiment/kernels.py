@@ -2,7 +2,7 @@
 
 Learning row by row, each row seeing what the one before it taught, needs fewer passes than learning by batches, and numpy and
 torch have no word for it: their gathers, scatters and copies cost five times the arithmetic. Scoring needs none of this
-and never imports it.
+and never imports it; `model.Encoder` says in torch what the loops here compute.
 
 The compiled code is kept beside the source where that is writable, so that just the first training pays some seconds.
 Loops run on the thread that calls them, without the interpreter lock, and add up in the order that is written here.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -23,10 +23,8 @@ _LARGEST_LOGIT = np.float32(30)
 
 
 def _compiled(function: _Function) -> _Function:
-    compiled: Any = numba.njit(nogil=True, error_model="numpy", cache=os.access(Path(__file__).parent, os.W_OK))(
-        function
-    )
-    return compiled
+    is_kept = os.access(Path(__file__).parent, os.W_OK)
+    return cast(_Function, numba.njit(nogil=True, fastmath=True, error_model="numpy", cache=is_kept)(function))
 
 
 @_compiled
@@ -66,3 +64,193 @@ def learn_ngrams(
                 entry[1] += square
                 entry[0] -= steps[kind] * slope / np.sqrt(entry[1] + cautions[kind])
     return loss
+
+
+@_compiled
+def embed(table: np.ndarray, words: np.ndarray, offsets: np.ndarray, bias: np.ndarray, inputs: np.ndarray) -> None:
+    """What each word, the one before and the one after say of its position; zero at separators.
+
+    Args:
+        table: float32, shape (buckets, 6 * width): what a word says of the position after it, its own and the one before.
+        words, offsets: as in `features.Features`.
+        bias: float32, shape (2 * width,).
+        inputs: float32, shape (positions, 2 * width); written.
+    """
+    size = len(bias)
+    for row in range(len(offsets) - 1):
+        first, end = offsets[row], offsets[row + 1]
+        inputs[first] = 0
+        for position in range(first + 1, end):
+            sums, entry = inputs[position], table[words[position]]
+            for k in range(size):
+                sums[k] = bias[k] + entry[size + k]
+            if position > first + 1:
+                entry = table[words[position - 1]]
+                for k in range(size):
+                    sums[k] += entry[k]
+            if position + 1 < end:
+                entry = table[words[position + 1]]
+                for k in range(size):
+                    sums[k] += entry[2 * size + k]
+
+
+@_compiled
+def learn_embedding(
+    table: np.ndarray,
+    squares: np.ndarray,
+    words: np.ndarray,
+    offsets: np.ndarray,
+    slopes: np.ndarray,
+    step: float,
+    caution: float,
+) -> None:
+    """The way back of `embed`, with Adagrad: one sum of squared gradients a word.
+
+    Args:
+        squares: float32, shape (buckets,); changed in place like the table.
+        slopes: float32, shape (positions, 2 * width): slopes of the loss by the inputs.
+    """
+    size = slopes.shape[1]
+    nothing = np.zeros(size, dtype=np.float32)
+    for row in range(len(offsets) - 1):
+        first, end = offsets[row], offsets[row + 1]
+        for position in range(first + 1, end):
+            word = words[position]
+            entry, here = table[word], slopes[position]
+            after = slopes[position + 1] if position + 1 < end else nothing
+            before = slopes[position - 1] if position > first + 1 else nothing
+            square = np.float32(0)
+            for k in range(size):
+                square += here[k] * here[k] + after[k] * after[k] + before[k] * before[k]
+            squares[word] += square / np.float32(3 * size)
+            rate = np.float32(step / np.sqrt(squares[word] + caution))
+            for k in range(size):
+                entry[k] -= rate * after[k]
+                entry[size + k] -= rate * here[k]
+                entry[2 * size + k] -= rate * before[k]
+
+
+@_compiled
+def _sigmoid(value: np.float32) -> np.float32:
+    """By the rational approximation of tanh that Eigen uses, to 1e-7: unlike the exponential, it is computed for many
+    numbers at once."""
+    half = min(max(np.float32(0.5) * value, np.float32(-7.9)), np.float32(7.9))
+    square = half * half
+    above = np.float32(-2.76076847742355e-16)
+    above = above * square + np.float32(2.00018790482477e-13)
+    above = above * square + np.float32(-8.60467152213735e-11)
+    above = above * square + np.float32(5.12229709037114e-08)
+    above = above * square + np.float32(1.48572235717979e-05)
+    above = above * square + np.float32(6.37261928875436e-04)
+    above = above * square + np.float32(4.89352455891786e-03)
+    below = np.float32(1.19825839466702e-06)
+    below = below * square + np.float32(1.18534705686654e-04)
+    below = below * square + np.float32(2.26843463243900e-03)
+    below = below * square + np.float32(4.89352518554385e-03)
+    return np.float32(0.5) + np.float32(0.5) * half * above / below
+
+
+@_compiled
+def remember(inputs: np.ndarray, offsets: np.ndarray, gates: np.ndarray, states: np.ndarray) -> None:
+    """The gated memory of `model.Encoder`: the first half of the numbers reads forwards, the other backwards.
+
+    Args:
+        inputs: float32, shape (positions, 2 * width): new values, then gates before their sigmoid.
+        gates, states: float32, shape (positions, width); written, zero at separators.
+    """
+    width = states.shape[1]
+    half = width // 2
+    one = np.float32(1)
+    for row in range(len(offsets) - 1):
+        first, end = offsets[row], offsets[row + 1]
+        gates[first] = 0
+        states[first] = 0
+        for position in range(first + 1, end):
+            new, gate, state, past = inputs[position], gates[position], states[position], states[position - 1]
+            for k in range(width):
+                gate[k] = _sigmoid(new[width + k])
+            for k in range(half):
+                state[k] = gate[k] * past[k] + (one - gate[k]) * new[k]
+        for position in range(end - 1, first, -1):
+            new, gate, state = inputs[position], gates[position], states[position]
+            past = states[position + 1] if position + 1 < end else states[first]
+            for k in range(half, width):
+                state[k] = gate[k] * past[k] + (one - gate[k]) * new[k]
+
+
+@_compiled
+def remember_back(
+    inputs: np.ndarray,
+    offsets: np.ndarray,
+    gates: np.ndarray,
+    states: np.ndarray,
+    slopes: np.ndarray,
+    input_slopes: np.ndarray,
+) -> None:
+    """The way back of `remember`.
+
+    Args:
+        slopes: float32, shape (positions, width): slopes of the loss by the states; each gets what later states add.
+        input_slopes: float32, shape (positions, 2 * width); written, zero at separators.
+    """
+    width = states.shape[1]
+    half = width // 2
+    one = np.float32(1)
+    for row in range(len(offsets) - 1):
+        first, end = offsets[row], offsets[row + 1]
+        input_slopes[first] = 0
+        for position in range(end - 1, first, -1):
+            new, gate, past, slope = inputs[position], gates[position], states[position - 1], slopes[position]
+            out, earlier = input_slopes[position], slopes[position - 1]
+            for k in range(half):
+                out[k] = slope[k] * (one - gate[k])
+                out[width + k] = slope[k] * (past[k] - new[k]) * gate[k] * (one - gate[k])
+                earlier[k] += slope[k] * gate[k]
+        for position in range(first + 1, end):
+            is_last = position + 1 == end
+            new, gate, slope = inputs[position], gates[position], slopes[position]
+            past = states[first] if is_last else states[position + 1]
+            out, later = input_slopes[position], slopes[first] if is_last else slopes[position + 1]
+            for k in range(half, width):
+                out[k] = slope[k] * (one - gate[k])
+                out[width + k] = slope[k] * (past[k] - new[k]) * gate[k] * (one - gate[k])
+                later[k] += slope[k] * gate[k]
+
+
+@_compiled
+def pool(states: np.ndarray, offsets: np.ndarray, pooled: np.ndarray, places: np.ndarray) -> None:
+    """Maximum and scaled sum over each row's positions, separator included.
+
+    Args:
+        pooled: float32, shape (rows, 2 * width); written.
+        places: int64, shape (rows, width): where the maximum stands; written.
+    """
+    width = states.shape[1]
+    for row in range(len(offsets) - 1):
+        first, end = offsets[row], offsets[row + 1]
+        both, place = pooled[row], places[row]
+        scale = np.float32(1 / np.sqrt(end - first))
+        both[:] = 0
+        place[:] = first
+        for position in range(first + 1, end):
+            state = states[position]
+            for k in range(width):
+                both[width + k] += state[k] * scale
+            for k in range(width):
+                if state[k] > both[k]:
+                    both[k] = state[k]
+                    place[k] = position
+
+
+@_compiled
+def pool_back(slopes: np.ndarray, offsets: np.ndarray, places: np.ndarray, state_slopes: np.ndarray) -> None:
+    """The way back of `pool`: slopes float32, shape (rows, 2 * width); state_slopes (positions, width) is written."""
+    width = state_slopes.shape[1]
+    for row in range(len(offsets) - 1):
+        first, end = offsets[row], offsets[row + 1]
+        scale = np.float32(1 / np.sqrt(end - first))
+        for position in range(first, end):
+            for k in range(width):
+                state_slopes[position, k] = slopes[row, width + k] * scale
+        for k in range(width):
+            state_slopes[places[row, k], k] += slopes[row, k]

@@ -2,20 +2,21 @@
 
 Both change just the table rows that a batch touches: Adagrad (Duchi et al. 2011) with each occurrence a step of its own,
 since coalescing them, or a dense optimiser's pass over the table, costs ten times the rest. The n-grams learn in a compiled
-loop, row by row (`kernels`); the encoder's few dense weights learn with Adam (Kingma and Ba 2015).
+loop, row by row. The encoder learns by batches: its matrix products are torch's, all else is in compiled loops too, back
+and forth by hand, for a fraction of what autograd takes. Its few dense weights learn with Adam (Kingma and Ba 2015).
 
 All that changes is in `tensors`, so that a checkpoint can hold it.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 
 from sentiment.features import Features
-from sentiment.kernels import learn_ngrams
+from sentiment.kernels import embed, learn_embedding, learn_ngrams, pool, pool_back, remember, remember_back
 from sentiment.model import Encoder
 
 _NGRAM_STEP = 0.3
@@ -24,7 +25,7 @@ _NGRAM_SHARES = np.array([1.0, 0.7, 0.5, 0.5], dtype=np.float32)
 _NGRAM_CAUTION = np.float32(5.0) / _NGRAM_SHARES**2
 """The squared gradient that an n-gram starts with: one seen a few times moves little."""
 
-_WORD_STEP = 0.4
+_WORD_STEP = 0.8
 _WORD_CAUTION = 1e-3
 _WORD_SPREAD = 0.1
 _DENSE_STEP = 5e-3
@@ -64,6 +65,20 @@ class NgramLearner:
         return {"ngrams.table": self.table}
 
 
+class _Layer(NamedTuple):
+    """What the way back needs of a layer: float32, shape (positions, 2 * width) for inputs and (positions, width)."""
+
+    inputs: np.ndarray
+    gates: np.ndarray
+    memory: np.ndarray
+    states: torch.Tensor
+    """Memories of this layer and those before, added up."""
+
+
+def _empty(rows: int, columns: int) -> np.ndarray:
+    return np.empty((rows, columns), dtype=np.float32)
+
+
 class EncoderLearner:
     """Learns the encoder: its words' vectors row by row, everything else densely."""
 
@@ -93,28 +108,71 @@ class EncoderLearner:
         """See `Learner`."""
         self.chance.manual_seed(seed * 1_000_003 + step)
 
+    @torch.no_grad()
     def learn(self, features: Features, labels: np.ndarray, rate: float) -> float:
         """See `Learner`."""
-        words, offsets = torch.from_numpy(features.words), torch.from_numpy(features.offsets)
-        vectors = self.encoder.embed(words, offsets).requires_grad_()
-        kept = torch.rand(len(labels), self.encoder.output.in_features, generator=self.chance)
+        words, offsets = self.encoder.shorten(features.words, features.offsets)
+        walk = self._walk(words, offsets)
+        width, count_rows = self.encoder.config.width, len(labels)
+        pooled, places = _empty(count_rows, 2 * width), np.empty((count_rows, width), dtype=np.int64)
+        pool(walk[-1].states.numpy(), offsets, pooled, places)
+        kept = torch.rand(count_rows, 2 * width, generator=self.chance)
         kept = (kept >= _DROPOUT).float().div_(1 - _DROPOUT)
-        logits = self.encoder(vectors, offsets, kept)
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels), reduction="sum")
-        self.adam.zero_grad()
-        torch.autograd.backward(loss)
-        for parameter in self.dense:
-            assert parameter.grad is not None
-            parameter.grad /= len(labels)
+        seen = torch.from_numpy(pooled) * kept
+        logits = self.encoder.output(seen).squeeze(1)
+        truth = torch.from_numpy(labels)
+
+        slopes = (torch.sigmoid(logits) - truth).unsqueeze(1)
+        self._set_slope(self.encoder.output.weight, slopes.T @ seen, count_rows)
+        self._set_slope(self.encoder.output.bias, slopes.sum(0), count_rows)
+        state_slopes = _empty(len(words), width)
+        pool_back((slopes @ self.encoder.output.weight * kept).numpy(), offsets, places, state_slopes)
+        input_slopes = self._walk_back(walk, offsets, state_slopes, count_rows)
         self.adam.param_groups[0]["lr"] = rate * _DENSE_STEP
         self.adam.step()
-        gradients = vectors.grad
-        assert gradients is not None
-        gradients.index_fill_(0, offsets[:-1], 0)
-        self.squares.index_add_(0, words, torch.linalg.vecdot(gradients, gradients) / gradients.shape[1])
-        gradients *= (self.squares.index_select(0, words) + _WORD_CAUTION).rsqrt_().unsqueeze(1)
-        self.encoder.words.data.index_add_(0, words, gradients, alpha=-rate * _WORD_STEP)
-        return loss.item()
+        table, squares = self.encoder.words.data.numpy(), self.squares.numpy()
+        learn_embedding(table, squares, words, offsets, input_slopes, rate * _WORD_STEP, _WORD_CAUTION)
+        return float(torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="sum"))
+
+    def _walk(self, words: np.ndarray, offsets: np.ndarray) -> list[_Layer]:
+        """Every layer of a batch, from the first."""
+        encoder, width = self.encoder, self.encoder.config.width
+        inputs = _empty(len(words), 2 * width)
+        embed(encoder.words.data.numpy(), words, offsets, encoder.bias.data.numpy(), inputs)
+        walk: list[_Layer] = []
+        for following in [*encoder.layers, None]:
+            gates, memory = _empty(len(words), width), _empty(len(words), width)
+            remember(inputs, offsets, gates, memory)
+            states = torch.from_numpy(memory)
+            walk.append(_Layer(inputs, gates, memory, walk[-1].states + states if walk else states))
+            if following is not None:
+                inputs = following(walk[-1].states).numpy()
+        return walk
+
+    def _walk_back(
+        self, walk: list[_Layer], offsets: np.ndarray, state_slopes: np.ndarray, count_rows: int
+    ) -> np.ndarray:
+        """Slopes by the first layer's inputs, (positions, 2 * width), from those by the last one's states, (positions, width);
+        sets the dense weights' on the way."""
+        for number in range(len(walk) - 1, -1, -1):
+            inputs, gates, memory, _ = walk[number]
+            past_layer = torch.from_numpy(state_slopes.copy())
+            input_slopes = np.empty_like(inputs)
+            remember_back(inputs, offsets, gates, memory, state_slopes, input_slopes)
+            slopes = torch.from_numpy(input_slopes)
+            if number > 0:
+                layer = self.encoder.layers[number - 1]
+                assert isinstance(layer, torch.nn.Linear)
+                self._set_slope(layer.weight, slopes.T @ walk[number - 1].states, count_rows)
+                self._set_slope(layer.bias, slopes.sum(0), count_rows)
+                state_slopes = past_layer.addmm_(slopes, layer.weight).numpy()
+        self._set_slope(self.encoder.bias, slopes.sum(0), count_rows)
+        return input_slopes
+
+    @staticmethod
+    def _set_slope(parameter: torch.Tensor, total: torch.Tensor, count_rows: int) -> None:
+        assert parameter.grad is not None
+        torch.div(total, count_rows, out=parameter.grad)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """See `Learner`."""

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -27,7 +27,6 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch.nn.functional import glu
 
 from sentiment.errors import ModelError
 from sentiment.features import NGRAMS_PER_POSITION, FeatureConfig, Features, extract, holds_known_word
@@ -37,7 +36,8 @@ WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "config.json"
 _BATCH_ROWS = 20_000
 _BATCH_BYTES = 4 << 20
-_ENCODER_ROWS = 256
+_ENCODER_POSITIONS = 8192
+_MOST_POSITIONS = 256
 _THREADS = min(os.cpu_count() or 1, 8)
 
 
@@ -46,8 +46,10 @@ class EncoderConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    width: int = Field(default=32, ge=1, le=512, description="numbers a position in each layer")
-    layers: int = Field(default=2, ge=1, le=8, description="layers, each reaching one word further to both sides")
+    width: int = Field(
+        default=32, ge=2, le=512, description="numbers a position in each layer; the second half reads backwards"
+    )
+    layers: int = Field(default=2, ge=1, le=8, description="layers of gated memory, one upon the other")
 
 
 class Bend(BaseModel):
@@ -132,103 +134,95 @@ def in_batches(texts: pl.Series) -> Iterator[tuple[int, pl.Series]]:
 
 
 class Encoder(torch.nn.Module):
-    """A small gated convolution over the words of a tweet: what a bag of n-grams cannot say, such as a word's reach.
+    """A small gated memory over the words of a tweet: what a bag of n-grams cannot say, such as a word's reach.
 
-    The first layer has no matrix product: each word has three vectors, for the word before, here and after, and a position
-    adds up its neighbours'. A product of embedding and filter would say less and cost more, in training and in scoring.
-    Further layers are gated (Dauphin et al. 2017) with a residual, over the position and its two neighbours. Maximum and mean
-    over positions give the logit.
+    The first layer's inputs need no matrix product: each word has three vectors, for the word before, here and after, and a
+    position adds up its neighbours'. A product of embedding and filter would say less and cost more, in training and in
+    scoring. A layer keeps at each position a part of the state before and takes in new values, by gates that depend on the
+    inputs alone (SRU, Lei et al. 2018; minGRU, Feng et al. 2024), so that walking along a tweet costs two operations a
+    number; half of the numbers walk backwards. Further layers are added to the ones before. Maximum and scaled sum over
+    positions give the logit.
 
-    A batch is one flat sequence, in which each row begins with a separator that stays zero through all layers: no padding, no
-    sorting by length, and a row's value does not depend on its neighbours.
+    A batch is one flat sequence, in which each row begins with a separator that stays zero through all layers: a row's value
+    does not depend on its neighbours. `kernels` computes the same while learning.
     """
 
     def __init__(self, config: EncoderConfig, word_bits: int) -> None:
         super().__init__()
-        width = config.width
+        self.config, width = config, config.width
         self.words = torch.nn.Parameter(torch.zeros(1 << word_bits, 6 * width), requires_grad=False)
         self.bias = torch.nn.Parameter(torch.zeros(2 * width))
-        self.layers = torch.nn.ModuleList(torch.nn.Linear(3 * width, 2 * width) for _ in range(config.layers - 1))
+        self.layers = torch.nn.ModuleList(torch.nn.Linear(width, 2 * width) for _ in range(config.layers - 1))
         self.output = torch.nn.Linear(2 * width, 1)
 
-    def embed(self, words: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-        """The vectors of each position's word, zero at separators: float32, shape (positions, 6 * width)."""
-        return self.words.data.index_select(0, words).index_fill_(0, offsets[:-1], 0)
+    def shorten(self, values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values, (positions,), and offsets of the first `_MOST_POSITIONS` positions of each row, so that one endless text
+        costs little."""
+        lengths = np.diff(offsets)
+        if lengths.max(initial=0) <= _MOST_POSITIONS:
+            return values, offsets
+        places = np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
+        shorter = np.concatenate([[0], np.cumsum(np.minimum(lengths, _MOST_POSITIONS))])
+        return values[places < _MOST_POSITIONS], shorter
 
-    def forward(self, vectors: torch.Tensor, offsets: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
-        """Encode a batch.
+    def forward(self, words: torch.Tensor, offsets: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """Encode a batch, best of rows of like length.
 
         Args:
-            vectors: float32, shape (positions, 6 * width): what `embed` gives.
-            offsets: int64, shape (rows + 1,), as in `features.Features`.
-            kept: float32, shape (rows, 2 * width): dropout of the pooled values, already scaled; none when scoring.
+            words: int32, shape (positions,), and offsets: int64, shape (rows + 1,): as `shorten` gives them.
+            weights: float32, shape (positions,): how far each word counts; fully unless given.
 
         Returns:
             float32, shape (rows,).
         """
-        separators = offsets[:-1]
-        states = glu(_add_neighbours(vectors) + self.bias).index_fill_(0, separators, 0)
+        separators, lengths = offsets[:-1], offsets.diff()
+        steps = torch.arange(1, int(lengths.max())).unsqueeze(1)
+        is_inside = steps < lengths
+        # Where a row has ended, its separator stands in: it keeps the state as it is.
+        forwards = separators + steps * is_inside
+        backwards = separators + (lengths - steps) * is_inside
+        vectors = self.words.index_select(0, words).index_fill(0, separators, 0)
+        if weights is not None:
+            vectors = vectors * weights.unsqueeze(1)
+        inputs = _add_neighbours(vectors) + self.bias
+        states = self._remember(inputs, separators, forwards, backwards)
         for layer in self.layers:
-            states = states + glu(layer(_see_neighbours(states))).index_fill_(0, separators, 0)
-        lengths = offsets.diff()
+            states = states + self._remember(layer(states), separators, forwards, backwards)
         highest = torch.segment_reduce(states, "max", lengths=lengths, axis=0)
-        mean = torch.segment_reduce(states, "sum", lengths=lengths, axis=0) / lengths.sqrt().unsqueeze(1)
-        pooled = torch.cat([highest, mean], dim=1)
-        return self.output(pooled if kept is None else pooled * kept).squeeze(1)
+        total = torch.segment_reduce(states, "sum", lengths=lengths, axis=0) / lengths.sqrt().unsqueeze(1)
+        logits: torch.Tensor = self.output(torch.cat([highest, total], dim=1)).squeeze(1)
+        return logits
+
+    def _remember(
+        self, inputs: torch.Tensor, separators: torch.Tensor, forwards: torch.Tensor, backwards: torch.Tensor
+    ) -> torch.Tensor:
+        """Walk along all rows at once: inputs (positions, 2 * width), ways (steps, rows); returns (positions, width)."""
+        new, gates = inputs.chunk(2, dim=1)
+        gates = torch.sigmoid(gates)
+        taken = ((1 - gates) * new).index_fill(0, separators, 0)
+        gates = gates.index_fill(0, separators, 1)
+        half = self.config.width // 2
+        walked = []
+        for way, columns in ((forwards, slice(half)), (backwards, slice(half, None))):
+            kept, added = gates[:, columns][way], taken[:, columns][way]
+            state, states = added.new_zeros(added.shape[1:]), []
+            for step in range(len(way)):
+                state = torch.addcmul(added[step], kept[step], state)
+                states.append(state)
+            along = taken.new_zeros(len(taken), taken[:, columns].shape[1])
+            if states:
+                along = along.index_put((way.flatten(),), torch.stack(states).flatten(0, 1))
+            walked.append(along)
+        return torch.cat(walked, dim=1).index_fill(0, separators, 0)
 
 
-def _collect(parts: torch.Tensor) -> torch.Tensor:
+def _add_neighbours(parts: torch.Tensor) -> torch.Tensor:
     """(positions, 3n) to (positions, n): each position adds up what the one before, itself and the one after say of it."""
     before, here, after = parts.chunk(3, dim=1)
     total = here.clone()
     total[1:] += before[:-1]
     total[:-1] += after[1:]
     return total
-
-
-def _spread(values: torch.Tensor) -> torch.Tensor:
-    """(positions, n) to (positions, 3n): each position beside the one after and the one before; the transpose of
-    `_collect`."""
-    parts = values.new_empty(len(values), 3 * values.shape[1])
-    after, here, before = parts.chunk(3, dim=1)
-    after[:-1], after[-1:] = values[1:], 0
-    here.copy_(values)
-    before[1:], before[:1] = values[:-1], 0
-    return parts
-
-
-class _Collect(torch.autograd.Function):
-    """`_collect`, with its gradient by hand: shifted slices under autograd cost more than the arithmetic."""
-
-    @staticmethod
-    def forward(context: Any, parts: torch.Tensor) -> torch.Tensor:
-        return _collect(parts)
-
-    @staticmethod
-    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
-        return _spread(gradient)
-
-
-class _Spread(torch.autograd.Function):
-    """`_spread`, with its gradient by hand."""
-
-    @staticmethod
-    def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
-        return _spread(values)
-
-    @staticmethod
-    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
-        return _collect(gradient)
-
-
-def _add_neighbours(parts: torch.Tensor) -> torch.Tensor:
-    total: torch.Tensor = _Collect.apply(parts)  # type: ignore[no-untyped-call]
-    return total
-
-
-def _see_neighbours(values: torch.Tensor) -> torch.Tensor:
-    parts: torch.Tensor = _Spread.apply(values)  # type: ignore[no-untyped-call]
-    return parts
 
 
 class SentimentModel(torch.nn.Module):
@@ -267,19 +261,25 @@ class SentimentModel(torch.nn.Module):
         Args:
             is_known: bool, shape (positions,): the lexicon knows the word; the vectors of other words are held down.
         """
-        count_rows = len(features.offsets) - 1
-        logits = np.zeros(count_rows, dtype=np.float32)
+        logits = np.zeros(len(features.offsets) - 1, dtype=np.float32)
         if self.encoder:
+            words, offsets = self.encoder.shorten(features.words, features.offsets)
+            weights = None
+            if is_known is not None:
+                weights = self.encoder.shorten(self.word_weights(is_known), features.offsets)[0]
+            lengths = np.diff(offsets)
+            order = np.argsort(lengths, kind="stable")
+            first = 0
             with torch.inference_mode():
-                for first in range(0, count_rows, _ENCODER_ROWS):
-                    last = min(first + _ENCODER_ROWS, count_rows)
-                    part = features.rows(first, last)
-                    offsets = torch.from_numpy(part.offsets)
-                    vectors = self.encoder.embed(torch.from_numpy(part.words), offsets)
-                    if is_known is not None:
-                        begin, end = features.offsets[first], features.offsets[last]
-                        vectors.mul_(torch.from_numpy(self.word_weights(is_known[begin:end])).unsqueeze(1))
-                    logits[first:last] = self.encoder(vectors, offsets).numpy()
+                while first < len(order):
+                    last = min(first + max(1, _ENCODER_POSITIONS // int(lengths[order[first]])), len(order))
+                    last = min(last, first + max(1, _ENCODER_POSITIONS // int(lengths[order[last - 1]])))
+                    rows = order[first:last]
+                    ends = np.concatenate([[0], np.cumsum(lengths[rows])])
+                    places = np.arange(ends[-1]) + np.repeat(offsets[rows] - ends[:-1], lengths[rows])
+                    known = None if weights is None else torch.from_numpy(weights[places])
+                    logits[rows] = self.encoder(torch.from_numpy(words[places]), torch.from_numpy(ends), known).numpy()
+                    first = last
         return logits
 
     def part_logits(self, features: Features) -> np.ndarray:

@@ -49,9 +49,9 @@ class Effort:
 
 EFFORTS = {
     1: Effort(ngram_passes=2),
-    2: Effort(ngram_passes=2, encoder_passes=1, encoder=EncoderConfig(width=32, layers=2)),
-    3: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=32, layers=2)),
-    4: Effort(ngram_passes=2, encoder_passes=3, encoder=EncoderConfig(width=64, layers=3)),
+    2: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=32, layers=2)),
+    3: Effort(ngram_passes=2, encoder_passes=3, encoder=EncoderConfig(width=64, layers=2)),
+    4: Effort(ngram_passes=2, encoder_passes=4, encoder=EncoderConfig(width=128, layers=3)),
 }
 _NGRAM_BATCH_ROWS = 512
 _ENCODER_BATCH_ROWS = 256
@@ -66,11 +66,11 @@ class TrainingConfig(BaseModel):
         default=1,
         ge=1,
         le=max(EFFORTS),
-        description="1: n-grams alone; 2 and 3: a small encoder too, for one pass or two; 4: a larger one for three",
+        description="1: n-grams alone; 2 to 4: an encoder too, ever larger and for more passes",
     )
     features: FeatureConfig = FeatureConfig()
     patience: int = Field(default=2, ge=1, description="passes without a better log loss before training stops")
-    checkpoint_rows: int = Field(default=200_000, ge=1, description="rows between two checkpoints")
+    checkpoint_rows: int = Field(default=400_000, ge=1, description="rows between two checkpoints")
 
 
 @dataclass(frozen=True)
