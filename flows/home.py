@@ -21,7 +21,7 @@ from sentiment import clock
 from sentiment.errors import BusyError
 from sentiment.forgetting import finish_forgetting
 from sentiment.history import record_run
-from sentiment.holders import working_as
+from sentiment.locks import working_as
 from sentiment.publishing import publish
 from sentiment.settings import open_home
 from sentiment.warehouse import writer

@@ -18,13 +18,14 @@ from flows.progress import Step
 from sentiment import retraining
 from sentiment.gate import Decision, decide_on
 from sentiment.learning_curve import Outlook
+from sentiment.locks import operation_lock
 from sentiment.registry import RegisteredVersion, Registry
 from sentiment.reports import decision_markdown, outlook_markdown
 from sentiment.retraining import TrainedVersion, train_version
 from sentiment.settings import open_home
 from sentiment.subsets import Export, export, next_rung
 from sentiment.training import EFFORTS, TrainingConfig
-from sentiment.warehouse import operation_lock, writer
+from sentiment.warehouse import writer
 
 DEFAULT_EFFORT, MOST_EFFORT = TrainingConfig().effort, max(EFFORTS)
 

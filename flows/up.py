@@ -32,8 +32,8 @@ from flows.deploy import NOTE, PROJECT
 from flows.guard import signal_group
 from flows.orchestration import DIRECT, forget_server, prefect_environment, remember_server, running_server
 from sentiment.errors import HomeError
+from sentiment.locks import operation_lock
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import operation_lock
 
 WORK_POOL = "sentiment"
 FIRST_PORTS = {"prefect": 4200, "mlflow": 5000, "api": 8000}  # Where people look for them; the next free one is taken.

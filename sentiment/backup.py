@@ -29,10 +29,11 @@ import zstandard
 
 from sentiment.champion import champion_lock
 from sentiment.errors import InputError
+from sentiment.locks import operation_lock
 from sentiment.mlflow_store import relocate
 from sentiment.publishing import publish
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import checkpointed, known_migration, operation_lock, translated_errors
+from sentiment.warehouse import checkpointed, known_migration, translated_errors
 
 MANIFEST = "manifest.json"
 FORMAT = 1

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from sentiment import history
 from sentiment.errors import InputError, NoChampionError
+from sentiment.locks import operation_lock
 from sentiment.registry import Registry
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import Warehouse, operation_lock, writer
+from sentiment.warehouse import Warehouse, writer
 
 
 @dataclass(frozen=True)

@@ -39,10 +39,11 @@ import polars as pl
 from sentiment import clock, traces
 from sentiment.errors import BusyError, InputError
 from sentiment.forgotten import Forgotten, digest_of, open_key, user_key
+from sentiment.locks import operation_lock
 from sentiment.publishing import publish_alone
 from sentiment.registry import FED_ROWS
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import Warehouse, operation_lock, rewrite, writer
+from sentiment.warehouse import Warehouse, rewrite, writer
 
 _SHORTEST_TEXT = 12  # Shorter ones stand in many lines by chance.
 

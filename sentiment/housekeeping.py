@@ -23,10 +23,11 @@ from pathlib import Path
 
 from sentiment import clock
 from sentiment.forgetting import finish_forgetting
+from sentiment.locks import operation_lock
 from sentiment.publishing import publish, remove_damaged
 from sentiment.registry import Registry
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import Warehouse, operation_lock, rewrite, writer
+from sentiment.warehouse import Warehouse, rewrite, writer
 
 DAYS_OF_PREDICTIONS = 7
 DAYS_OF_REFUSED_VERSIONS = 90

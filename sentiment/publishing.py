@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sentiment.errors import HomeError
+from sentiment.locks import operation_lock
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import checkpointed, operation_lock, reader, translated_errors
+from sentiment.warehouse import checkpointed, reader, translated_errors
 
 
 def publish(home: Home, settings: Settings, on_wait: Callable[[str], None] | None = None) -> bool:

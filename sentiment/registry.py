@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from sentiment.errors import ModelError
+from sentiment.locks import operation_lock
 from sentiment.mlflow_store import create_store
 from sentiment.model import SentimentModel
 from sentiment.settings import Home, Settings
 from sentiment.subsets import Export
-from sentiment.warehouse import operation_lock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

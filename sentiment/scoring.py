@@ -21,10 +21,11 @@ import pyarrow.parquet as pq
 from sentiment import clock
 from sentiment.champion import publish_if_complete
 from sentiment.errors import InputError, NoChampionError
+from sentiment.locks import operation_lock
 from sentiment.model import SentimentModel
 from sentiment.registry import Registry
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import operation_lock, writer
+from sentiment.warehouse import writer
 
 CHUNK_ROWS = 100_000
 

@@ -22,11 +22,10 @@ from typing import Any
 import duckdb
 import polars as pl
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
 from sentiment import clock
 from sentiment.errors import BusyError, HomeError, InputError
-from sentiment.holders import holder_of, sign
+from sentiment.locks import operation_lock
 from sentiment.settings import Home, Settings
 
 SQL_FOLDER = Path(__file__).resolve().parents[1] / "sql"
@@ -196,38 +195,6 @@ def rewrite(
         # The old file was checkpointed as it was closed; a log that is left of it must not be applied to the new one.
         home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
         draft.replace(home.warehouse)
-
-
-@contextmanager
-def operation_lock(
-    home: Home, name: str, wait_seconds: float, on_wait: Callable[[str], None] | None = None
-) -> Iterator[None]:
-    """Hold `<home>/locks/<name>.lock`: one process at a time, freed by the kernel when it dies.
-
-    Raises:
-        BusyError: it was held by another process for longer than `wait_seconds`.
-    """
-    path = home.locks / f"{name}.lock"
-    lock = FileLock(path)
-    try:
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            if on_wait is not None:
-                on_wait(f"waiting for {holder_of(path)}, which holds {name}")
-            lock.acquire(timeout=wait_seconds, poll_interval=0.05)
-    except Timeout as error:
-        raise BusyError(
-            f"Another process has held {name} of {home.root} for more than {wait_seconds:.0f} s. "
-            "Wait for it to end (`sentiment status` names the last runs) or raise SENTIMENT_WRITER_WAIT_SECONDS."
-        ) from error
-    except OSError as error:
-        raise HomeError(f"The home {home.root} cannot be written: {error.strerror} ({error.filename}).") from error
-    sign(path)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _connect(home: Home, settings: Settings) -> duckdb.DuckDBPyConnection:

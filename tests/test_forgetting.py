@@ -17,12 +17,13 @@ from sentiment import forgetting
 from sentiment.champion import promote
 from sentiment.errors import BusyError, HomeError, InputError
 from sentiment.forgetting import finish_forgetting, forget
+from sentiment.locks import operation_lock
 from sentiment.publishing import publish
 from sentiment.registry import Registry
 from sentiment.scoring import score
 from sentiment.settings import Home, Settings
 from sentiment.subsets import export
-from sentiment.warehouse import operation_lock, query, writer
+from sentiment.warehouse import query, writer
 
 TEXT = "a very private sentence about xylophones"
 USER = "Forgettable"

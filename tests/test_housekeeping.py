@@ -15,11 +15,12 @@ from sentiment import clock, housekeeping
 from sentiment.champion import promote, rollback
 from sentiment.errors import BusyError, InputError
 from sentiment.housekeeping import HousekeepingReport, keep_house, prune_predictions
+from sentiment.locks import operation_lock
 from sentiment.publishing import publish
 from sentiment.registry import Registry
 from sentiment.scoring import score
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import Warehouse, operation_lock, query, writer
+from sentiment.warehouse import Warehouse, query, writer
 
 BY = {"changed_by": "ann", "reason": "because"}
 COUNTS = "select model_version, count(*) from predictions group by all order by all"

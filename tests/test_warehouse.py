@@ -16,10 +16,10 @@ import pytest
 
 from sentiment import warehouse as module
 from sentiment.errors import BusyError, HomeError, InputError
-from sentiment.holders import holder_of, working_as
+from sentiment.locks import holder_of, operation_lock, working_as
 from sentiment.publishing import publish
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import operation_lock, query, reader, writer
+from sentiment.warehouse import query, reader, writer
 
 IMPATIENT = Settings(writer_wait_seconds=0.3)
 

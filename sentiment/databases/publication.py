@@ -26,8 +26,9 @@ from sentiment.databases.changes import Changes, changes_between, manifest_of, r
 from sentiment.databases.rows import write_rows
 from sentiment.databases.tables import published_tables, staging_table, state_table
 from sentiment.errors import DatabaseError, InputError
+from sentiment.locks import operation_lock
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import Warehouse, operation_lock, reader
+from sentiment.warehouse import Warehouse, reader
 
 PIECE_ROWS = 200_000
 SCHEMA = "sentiment"

@@ -25,9 +25,10 @@ from sqlalchemy import Engine, text
 from sentiment.databases.address import check_address, open_database
 from sentiment.errors import InputError
 from sentiment.ingest import IngestReport, ingest_file
+from sentiment.locks import operation_lock
 from sentiment.readers.json_lines import required_columns
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import operation_lock, writer
+from sentiment.warehouse import writer
 
 PIECE_ROWS = 10_000
 PARAMETER = "watermark"

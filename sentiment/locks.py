@@ -1,0 +1,82 @@
+"""Locks of the home: one process at a time does a thing, and a run that waits can say what it waits for.
+
+Whoever takes a lock signs beside it, in `<name>.holder`. The lock itself is the kernel's: a signature that is missing, or of
+a process that has ended, is taken for none. Signing costs 0.1 ms.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from sentiment.errors import BusyError, HomeError
+from sentiment.settings import Home
+
+SOMEBODY = "another run"
+_work: ContextVar[str | None] = ContextVar("work", default=None)
+
+
+@contextmanager
+def working_as(what: str) -> Iterator[None]:
+    """Within this context locks are signed with these words, such as the name of a flow's run."""
+    token = _work.set(what)
+    try:
+        yield
+    finally:
+        _work.reset(token)
+
+
+def sign(lock: Path) -> None:
+    """Say that this process holds a lock."""
+    what = _work.get() or " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
+    with suppress(OSError):
+        lock.with_suffix(".holder").write_text(f"{os.getpid()}\n{what}")
+
+
+def holder_of(lock: Path) -> str:
+    """Who holds it, e.g. `retrain next subset (process 4711)`."""
+    try:
+        number, _, what = lock.with_suffix(".holder").read_text().partition("\n")
+        with suppress(PermissionError):  # It runs, as somebody else.
+            os.kill(int(number), 0)
+    except (OSError, ValueError):
+        return SOMEBODY
+    return f"{what} (process {number})" if what else SOMEBODY
+
+
+@contextmanager
+def operation_lock(
+    home: Home, name: str, wait_seconds: float, on_wait: Callable[[str], None] | None = None
+) -> Iterator[None]:
+    """Hold `<home>/locks/<name>.lock`: one process at a time, freed by the kernel when it dies.
+
+    Raises:
+        BusyError: it was held by another process for longer than `wait_seconds`.
+    """
+    path = home.locks / f"{name}.lock"
+    lock = FileLock(path)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if on_wait is not None:
+                on_wait(f"waiting for {holder_of(path)}, which holds {name}")
+            lock.acquire(timeout=wait_seconds, poll_interval=0.05)
+    except Timeout as error:
+        raise BusyError(
+            f"Another process has held {name} of {home.root} for more than {wait_seconds:.0f} s. "
+            "Wait for it to end (`sentiment status` names the last runs) or raise SENTIMENT_WRITER_WAIT_SECONDS."
+        ) from error
+    except OSError as error:
+        raise HomeError(f"The home {home.root} cannot be written: {error.strerror} ({error.filename}).") from error
+    sign(path)
+    try:
+        yield
+    finally:
+        lock.release()
