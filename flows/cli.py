@@ -33,6 +33,7 @@ Effort = Annotated[int | None, typer.Option(min=1, max=4, help="How much work tr
 UntilFlat = Annotated[
     bool, typer.Option("--until-flat", help="Climb until the next subset should bring nothing; gate only the last.")
 ]
+WarmStart = Annotated[bool, typer.Option("--warm-start", help="Begin with the champion's weights.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the training run.")]
 Gold = Annotated[str | None, typer.Option(metavar="NAME", help="Load into this hand-labelled set; it never trains.")]
 Emoticons = Annotated[
@@ -182,7 +183,12 @@ def show_ingest(summary: Any, as_json: bool) -> None:
 
 @app.command()
 def retrain(
-    rows: Rows = None, until_flat: UntilFlat = False, effort: Effort = None, seed: Seed = 0, as_json: AsJson = False
+    rows: Rows = None,
+    until_flat: UntilFlat = False,
+    effort: Effort = None,
+    seed: Seed = 0,
+    warm_start: WarmStart = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train on the next growing subset and let the gate decide.
 
@@ -193,7 +199,7 @@ def retrain(
         from flows.retrain import RetrainOptions
         from flows.retrain import retrain as flow
 
-        options = RetrainOptions(rows=rows, until_flat=until_flat, seed=seed)
+        options = RetrainOptions(rows=rows, until_flat=until_flat, seed=seed, warm_start=warm_start)
         return orchestration.run(flow, options.model_copy(update={"effort": effort}) if effort else options)
 
     show_decision(run_flow(start), as_json)

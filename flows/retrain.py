@@ -47,6 +47,10 @@ class RetrainOptions(BaseModel):
     seed: int = Field(
         default=0, ge=0, le=2**31 - 1, description="Seed of the training run; the same seed gives the same weights."
     )
+    warm_start: bool = Field(
+        default=False,
+        description="Begin with the champion's weights instead of from nothing. Measured, it gains nothing: see docs/gate.md.",
+    )
     as_of: AsOf = None
 
 
@@ -130,14 +134,16 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
         with writer(home, settings, say_waiting) as warehouse:
             rows = next_rung(warehouse.value("steps/select_largest_subset"), snapshot.count_train_rows)
     step = Step(f"train on {rows:,} rows")
+    registry = Registry(home, settings)
     return train_version(
         home,
         settings,
-        Registry(home, settings),
+        registry,
         snapshot,
         rows=rows,
         config=TrainingConfig(effort=options.effort),
         seed=options.seed,
+        warm_start=registry.champion() if options.warm_start else None,
         on_progress=lambda progress: step(progress.rows_done, progress.rows_total),
     )
 

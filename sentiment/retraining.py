@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sentiment.errors import InputError
+from sentiment.errors import InputError, TrainingError
 from sentiment.evaluation import Evaluation, detectable_difference, evaluate
 from sentiment.history import config_json, count_looks, record_version
 from sentiment.learning_curve import USUAL_DISCORDANCE, CurvePoint, Outlook, curve_figure, is_flat, noise_of_rung
@@ -53,13 +53,17 @@ def train_version(
     rows: int,
     config: TrainingConfig,
     seed: int,
+    warm_start: RegisteredVersion | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> TrainedVersion:
     """Train on the first `rows` rows of an export and register the version; or take the one that was trained so before.
 
+    Args:
+        warm_start: the version whose weights training begins with. What it was fed counts as fed to the new one too.
+
     Raises:
         InputError: more rows are asked for than there are.
-        TrainingError: the subset is too small to train on.
+        TrainingError: the subset is too small to train on, or the warm start's shape or list of fed rows is in the way.
     """
     if rows > export.count_train_rows:
         raise InputError(
@@ -67,12 +71,14 @@ def train_version(
             "Ask for fewer rows, or leave the number out for the next growing subset."
         )
     settled = config.model_dump(mode="json")
+    if warm_start is not None:
+        settled["warm_start"] = warm_start.training_key
     subset_digest = export.subset_digest(rows)
     key = hashlib.sha256(f"{subset_digest}|{config_json(settled)}|{seed}".encode()).hexdigest()
     found = registry.find(key)
     was_reused = found is not None
     if found is None:
-        found = _train(home, registry, export, rows, config, seed, key, on_progress)
+        found = _train(home, registry, export, rows, config, seed, key, warm_start, on_progress)
     cost = registry.metrics(found)
     row: dict[str, Any] = {
         "model_version": found.model_version,
@@ -143,11 +149,18 @@ def _train(
     config: TrainingConfig,
     seed: int,
     key: str,
+    warm_start: RegisteredVersion | None,
     on_progress: Callable[[Progress], None] | None,
 ) -> RegisteredVersion:
     folder = home.checkpoints / key[:16]
     folder.mkdir(parents=True, exist_ok=True)
     fed_rows, probe = folder / FED_ROWS, folder / PROBE
+    fed_before = registry.fed_rows(warm_start) if warm_start else None
+    if warm_start and fed_before is None:
+        raise TrainingError(
+            f"The list of rows that version {warm_start.model_version} was fed is missing, so nothing could prove that a model "
+            "that begins with its weights has not seen the hold-out. Train without a warm start."
+        )
     with registry.training_run(key, run_name=f"{rows:,} rows, seed {seed}") as run_id:
         registry.log(
             run_id,
@@ -158,6 +171,7 @@ def _train(
                 "data_digest": export.data_digest,
                 "holdout_digest": export.holdout_digest,
                 **_flat(config.model_dump(mode="json")),
+                **({"warm_start_version": warm_start.model_version} if warm_start else {}),
             },
         )
         registry.log_dataset(run_id, export, rows)
@@ -167,9 +181,12 @@ def _train(
             config,
             seed=seed,
             fed_rows_path=fed_rows,
+            warm_start=registry.load(warm_start.model_version) if warm_start else None,
             on_progress=on_progress,
             checkpoint_folder=folder,
         )
+        if fed_before is not None:
+            _add_fed_rows(fed_rows, fed_before)
         _write_probe(export, result.model.predict_probability, probe)
         holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
         found = evaluate(holdout["label"].to_numpy(), result.model.predict_probability(holdout["text"]))
@@ -199,6 +216,13 @@ def _train(
                 "holdout_digest": export.holdout_digest,
             },
         )
+
+
+def _add_fed_rows(path: Path, before: Path) -> None:
+    """What the model was fed whose weights it began with is in its weights too."""
+    own, earlier = pl.read_parquet(path), pl.read_parquet(before)
+    keys = ["tweet_id", "text_key"]
+    pl.concat([own, earlier.join(own, on=keys, how="anti", nulls_equal=True)], how="diagonal").write_parquet(path)
 
 
 def _write_probe(export: Export, predict: Callable[[pl.Series], NDArray[np.float32]], path: Path) -> None:

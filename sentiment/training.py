@@ -23,6 +23,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from sentiment.checkpoint import Checkpoint, read_checkpoint, remove_checkpoint, write_checkpoint
+from sentiment.errors import TrainingError
 from sentiment.features import FeatureConfig
 from sentiment.learners import EncoderLearner, Learner, NgramLearner
 from sentiment.lexicon import Lexicon
@@ -118,6 +119,7 @@ def fit(
     *,
     seed: int,
     fed_rows_path: Path,
+    warm_start: SentimentModel | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     checkpoint_folder: Path | None = None,
 ) -> TrainingResult:
@@ -128,14 +130,15 @@ def fit(
             1 positive) and text (String); memory follows its row groups, so let them have some 50,000 rows.
         seed: decides the order of rows; the same seed, rows and config give the same weights bit for bit.
         fed_rows_path: where to write down the rows that were fed; appears when training has ended well.
+        warm_start: begin with the weights of this model instead of from nothing; it is not changed.
         on_progress: called after each row group.
         checkpoint_folder: where a run that was killed finds how far it had come; empty again at the end.
 
     Raises:
-        TrainingError: fewer rows than asked for, or too few of a class.
+        TrainingError: fewer rows than asked for, too few of a class, or a warm start from a model of another shape.
     """
     with one_torch_thread():
-        return _fit(subset, count_rows, config, seed, fed_rows_path, on_progress, checkpoint_folder)
+        return _fit(subset, count_rows, config, seed, fed_rows_path, warm_start, on_progress, checkpoint_folder)
 
 
 def _fit(
@@ -144,6 +147,7 @@ def _fit(
     config: TrainingConfig,
     seed: int,
     fed_rows_path: Path,
+    warm_start: SentimentModel | None,
     on_progress: Callable[[Progress], None] | None,
     checkpoint_folder: Path | None,
 ) -> TrainingResult:
@@ -155,12 +159,15 @@ def _fit(
     learners: list[Learner] = [NgramLearner(model.ngrams)]
     if model.encoder:
         learners.append(EncoderLearner(model.encoder, seed))
+    identity = hashlib.sha256(f"{subset.digest} {seed} {config.model_dump_json()}".encode())
+    if warm_start is not None:
+        _begin_with(model, warm_start)
+        identity.update(warm_start.ngrams.detach().numpy().tobytes())
     best = {name: value.clone(memory_format=torch.contiguous_format) for name, value in model.state_dict().items()}
     tensors = {name: value for learner in learners for name, value in learner.tensors().items()}
     tensors |= {f"best.{name}": value for name, value in best.items()}
-    identity = hashlib.sha256(f"{subset.digest} {seed} {config.model_dump_json()}".encode()).hexdigest()
     run = _Run()
-    if checkpoint_folder and (saved := read_checkpoint(checkpoint_folder, identity)):
+    if checkpoint_folder and (saved := read_checkpoint(checkpoint_folder, identity.hexdigest())):
         run = _Run(**saved.progress)
         for name, value in tensors.items():
             value.copy_(saved.tensors[name])
@@ -184,7 +191,7 @@ def _fit(
                     break
             if checkpoint_folder and run.rows_seen - rows_at_checkpoint >= config.checkpoint_rows:
                 run.seconds = time.perf_counter() - started
-                write_checkpoint(checkpoint_folder, Checkpoint(identity, vars(run), tensors))
+                write_checkpoint(checkpoint_folder, Checkpoint(identity.hexdigest(), vars(run), tensors))
                 rows_at_checkpoint = run.rows_seen
     model.ngrams.data = best["ngrams"]  # until now a view of the learner's table
     model.load_state_dict(best)
@@ -201,6 +208,19 @@ def _fit(
         count_early_stopping_rows=len(subset.early_texts),
         early_stop_accuracy=accuracy,
     )
+
+
+def _begin_with(model: SentimentModel, other: SentimentModel) -> None:
+    if (model.config.features, model.config.encoder) != (other.config.features, other.config.encoder):
+        raise TrainingError(
+            f"A warm start needs a model of the same shape; found {other.config.features} and encoder {other.config.encoder}, "
+            f"expected {model.config.features} and encoder {model.config.encoder}. Take the effort that the champion was "
+            "trained with, or train from scratch."
+        )
+    with torch.no_grad():
+        model.ngrams.copy_(other.ngrams)
+        if model.encoder and other.encoder:
+            model.encoder.load_state_dict(other.encoder.state_dict())
 
 
 def _learn_group(learners: list[Learner], group: Group, run: _Run, effort: Effort, subset: Subset, seed: int) -> float:

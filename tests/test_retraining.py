@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from sentiment import retraining
-from sentiment.errors import InputError
+from sentiment.errors import InputError, TrainingError
 from sentiment.evaluation import evaluate
 from sentiment.features import FeatureConfig
 from sentiment.registry import Registry
@@ -25,8 +25,8 @@ CONFIG = TrainingConfig(effort=1, features=FeatureConfig(ngram_bits=12))
 
 @pytest.fixture
 def train(world: Home, settings: Settings, registry: Registry, frozen: Export) -> Callable[..., TrainedVersion]:
-    def train(rows: int = 1000, seed: int = 0, config: TrainingConfig = CONFIG) -> TrainedVersion:
-        return train_version(world, settings, registry, frozen, rows=rows, config=config, seed=seed)
+    def train(rows: int = 1000, seed: int = 0, config: TrainingConfig = CONFIG, **options: Any) -> TrainedVersion:
+        return train_version(world, settings, registry, frozen, rows=rows, config=config, seed=seed, **options)
 
     return train
 
@@ -82,6 +82,35 @@ def test_other_rows_config_or_seed_make_another_version(
 ) -> None:
     train()
     assert train(**other).version.model_version == 2
+
+
+def test_a_warm_start_begins_with_the_weights_of_a_version_and_counts_its_rows_as_fed(
+    world: Home, registry: Registry, frozen: Export, train: Callable[..., TrainedVersion], rows_of: Callable
+) -> None:
+    first, cold = train(rows=1500).version, train(rows=200)
+    warm = train(rows=200, warm_start=first)
+    assert not warm.was_reused
+    assert train(rows=200, warm_start=first).version == warm.version
+    fed = registry.fed_rows(warm.version)
+    assert fed is not None
+    assert set(pl.read_parquet(fed)["tweet_id"]) == set(pl.read_parquet(frozen.train).head(1500)["tweet_id"])
+    of_version = "select count_fed_rows from model_versions where model_version = {}"
+    assert rows_of(world, of_version.format(warm.version.model_version)) == [(1500,)]
+    losses = [
+        evaluate_version(registry, frozen, found.version.model_version)["holdout"].log_loss for found in (cold, warm)
+    ]
+    assert losses[1] < losses[0]
+
+
+def test_a_warm_start_needs_the_same_shape_and_the_list_of_fed_rows(
+    world: Home, registry: Registry, train: Callable[..., TrainedVersion]
+) -> None:
+    first = train().version
+    with pytest.raises(TrainingError, match="needs a model of the same shape"):
+        train(config=CONFIG.model_copy(update={"effort": 2}), warm_start=first)
+    (world.mlflow / "artifacts" / first.run_id / "artifacts" / "fed_rows.parquet").unlink()
+    with pytest.raises(TrainingError, match="list of rows that version 1 was fed is missing"):
+        train(warm_start=first)
 
 
 def test_a_run_that_was_killed_before_it_was_recorded_takes_the_version_that_is_there(
