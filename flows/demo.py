@@ -19,7 +19,7 @@ DAY_AFTER = date(2009, 6, 26)
 
 
 def run_demo(rows: int, as_json: bool) -> None:
-    """Train on a quarter and on all of the history, then on a tenth, which the gate refuses; score what comes a day later.
+    """Train on a thirtieth and on all of the history, then on a tenth, which the gate refuses; score what comes a day later.
 
     Args:
         rows: generated tweets of history; a day brings a twentieth of it.
@@ -40,7 +40,7 @@ def run_demo(rows: int, as_json: bool) -> None:
 
         with show_in(show):
             orchestration.run(ingest, IngestOptions(paths=[str(gold)], gold="manual"))
-            first = orchestration.run(pipeline, PipelineOptions(paths=[str(history)], rows=rows // 4))
+            first = orchestration.run(pipeline, PipelineOptions(paths=[str(history)], rows=rows // 30))
             better = orchestration.run(retrain, RetrainOptions(all_rows=True))
             worse = orchestration.run(retrain, RetrainOptions(rows=rows // 10))
             arrived = orchestration.run(ingest, IngestOptions(paths=[str(day)], label_by_emoticon=True)).files[0]

@@ -71,6 +71,7 @@ class Registry:
         """
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
         os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"
+        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # Of files on this disk.
         if read_only:
             os.environ["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "NullPool"
         import logging

@@ -29,5 +29,6 @@ def test_a_profile_is_a_page_figures_in_sql_and_an_artifact(
         (30, "30 tweets: 0 negative, 30 positive.")
     ]
     with get_client(sync_client=True) as client:
-        (artifact,) = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["profile"])))
-    assert "**30 tweets: 0 negative, 30 positive.**" in str(artifact.data)
+        found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["profile"])))
+    newest = max(found, key=lambda artifact: artifact.created)
+    assert "**30 tweets: 0 negative, 30 positive.**" in str(newest.data)
