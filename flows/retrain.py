@@ -49,7 +49,7 @@ class RetrainOptions(BaseModel):
     )
     warm_start: bool = Field(
         default=False,
-        description="Begin with the champion's weights instead of from nothing. Measured, it gains nothing: see docs/gate.md.",
+        description="Begin with the champion's weights instead of from nothing; what it was fed counts as fed.",
     )
     as_of: AsOf = None
 

@@ -19,8 +19,8 @@ forgotten rows is never taken again as a challenger, because its training key is
 champion that had been fed such a text keeps the advantage on that one row, which errs on the side of no change. How many rows
 a version was really fed stays in `model_versions`, and how many of them were forgotten in `learnt_from_forgotten`.
 
-Weights stay as they are: what a model has learnt of one tweet cannot be taken out again. Costs 10 s for 1.6 million tweets,
-and half a second more for each model version.
+Weights stay as they are: what a model has learnt of one tweet cannot be taken out again. Costs a rewrite
+of the warehouse and a search through every file of the home, seconds for 1.6 million tweets.
 """
 
 from __future__ import annotations

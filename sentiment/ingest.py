@@ -9,7 +9,7 @@ by `merge_known`, whose rules do not depend on the order of files:
 - text: an id that comes back with another text is rejected; one whose emoticon was taken as its label keeps the text
   without it.
 
-The 1.6 million tweets of Sentiment140 take 8 s and 1 GiB, three times a plain `read_csv` of DuckDB (`benchmarks/`).
+The 1.6 million tweets of Sentiment140 take 8 to 11 s and 1 GiB, 2.4 times a plain `read_csv` of DuckDB (`benchmarks/`).
 """
 
 from __future__ import annotations

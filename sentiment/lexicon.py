@@ -11,8 +11,8 @@ or from the value, less the further away); capitals among small letters and excl
 count half, behind it one and a half times; a phrase of two words counts instead of its words. The sum s becomes
 s / sqrt(s^2 + 15), so that a tweet is never more than certain.
 
-A tweet has 15 words and two of them in the lexicon, so all but the first look-up works on a few positions. Costs 0.5
-microseconds a tweet on one core beside the features' 2.2; no loop over tweets.
+A tweet has 15 words and two of them in the lexicon, so all but the first look-up works on a few positions. Costs about
+a third of what the features cost; no loop over tweets.
 """
 
 from __future__ import annotations
