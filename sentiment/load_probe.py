@@ -37,7 +37,7 @@ def main() -> None:
     import mlflow
 
     mlflow.set_tracking_uri(store)
-    model = mlflow.pyfunc.load_model(model_uri)
+    model = mlflow.pyfunc.load_model(model_uri, suppress_warnings=True)
     found = model.predict(pl.read_parquet(questions)["text"].to_list())
     pl.DataFrame({"probability_positive": found["probability_positive"].to_numpy()}).write_parquet(answers)
 

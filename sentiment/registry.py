@@ -1,8 +1,8 @@
 """The only module that talks to MLflow: runs, registered versions, the champion alias.
 
 The store is a SQLite file and a folder in the home; no server is needed. The alias in MLflow is the truth about who is
-champion: `promotion_log` writes down in the warehouse what it sees here. MLflow takes 2 s to import, so it is imported when
-a registry is opened.
+champion: `promotion_log` writes down in the warehouse what it sees here. MLflow and torch take 2 s each to import: the one
+is imported when a registry is opened, the other when a model is loaded.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ import polars as pl
 from sentiment.errors import ModelError
 from sentiment.locks import operation_lock
 from sentiment.mlflow_store import create_store
-from sentiment.model import SentimentModel
 from sentiment.settings import Home, Settings
 from sentiment.subsets import Export
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+
+    from sentiment.model import SentimentModel
 
 CHAMPION = "champion"
 EXPERIMENT = "retrain"
@@ -296,6 +297,8 @@ class Registry:
         Raises:
             ModelError: the version or its files are missing or damaged.
         """
+        from sentiment.model import SentimentModel
+
         source = self.client.get_model_version_download_uri(self.name, str(model_version))
         return SentimentModel.load(self._download(source, model_version) / "artifacts" / "model")
 

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import hypothesis
 import polars as pl
 import pytest
 
+from sentiment import evidence
 from sentiment.features import FeatureConfig, extract
 from sentiment.ingest import IngestReport, ingest_file
 from sentiment.model import ModelConfig, SentimentModel
@@ -174,21 +176,36 @@ def frozen(world: Home, settings: Settings) -> Export:
 @pytest.fixture(scope="session")
 def lexicon_model() -> Callable[[int], SentimentModel]:
     """Makes a model that knows so many of the 20 word pairs; it takes every other tweet for positive."""
+    config = ModelConfig(features=FeatureConfig(ngram_bits=16))
+
+    def features(text: str) -> set[int]:
+        return set(extract(pl.Series([text]), config.features).ngrams.ravel().tolist())
+
+    @cache
+    def of_word(word: str) -> list[int]:
+        return list((features(word) & features(f"{word} 7")) - features(""))
 
     def make(count_known: int) -> SentimentModel:
-        config = ModelConfig(features=FeatureConfig(ngram_bits=16))
         model = SentimentModel(config)
-
-        def features(text: str) -> set[int]:
-            return set(extract(pl.Series([text]), config.features).ngrams.ravel().tolist())
-
         for word, weight in (("sad", -1.5), ("glad", 1.5)):
             for number in range(count_known):
-                of_word = (features(f"{word}{number}") & features(f"{word}{number} 7")) - features("")
-                model.ngrams.data[list(of_word)] = weight
+                model.ngrams.data[of_word(f"{word}{number}")] = weight
         return model
 
     return make
+
+
+@pytest.fixture
+def loaded_here(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """The check `loads` loads in this process: a fresh one takes 6 s, which tests/test_gate.py takes for all."""
+
+    def predict(store: str, model_uri: str, texts: pl.Series, folder: Path) -> pl.Series:
+        registry = Registry(Home(folder.parents[1]), settings, read_only=True)
+        assert registry.uri == store
+        model = registry.load(int(model_uri.rpartition("/")[2]))
+        return pl.Series(model.predict_probability(texts)).cast(pl.Float64)
+
+    monkeypatch.setattr(evidence, "predict_in_fresh_process", predict)
 
 
 @pytest.fixture

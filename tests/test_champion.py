@@ -90,10 +90,11 @@ def test_without_a_champion_there_is_nothing_to_go_back_from(
         champion.rollback(world, settings, registry, **BY)
 
 
+@pytest.mark.usefixtures("loaded_here")
 class TestWithTheGate:
     @pytest.fixture
     def gated(self, settings: Settings) -> Settings:
-        thresholds = GateThresholds(floor_calibration_error=0.25, behaviour_rate=0, switched_off=("loads",))
+        thresholds = GateThresholds(floor_calibration_error=0.25, behaviour_rate=0)
         return settings.model_copy(update={"gate": thresholds})
 
     def test_a_version_that_people_went_back_from_is_not_promoted_again(

@@ -167,6 +167,7 @@ def test_a_confirmed_label_makes_an_export_that_says_so(
     assert pl.read_parquet(after.holdout).row(0, named=True)["label_source"] == "correction"
 
 
+@pytest.mark.usefixtures("loaded_here")
 def test_the_gate_decides_on_corrected_rows_for_both_models(
     world: Home,
     settings: Settings,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -32,16 +31,8 @@ def decide_in_fresh_process(world: Home, registry: Registry, frozen: Export) -> 
 
 
 @pytest.fixture
-def decide(
-    decide_in_fresh_process: Callable[..., Decision], registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Decision]:
+def decide(decide_in_fresh_process: Callable[..., Decision], loaded_here: None) -> Callable[..., Decision]:
     """Decides without the seconds that a fresh process takes; two tests below take them."""
-
-    def predict(store: str, model_uri: str, texts: pl.Series, folder: Path) -> pl.Series:
-        model = registry.load(int(model_uri.rpartition("/")[2]))
-        return pl.Series(model.predict_probability(texts)).cast(pl.Float64)
-
-    monkeypatch.setattr(evidence, "predict_in_fresh_process", predict)
     return decide_in_fresh_process
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+
+from flows.orchestration import prefect_environment, remember_server, running_server
+from sentiment.settings import Home
 
 SECONDS = 180
 
@@ -56,9 +61,30 @@ class Command:
 
 
 @pytest.fixture(scope="module")
-def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
-    """The command in a home that the tests of a module share."""
-    return Command(tmp_path_factory.mktemp("end-to-end") / "home")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """The command in a home that the tests of a module share, with a Prefect server left running there as by
+    `sentiment up`; commands of `new_command` bring their own."""
+    home = Home(tmp_path_factory.mktemp("end-to-end") / "home").create()
+    home.prefect.mkdir(exist_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "flows.server", "permanent", str(port)],
+        env=inherited | prefect_environment(home.root) | {"PREFECT_LOGGING_SERVER_LEVEL": "ERROR"},
+        cwd=home.prefect,
+    )
+    try:
+        remember_server(home.root, f"http://127.0.0.1:{port}/api")
+        give_up_at = time.monotonic() + SECONDS
+        while running_server(home.root) is None:
+            assert server.poll() is None, "the server did not start"
+            assert time.monotonic() < give_up_at
+            time.sleep(0.2)
+        yield Command(home.root)
+    finally:
+        server.terminate()
+        server.wait(60)
 
 
 @pytest.fixture

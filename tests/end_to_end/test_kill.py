@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from sentiment.sample import write_sample
-from tests.end_to_end.conftest import Command
+from tests.end_to_end.conftest import SECONDS, Command
 
-ROWS = 12_000
+ROWS = 6_000
 QUERIES = {
     "tweets": "select * exclude (ingested_at) from tweets order by tweet_id",
     "rejected_rows": "select * from rejected_rows order by file_id, line_number",
@@ -36,9 +36,7 @@ def test_a_killed_run_started_again_ends_in_the_same_tables(
 ) -> None:
     write_sample(tmp_path / "tweets.csv", ROWS)
     undisturbed = new_command("undisturbed")
-    undisturbed("run", str(tmp_path / "tweets.csv"))
-    expected = tables(undisturbed)
-    assert len(expected["tweets"]) > ROWS * 0.99
+    meanwhile = undisturbed.start("run", str(tmp_path / "tweets.csv"))
 
     killed = new_command("killed")
     for step in ("train on", "gate", "score"):
@@ -50,4 +48,9 @@ def test_a_killed_run_started_again_ends_in_the_same_tables(
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     killed("run", str(tmp_path / "tweets.csv"))
+
+    _, said = meanwhile.communicate(timeout=SECONDS)
+    assert meanwhile.returncode == 0, said
+    expected = tables(undisturbed)
+    assert len(expected["tweets"]) > ROWS * 0.99
     assert tables(killed) == expected

@@ -128,14 +128,18 @@ def first_scheduled_run(api: str, deployment: str) -> dict[str, Any]:
 
 
 def request(address: str, body: object = None) -> Any:
-    """Ask Prefect's REST API: GET, or POST when there is a body."""
+    """Ask Prefect's REST API: GET, or POST when there is a body; as Prefect's own client, again when it is too busy."""
     data = None if body is None else json.dumps(body).encode()
     question = urllib.request.Request(address, data, {"Content-Type": "application/json"})
-    try:
-        with DIRECT.open(question, timeout=30) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise AssertionError(f"{address}: {error} {error.read().decode()}") from error
+    give_up_at = time.monotonic() + 30
+    while True:
+        try:
+            with DIRECT.open(question, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != 503 or time.monotonic() > give_up_at:
+                raise AssertionError(f"{address}: {error} {error.read().decode()}") from error
+        time.sleep(1)
 
 
 def children_of(parent: int) -> dict[int, str]:

@@ -107,6 +107,7 @@ def test_each_run_is_recorded_with_what_it_did(looped: object) -> None:
     assert {"pipeline, all rows", "ingest history.csv", "retrain all rows", "score with the champion"} <= run_names()
 
 
+@pytest.mark.usefixtures("loaded_here")
 def test_a_refused_challenger_completes_the_flow_and_changes_nothing_that_people_read(looped: object) -> None:
     before = champion(), rows("from scored_tweets order by all"), rows("from alias_history")
     state = retrain(RetrainOptions(rows=100, effort=1), return_state=True)
