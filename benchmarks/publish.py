@@ -120,7 +120,7 @@ def uploading(engine: sqlalchemy.Engine) -> bool:
     if not sqlalchemy.inspect(engine).has_table("staging_scored_tweets", SCHEMA):
         return False
     with engine.connect() as connection:
-        found = connection.execute(sqlalchemy.text(f"select exists (from {SCHEMA}.staging_scored_tweets)"))
+        found = connection.execute(sqlalchemy.text(f"select exists (select from {SCHEMA}.staging_scored_tweets)"))
         return bool(found.scalar())
 
 
@@ -128,7 +128,7 @@ def taking_over(engine: sqlalchemy.Engine) -> bool:
     """Whether the one transaction is at its largest table."""
     with engine.connect() as connection:
         statement = f"insert into {SCHEMA}.scored_tweets%"
-        query = "select exists (from pg_stat_activity where state = 'active' and query ilike :statement)"
+        query = "select exists (select from pg_stat_activity where state = 'active' and query ilike :statement)"
         return bool(connection.execute(sqlalchemy.text(query), {"statement": statement}).scalar())
 
 
