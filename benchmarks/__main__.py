@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for name in ("ingest", "loop", "kills", "promotions", "gate", "planted", "curve", "up", "monitor", "api"):
+NAMES = "ingest loop kills promotions gate planted curve up monitor api publish profile"
+
+for name in NAMES.split():
     print(f"== {name}", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

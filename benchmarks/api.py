@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import uvicorn
 
 from benchmarks.data import command
 from sentiment.champion import promote, rollback
@@ -71,14 +72,21 @@ def main() -> None:
                 "promotions": changes_under_load(home, address, single),
             }
             result["server_peak_mb"] = peak_mb(server)
+        written(result)
         single, batches = bodies(home, folder, "inputs", "inputs")
         with mlflow_serving(home) as (address, server):
             result["mlflow_models_serve"] = {
                 "single": under_load(server, f"{address}/invocations", single, clients=32),
                 "batches": under_load(server, f"{address}/invocations", batches, clients=4),
             }
-    for part in (result, result["mlflow_models_serve"]):
-        part["batches"]["tweets_per_second"] = round(part["batches"]["requests_per_second"] * BATCH)
+    written(result)
+
+
+def written(result: dict[str, Any]) -> None:
+    """Keep what is known so far: what follows may fail."""
+    for part in (result, result.get("mlflow_models_serve", {})):
+        if "batches" in part:
+            part["batches"]["tweets_per_second"] = round(part["batches"]["requests_per_second"] * BATCH)
     target = Path(__file__).with_name("results") / "api.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(result, indent=2) + "\n")
@@ -131,6 +139,8 @@ def serving(home: Home) -> Iterator[tuple[str, int]]:
 def mlflow_serving(home: Home) -> Iterator[tuple[str, int]]:
     """MLflow's own server of the champion, in one process as ours."""
     environment = os.environ | {"MLFLOW_TRACKING_URI": home.mlflow_store, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    # It starts uvicorn by its name.
+    environment["PATH"] = f"{Path(uvicorn.__file__).parents[4] / 'bin'}:{environment['PATH']}"
     options = ["-m", "models:/tweet-sentiment@champion", "--env-manager", "local", "--workers", "1", "--port", "5999"]
     log = (home.root / "mlflow-serve.log").open("wb")
     with ended(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import zstandard
+
+from sentiment.settings import Home
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "training.1600000.processed.noemoticon.csv.zst"
 REAL_GOLD = REAL.with_name("testdata.manual.2009.06.14.csv")
@@ -43,6 +46,19 @@ def subset_csv(rows: int) -> Iterator[Path]:
         yield path
 
 
+@contextmanager
+def scored_home() -> Iterator[Home]:
+    """A home whose tweets are scored, to be changed at will: a copy of that in `SENTIMENT_HOME`, or one made anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder) / "home")
+        if os.environ.get("SENTIMENT_HOME"):
+            shutil.copytree(os.environ["SENTIMENT_HOME"], home.root, symlinks=True)
+        else:
+            with training_csv() as path:
+                run("run", str(path), home=home.root)
+        yield home
+
+
 def command() -> list[str]:
     """The command line, as installed beside this Python."""
     beside = Path(sys.executable).with_name("sentiment")
@@ -51,8 +67,6 @@ def command() -> list[str]:
 
 def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a home; raises with what it said when it fails."""
-    import os
-
     done = subprocess.run(
         [*command(), *arguments],
         env=os.environ | {"SENTIMENT_HOME": str(home)},

@@ -1,27 +1,39 @@
-"""Publishing to PostgreSQL against its own COPY: `SENTIMENT_HOME=… python -m benchmarks.publish postgresql+psycopg://user@host/db`.
+"""Publishing to PostgreSQL against its own COPY, and killed in the middle: `python -m benchmarks.publish`.
 
-The home holds scored tweets (`sentiment run`), the database is empty; both are changed. The peer copies the same rows into
-a bare table, without key, staging or comparison: the least that can be done. Then 1 % of the tweets change, and then all do.
+The peer copies the same rows into a bare table, without key, staging or comparison: the least that can be done. Then nothing
+is new; then 16,000 tweets are; then all rows change, and the publication is killed twice while somebody reads, once on its
+way and once while it takes over. PostgreSQL is started for it with its usual settings. Nothing in the home of
+`SENTIMENT_HOME` is changed; without one, the tweets are scored first.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import resource
-import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import sqlalchemy
 
+from benchmarks.data import run, scored_home
 from sentiment.databases import publish_to
+from sentiment.databases.publication import SCHEMA
 from sentiment.databases.rows import write_rows
 from sentiment.databases.tables import published_tables
 from sentiment.publishing import publish
+from sentiment.sample import write_sample
 from sentiment.settings import Home, Settings
 from sentiment.warehouse import reader, writer
+from tests.databases.server import PASSWORD, postgresql_server
+
+MORE_ROWS = 16_000
+# One transaction takes the rows over, so that all of them have one of two sets of times.
+SHOWN = "select count(*), min(scored_at), max(scored_at) from sentiment.scored_tweets"
 
 
 def cpu() -> float:
@@ -30,43 +42,113 @@ def cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def bare_copy(home: Home, address: str) -> dict[str, float]:
+def bare_copy(home: Home, engine: sqlalchemy.Engine) -> dict[str, float]:
     """The peer."""
-    engine = sqlalchemy.create_engine(address)
     began, used = time.perf_counter(), cpu()
     with reader(home) as snapshot, engine.begin() as connection:
         source = published_tables(snapshot, None)["scored_tweets"]
         columns = [sqlalchemy.Column(column.name, column.type) for column in source.columns]
         table = sqlalchemy.Table("bare_copy", sqlalchemy.MetaData(), *columns)
-        table.drop(connection, checkfirst=True)
         table.create(connection)
         for batch in snapshot.connection.execute("from scored_tweets").to_arrow_reader(200_000):
             write_rows(connection, table, pl.DataFrame(batch))
     return {"seconds": time.perf_counter() - began, "cpu_seconds": cpu() - used}
 
 
-def ours(home: Home, settings: Settings, address: str) -> dict[str, float]:
+def ours(home: Home, settings: Settings, address: str) -> dict[str, Any]:
     """One publication."""
     publish(home, settings)
     began, used = time.perf_counter(), cpu()
     report = publish_to(home, settings, address)
-    return {"seconds": time.perf_counter() - began, "cpu_seconds": cpu() - used, "rows": report.count_written}
+    return {
+        "seconds": time.perf_counter() - began,
+        "cpu_seconds": cpu() - used,
+        "rows_by_tweet": report.count_written,
+        "tables_replaced": report.replaced,
+    }
+
+
+class Readers(threading.Thread):
+    """Asks without pause what is shown, and keeps every answer that differs from the one before."""
+
+    def __init__(self, engine: sqlalchemy.Engine) -> None:
+        super().__init__(daemon=True)
+        self.engine, self.seen, self.count, self.ended = engine, [shown(engine)], 0, threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.is_set():
+            now = shown(self.engine)
+            self.count += 1
+            if now != self.seen[-1]:
+                self.seen.append(now)
+
+
+def shown(engine: sqlalchemy.Engine) -> tuple[Any, ...]:
+    """How many scored tweets a reader sees, and between which times they were scored."""
+    with engine.connect() as connection:
+        return tuple(connection.execute(sqlalchemy.text(SHOWN)).one())
+
+
+def killed(home: Home, settings: Settings, address: str, engine: sqlalchemy.Engine) -> dict[str, Any]:
+    """Kill a publication of all rows on its way, and again while it takes over; then let it end."""
+    publish(home, settings)
+    readers = Readers(engine)
+    readers.start()
+    before = readers.seen[0]
+    for moment in (uploading, taking_over):
+        process = multiprocessing.get_context("spawn").Process(target=publish_to, args=(home, settings, address))
+        process.start()
+        while not moment(engine) and process.is_alive():
+            time.sleep(0.05)
+        assert process.is_alive(), "it had ended before it was killed"
+        process.kill()
+        process.join()
+    unchanged = readers.seen == [before]
+    again = ours(home, settings, address)
+    readers.ended.set()
+    readers.join()
+    after = shown(engine)
+    return {
+        **again,
+        "readers_looked": readers.count,
+        "readers_saw_only_old_or_new": unchanged and set(readers.seen) <= {before, after} and before != after,
+    }
+
+
+def uploading(engine: sqlalchemy.Engine) -> bool:
+    """Whether some rows have come into the staging table."""
+    if not sqlalchemy.inspect(engine).has_table("staging_scored_tweets", SCHEMA):
+        return False
+    with engine.connect() as connection:
+        found = connection.execute(sqlalchemy.text(f"select exists (select from {SCHEMA}.staging_scored_tweets)"))
+        return bool(found.scalar())
+
+
+def taking_over(engine: sqlalchemy.Engine) -> bool:
+    """Whether the one transaction is at its largest table."""
+    with engine.connect() as connection:
+        statement = f"insert into {SCHEMA}.scored_tweets%"
+        query = "select exists (select from pg_stat_activity where state = 'active' and query ilike :statement)"
+        return bool(connection.execute(sqlalchemy.text(query), {"statement": statement}).scalar())
 
 
 def main() -> None:
-    """Run both and print figures."""
-    address, home, settings = sys.argv[1], Home(Path(os.environ["SENTIMENT_HOME"]).absolute()), Settings()
-    publish(home, settings)
-    result: dict[str, object] = {"bare_copy": bare_copy(home, address), "first": ours(home, settings, address)}
-    result["nothing_new"] = ours(home, settings, address)
-    changes = {
-        "one_percent_changed": "update predictions set scored_at = now() where tweet_id % 100 = 0",
-        "all_changed": "update predictions set scored_at = now()",
-    }
-    for name, statement in changes.items():
+    """Run all and print figures."""
+    settings = Settings()
+    os.environ["PGPASSWORD"] = PASSWORD
+    with scored_home() as home, postgresql_server() as address:
+        engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.pool.NullPool)
+        publish(home, settings)
+        result: dict[str, Any] = {"bare_copy": bare_copy(home, engine), "first": ours(home, settings, address)}
+        result["nothing_new"] = ours(home, settings, address)
+        more = home.root / "more.csv"
+        write_sample(more, MORE_ROWS, seed=1, labelled=False, first_id=9_000_000_000)
+        for words in (("ingest", str(more)), ("score",)):
+            run(*words, home=home.root)
+        result["more_tweets"] = ours(home, settings, address)
         with writer(home, settings) as warehouse:
-            warehouse.connection.execute(statement)
-        result[name] = ours(home, settings, address)
+            warehouse.connection.execute("update predictions set scored_at = now()")
+        result["all_changed_and_killed_twice"] = killed(home, settings, address, engine)
     result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     target = Path(__file__).with_name("results") / "publish.json"
     target.write_text(json.dumps(result, indent=2) + "\n")

@@ -110,12 +110,14 @@ def one_torch_thread() -> Iterator[None]:
 def as_series(texts: Sequence[str] | pl.Series) -> pl.Series:
     """Turn texts into a String column without nulls; half a surrogate pair, which no encoding has, becomes a `?`."""
     if isinstance(texts, pl.Series):
-        return texts.cast(pl.String).fill_null("")
-    try:
-        return pl.Series("text", texts, dtype=pl.String).fill_null("")
-    except UnicodeEncodeError:
-        clean = [None if text is None else text.encode("utf-8", "replace").decode() for text in texts]
-        return pl.Series("text", clean, dtype=pl.String).fill_null("")
+        column = texts.cast(pl.String)
+    else:
+        try:
+            column = pl.Series("text", texts, dtype=pl.String)
+        except UnicodeEncodeError:
+            clean = [None if text is None else text.encode("utf-8", "replace").decode() for text in texts]
+            column = pl.Series("text", clean, dtype=pl.String)
+    return column.fill_null("") if column.has_nulls() else column
 
 
 def in_batches(texts: pl.Series) -> Iterator[tuple[int, pl.Series]]:
@@ -125,6 +127,9 @@ def in_batches(texts: pl.Series) -> Iterator[tuple[int, pl.Series]]:
     """
     for start in range(0, len(texts), _BATCH_ROWS):
         piece = texts[start : start + _BATCH_ROWS]
+        if piece.estimated_size() <= _BATCH_BYTES:
+            yield start, piece
+            continue
         ends = np.cumsum(piece.str.len_bytes().to_numpy().astype(np.int64))
         first, before = 0, 0
         while first < len(piece):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import polars as pl
 import pytest
 
-from sentiment.symbols import spell_out
+from sentiment.features import hash_words
+from sentiment.symbols import spell_out, spell_out_one
 
 
 def spelt(text: str) -> list[str]:
@@ -61,3 +65,39 @@ def test_signs_of_phones_are_those_of_keyboards() -> None:
 
 def test_letters_of_other_scripts_stay() -> None:
     assert spelt("naïve привет 東京") == ["naïve", "привет", "東京"]
+
+
+@pytest.fixture(scope="module")
+def written() -> list[str]:
+    """Texts in which the signs of all rules, and letters of both cases in and beyond ASCII, stand in any order."""
+    signs = [
+        *":;=8xXdDpPoO0tT()[]{}<>3/\\|*^~-_.'`!@# \t\r\n",
+        "’",
+        "“",
+        "…",
+        "❤️",
+        "👍🏽",
+        "é",
+        "日",
+        "İ",
+        "ſ",
+        "http://",
+        "WWW.",
+        "a",
+    ]
+    chance = random.Random(1)
+    return ["".join(chance.choices(signs, k=chance.randrange(30))) for _ in range(3_000)]
+
+
+def test_one_text_is_spelt_as_in_a_column(written: list[str]) -> None:
+    column = spell_out(pl.Series(written)).to_list()
+    assert [spell_out_one(text) for text in written] == column
+    assert sum(before != after for before, after in zip(written, column, strict=True)) > 1_000
+
+
+def test_a_few_texts_have_the_words_that_they_have_in_a_column(written: list[str]) -> None:
+    column = hash_words(pl.Series(written))
+    few = [hash_words(pl.Series(written[first : first + 50])) for first in range(0, len(written), 50)]
+    np.testing.assert_array_equal(np.concatenate([words.hashes for words in few]), column.hashes)
+    np.testing.assert_array_equal(np.concatenate([words.is_shouted for words in few]), column.is_shouted)
+    np.testing.assert_array_equal(np.concatenate([words.exclamations for words in few]), column.exclamations)

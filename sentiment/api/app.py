@@ -7,6 +7,7 @@ itself (`bodies`), because that is where the time goes; it documents them with t
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -22,10 +23,11 @@ from sentiment.api import bodies
 from sentiment.api.bodies import DailySentiment, Model, Problem, Ready, Status
 from sentiment.api.daily import DailyReader
 from sentiment.api.following import ChampionFollower, Served
-from sentiment.api.lanes import SMALL_REQUEST, Answer, Lane, LaneFullError
-from sentiment.api.limits import Room, read_body, requires_key, too_busy
+from sentiment.api.lanes import SMALL_CHARACTERS, SMALL_REQUEST, Answer, Lane, LaneFullError
+from sentiment.api.limits import Room, check_key, read_body, requires_key, too_busy
 from sentiment.api.metrics import Measured, Metrics
 from sentiment.api.page import page_and_policy
+from sentiment.api.route import PlainRoute
 from sentiment.errors import HomeError, InputError, NoChampionError
 from sentiment.settings import Home, Settings
 
@@ -52,13 +54,16 @@ class Service:
 
     def __init__(self, home: Home, settings: Settings) -> None:
         self.follower = ChampionFollower(home, settings)
-        self.lanes = (Lane("tweets", self.predict), Lane("batches", self.predict), Lane("explained", self.explain))
+        self.tweets = Lane("tweets", self.predict, threads=0)
+        self.batches = Lane("batches", self.predict, threads=os.cpu_count() or 1)
+        self.explained = Lane("explained", self.explain, threads=1)
+        self.lanes = (self.tweets, self.batches, self.explained)
         self.metrics = Metrics(self.follower, lambda: sum(lane.count_waiting_texts for lane in self.lanes))
         self.room = Room()
         self.daily = DailyReader(home)
 
     def predict(self, texts: Sequence[str]) -> Answer:
-        """Predict with the version that answers at this moment; runs in the lanes' threads.
+        """Predict with the version that answers at this moment; runs in the lanes.
 
         Raises:
             NoChampionError: there is none.
@@ -97,12 +102,17 @@ class Service:
             HTTPException: 429, too many texts wait; 503, there is no model.
         """
         try:
-            lane = self.lanes[2 if question.is_explained else len(question.texts) > SMALL_REQUEST]
-            return await lane.ask(question.texts)
+            return await self._lane(question).ask(question.texts)
         except LaneFullError:
             raise too_busy() from None
         except NoChampionError as error:
             raise HTTPException(503, str(error)) from error
+
+    def _lane(self, question: bodies.Question) -> Lane:
+        if question.is_explained:
+            return self.explained
+        is_small = len(question.texts) <= SMALL_REQUEST and sum(map(len, question.texts)) <= SMALL_CHARACTERS
+        return self.tweets if is_small else self.batches
 
 
 def create_app(home: Home, settings: Settings) -> FastAPI:
@@ -138,8 +148,23 @@ def create_app(home: Home, settings: Settings) -> FastAPI:
     guarded = [requires_key(key)] if key else []
     refusals = (401,) if guarded else ()
 
-    @app.post(
+    async def predict(request: Request) -> Response:
+        if key:
+            check_key(request, key)
+        with service.room.taken_by(request):
+            try:
+                question = bodies.parse_question(await read_body(request))
+            except InputError as error:
+                raise HTTPException(422, str(error)) from error
+            answer = await service.ask(question)
+        write = bodies.many_answers if question.is_batch else bodies.one_answer
+        return Response(write(answer), media_type="application/json")
+
+    app.router.add_api_route(
         "/predict",
+        predict,
+        methods=["POST"],
+        route_class_override=PlainRoute,
         summary="Predict the sentiment of one text or many",
         dependencies=guarded,
         response_class=Response,
@@ -151,15 +176,6 @@ def create_app(home: Home, settings: Settings) -> FastAPI:
             "requestBody": {"required": True, "content": {"application/json": {"schema": bodies.PREDICT_SCHEMA}}}
         },
     )
-    async def predict(request: Request) -> Response:
-        with service.room.taken_by(request):
-            try:
-                question = bodies.parse_question(await read_body(request))
-            except InputError as error:
-                raise HTTPException(422, str(error)) from error
-            answer = await service.ask(question)
-        write = bodies.many_answers if question.is_batch else bodies.one_answer
-        return Response(write(answer), media_type="application/json")
 
     @app.get("/model", summary="The version that answers", dependencies=guarded, responses=problems(*refusals, 503))
     async def model() -> Model:

@@ -1,7 +1,7 @@
 """What goes in and comes out of the API: the schemas in its OpenAPI document are the ones that bodies are checked with.
 
-A body is parsed by orjson and checked by pydantic in one pass over a plain list of strings; answers are made of plain
-values and written by orjson. So a batch of 1,000 tweets costs about 1 ms besides the model, and the schemas stay true.
+A body is parsed by orjson and checked by pydantic in one pass over a plain list of strings; answers are put together from
+bytes, their numbers written by orjson all at once. So a batch of 1,000 tweets costs well below 1 ms besides the model.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sentiment.errors import InputError
 MAX_TEXTS = 10_000
 MAX_CHARACTERS = 10_000
 MAX_EXPLAINED = 100
+_NEGATIVE, _POSITIVE = (b'"label":"%b","probability_positive":' % label for label in (b"negative", b"positive"))
 
 Text = Annotated[str, Field(max_length=MAX_CHARACTERS)]
 Explain = Annotated[
@@ -211,23 +212,29 @@ def sentence_of(errors: Any) -> str:
 def one_answer(answer: Answer) -> bytes:
     """Write a `OneAnswer`."""
     (prediction,) = _predictions(answer)
-    return orjson.dumps({**prediction, "model_version": answer.model_version}, option=orjson.OPT_SERIALIZE_NUMPY)
+    return b'{%b,"model_version":%d}' % (prediction, answer.model_version)
 
 
 def many_answers(answer: Answer) -> bytes:
     """Write a `ManyAnswers`."""
-    return orjson.dumps(
-        {"model_version": answer.model_version, "predictions": _predictions(answer)}, option=orjson.OPT_SERIALIZE_NUMPY
-    )
+    return b'{"model_version":%d,"predictions":[{%b}]}' % (answer.model_version, b"},{".join(_predictions(answer)))
 
 
-def _predictions(answer: Answer) -> list[dict[str, Any]]:
+def _predictions(answer: Answer) -> list[bytes]:
+    """Write the members of each `Prediction`; only the numbers and words need a writer of JSON."""
     # As numpy's float32, each is written with the digits that SQL shows, not with those of its double.
-    predictions: list[dict[str, Any]] = [
-        {"label": "positive" if is_positive else "negative", "probability_positive": probability}
-        for probability, is_positive in zip(answer.probabilities, (answer.probabilities >= 0.5).tolist(), strict=True)
+    numbers = orjson.dumps(answer.probabilities, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    predictions = [
+        (_POSITIVE if is_positive else _NEGATIVE) + number
+        for number, is_positive in zip(numbers, (answer.probabilities >= 0.5).tolist(), strict=True)
     ]
-    if answer.explanations is not None:
-        for prediction, words in zip(predictions, answer.explanations, strict=True):
-            prediction["explanation"] = [{"token": token, "contribution": pushed} for token, pushed in words]
-    return predictions
+    if answer.explanations is None:
+        return predictions
+    explanations = (
+        orjson.dumps([{"token": token, "contribution": pushed} for token, pushed in words])
+        for words in answer.explanations
+    )
+    return [
+        b'%b,"explanation":%b' % (prediction, explanation)
+        for prediction, explanation in zip(predictions, explanations, strict=True)
+    ]

@@ -1,9 +1,12 @@
-"""Requests that wait for the model: gathered while it is busy, and predicted together in a thread.
+"""Requests that wait for the model: gathered while it is busy, and predicted together.
 
 A prediction costs 1 ms for one text and 2 ms for a hundred, so whatever has come in while one prediction ran goes
 together into the next: nobody waits for a timer, and under load the batches grow by themselves. All texts of a request
-are predicted by one model version. Large requests and explanations have a lane and a thread of their own, so that a
-single tweet never waits behind ten thousand.
+are predicted by one model version.
+
+Small requests are predicted where they come in, on the event loop: handing them to a thread would cost more than predicting
+them, because the two would take the interpreter from each other twenty times a prediction. Large requests and explanations
+have lanes with threads of their own, so that a single tweet never waits behind ten thousand.
 
 How many texts wait is bounded; beyond that a request is turned away at once, which costs nothing.
 """
@@ -20,7 +23,9 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 SMALL_REQUEST = 100
+SMALL_CHARACTERS = 20_000
 TEXTS_AT_ONCE = 2_000
+TEXTS_AT_ONCE_ON_LOOP = 200
 MAX_WAITING_TEXTS = 50_000
 
 
@@ -55,13 +60,18 @@ class Waiting:
 
 
 class Lane:
-    """A queue before one thread; used from one event loop."""
+    """A queue before the model; used from one event loop.
 
-    def __init__(self, name: str, predict: Predict) -> None:
+    Args:
+        threads: how many predict at a time; none: the event loop itself does.
+    """
+
+    def __init__(self, name: str, predict: Predict, threads: int) -> None:
         self._predict = predict
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name) if threads else None
+        self._texts_at_once = TEXTS_AT_ONCE if threads else TEXTS_AT_ONCE_ON_LOOP
+        self._count_free = max(threads, 1)
         self._waiting: deque[Waiting] = deque()
-        self._is_busy = False
         self.count_waiting_texts = 0
 
     async def ask(self, texts: list[str]) -> Answer:
@@ -72,27 +82,35 @@ class Lane:
         """
         if self._waiting and self.count_waiting_texts + len(texts) > MAX_WAITING_TEXTS:
             raise LaneFullError
-        waiting = Waiting(texts, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(texts, loop.create_future())
         self._waiting.append(waiting)
         self.count_waiting_texts += len(texts)
-        if not self._is_busy:
-            self._is_busy = True
+        if self._count_free:
+            self._count_free -= 1
             # After everything that has arrived in this turn of the loop.
-            asyncio.get_running_loop().call_soon(self._start)
+            loop.call_soon(self._start)
         return await waiting.answer
 
     def close(self) -> None:
-        """Let the thread end."""
-        self._thread.shutdown(wait=False)
+        """Let the threads end."""
+        if self._threads:
+            self._threads.shutdown(wait=False)
 
     def _start(self) -> None:
+        if not self._waiting:
+            self._count_free += 1
+            return
         batch = [self._take()]
         count = len(batch[0].texts)
-        while self._waiting and count + len(self._waiting[0].texts) <= TEXTS_AT_ONCE:
+        while self._waiting and count + len(self._waiting[0].texts) <= self._texts_at_once:
             batch.append(self._take())
             count += len(batch[-1].texts)
-        running = asyncio.get_running_loop().run_in_executor(self._thread, self._answer, batch)
-        running.add_done_callback(lambda done: self._finish(batch, done))
+        if self._threads is None:
+            self._finish(batch, self._answer(batch))
+        else:
+            running = asyncio.get_running_loop().run_in_executor(self._threads, self._answer, batch)
+            running.add_done_callback(lambda done: self._finish(batch, done.result()))
 
     def _take(self) -> Waiting:
         taken = self._waiting.popleft()
@@ -100,7 +118,7 @@ class Lane:
         return taken
 
     def _answer(self, batch: list[Waiting]) -> list[Answer | Exception]:
-        """Runs in the thread: one prediction for all; if that fails, one each, so that nobody fails for another's text."""
+        """One prediction for all; if that fails, one each, so that nobody fails for another's text."""
         try:
             together = self._predict([text for waiting in batch for text in waiting.texts])
         except Exception as error:
@@ -110,15 +128,13 @@ class Lane:
         ends = list(accumulate((len(waiting.texts) for waiting in batch), initial=0))
         return [together.part(first, last) for first, last in pairwise(ends)]
 
-    def _finish(self, batch: list[Waiting], done: asyncio.Future[list[Answer | Exception]]) -> None:
-        for waiting, answer in zip(batch, done.result(), strict=True):
+    def _finish(self, batch: list[Waiting], answers: list[Answer | Exception]) -> None:
+        for waiting, answer in zip(batch, answers, strict=True):
             if waiting.answer.done():
                 continue
             if isinstance(answer, Exception):
                 waiting.answer.set_exception(answer)
             else:
                 waiting.answer.set_result(answer)
-        if self._waiting:
-            self._start()
-        else:
-            self._is_busy = False
+        # In the next turn of the loop: what was answered goes out first.
+        asyncio.get_running_loop().call_soon(self._start)

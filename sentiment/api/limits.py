@@ -31,16 +31,27 @@ def too_busy() -> HTTPException:
 def requires_key(expected: str) -> Any:
     """What a route depends on that answers only requests with this key."""
 
-    async def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
-        # Starlette reads headers as latin-1, whatever they are.
-        found = given.credentials.encode("latin-1") if given else b""
-        if not hmac.compare_digest(found, expected.encode()):
-            problem = "The key is wrong" if found else "There is no key"
-            raise HTTPException(
-                401, f"{problem}. Expected the header `Authorization: Bearer KEY`.", {"WWW-Authenticate": "Bearer"}
-            )
+    # `BEARER` is there for the OpenAPI document.
+    async def check(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
+        check_key(request, expected)
 
     return Depends(check)
+
+
+def check_key(request: Request, expected: str) -> None:
+    """Let a request pass that brings the key.
+
+    Raises:
+        HTTPException: 401, the key is missing or wrong.
+    """
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    # Starlette reads headers as latin-1, whatever they are.
+    found = given.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
+    if not hmac.compare_digest(found, expected.encode()):
+        problem = "The key is wrong" if found else "There is no key"
+        raise HTTPException(
+            401, f"{problem}. Expected the header `Authorization: Bearer KEY`.", {"WWW-Authenticate": "Bearer"}
+        )
 
 
 class Room:
@@ -75,26 +86,34 @@ async def read_body(request: Request) -> bytes:
     """The body, as far as it is allowed to go.
 
     Raises:
-        HTTPException: 408, it did not come in time; 413, it is too large.
+        HTTPException: 408, it did not come in time or to its end; 413, it is too large.
     """
-    body = bytearray()
+    parts: list[bytes] = []
+    room = MAX_BODY_BYTES
     try:
         async with asyncio.timeout(SECONDS_FOR_BODY):
-            async for part in request.stream():
-                body += part
-                if len(body) > MAX_BODY_BYTES:
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise _too_slow("The body did not come to its end.")
+                parts.append(message.get("body", b""))
+                room -= len(parts[-1])
+                if room < 0:
                     raise _too_large("more")
+                if not message.get("more_body", False):
+                    return b"".join(parts)
     except TimeoutError:
-        raise HTTPException(
-            408, f"The body did not come within {SECONDS_FOR_BODY:.0f} seconds.", {"Connection": "close"}
-        ) from None
-    return bytes(body)
+        raise _too_slow(f"The body did not come within {SECONDS_FOR_BODY:.0f} seconds.") from None
 
 
 def _content_length(request: Request) -> int:
     """What the request says of its length; the most that is allowed when it does not say."""
     said = request.headers.get("content-length", "")
     return int(said) if said.isascii() and said.isdigit() else MAX_BODY_BYTES
+
+
+def _too_slow(detail: str) -> HTTPException:
+    return HTTPException(408, detail, {"Connection": "close"})
 
 
 def _too_large(found: str) -> HTTPException:

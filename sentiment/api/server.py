@@ -62,6 +62,8 @@ def serve(home: Home, settings: Settings, host: str, port: int, say: Callable[[s
             log_level="warning",
             access_log=False,
             server_header=False,
+            # Nothing here asks who is behind a proxy.
+            proxy_headers=False,
             timeout_graceful_shutdown=SECONDS_TO_FINISH,
         )
         url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"

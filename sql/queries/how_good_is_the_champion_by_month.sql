@@ -1,6 +1,6 @@
 -- How good is the champion by month? On hold-out tweets, which it never saw, against the labels of their sources.
 select
-    strftime(posted_at at time zone 'UTC', '%Y-%m') as month,
+    strftime(make_timestamp(epoch_us(posted_at)), '%Y-%m') as month,
     count(*) as count_tweets,
     avg((scored.label = scored.source_label)::integer) as accuracy,
     avg((scored.label = scored.source_label)::integer) filter (source_label = 'negative') as accuracy_on_negative,

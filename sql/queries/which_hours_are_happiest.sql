@@ -1,6 +1,6 @@
 -- Which hours are happiest? Predicted sentiment by hour of the day, in UTC.
 select
-    hour(posted_at at time zone 'UTC') as hour,
+    hour(make_timestamp(epoch_us(posted_at))) as hour,
     count(*) as count_tweets,
     avg((label = 'positive')::integer) as share_positive
 from scored_tweets

@@ -1,6 +1,6 @@
 -- By day of posting, in UTC. `item` sorts as the day does.
 select
-    strftime((posted_at at time zone 'UTC')::date, '%Y-%m-%d') as item,
+    strftime(make_timestamp(epoch_us(posted_at))::date, '%Y-%m-%d') as item,
     class as label,
     'count_tweets' as measure,
     count(*)::double as value

@@ -1,6 +1,6 @@
 -- By hour of posting, in UTC.
 select
-    strftime(posted_at at time zone 'UTC', '%H') as item,
+    strftime(make_timestamp(epoch_us(posted_at)), '%H') as item,
     class as label,
     'count_tweets' as measure,
     count(*)::double as value

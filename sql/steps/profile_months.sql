@@ -1,6 +1,6 @@
 -- By month of posting, in UTC.
 select
-    strftime(posted_at at time zone 'UTC', '%Y-%m') as item,
+    strftime(make_timestamp(epoch_us(posted_at)), '%Y-%m') as item,
     class as label,
     'count_tweets' as measure,
     count(*)::double as value

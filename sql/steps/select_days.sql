@@ -1,5 +1,5 @@
 -- Tweets of each day (UTC) before `$until`.
-select (posted_at at time zone 'UTC')::date as day, count(*) as count_tweets
+select make_timestamp(epoch_us(posted_at))::date as day, count(*) as count_tweets
 from tweets
 where posted_at < $until
 group by day

@@ -3,7 +3,7 @@
 with
 of_days as (
     select
-        (posted_at at time zone 'UTC')::date as day,
+        make_timestamp(epoch_us(posted_at))::date as day,
         text,
         (md5_number_lower(tweet_id::varchar) % 1000000) * count(*) over (partition by day) as place
     from tweets

@@ -1,7 +1,7 @@
 -- Grain: one row a day on which tweets were posted, in UTC.
 create or replace view daily_sentiment as
 select
-    (posted_at at time zone 'UTC')::date as day,
+    make_timestamp(epoch_us(posted_at))::date as day,
     count(*) as count_tweets,
     count(*) filter (where label = 'positive') as count_positive,
     avg(probability_positive) as mean_probability_positive,

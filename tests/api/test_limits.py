@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -87,6 +88,7 @@ def test_a_body_that_does_not_come_is_408(serve_model: Callable[..., FastAPI], m
 
 
 class TestWhenMuchIsUnderWay:
+    # Large requests wait in a lane with threads, so an API can be held there and still turn others away.
     @pytest.fixture
     def held(
         self, serve_model: Callable[..., FastAPI], monkeypatch: pytest.MonkeyPatch
@@ -128,20 +130,21 @@ class TestWhenMuchIsUnderWay:
         self, held: tuple[FastAPI, threading.Event], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(limits, "MAX_REQUESTS", 4)
-        self.check(*held, 4, {"text": "glad1"})
+        self.check(*held, 4, {"texts": ["glad1"] * 101})
 
     def test_too_many_bytes_are_429(
         self, held: tuple[FastAPI, threading.Event], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(limits, "MAX_BYTES_UNDER_WAY", 10_000)
-        self.check(*held, 4, {"text": "glad1" * 400})
+        self.check(*held, 4, {"texts": ["glad1 glad2 glad3"] * 101})
 
     def test_too_many_waiting_texts_are_429(
         self, held: tuple[FastAPI, threading.Event], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(lanes, "MAX_WAITING_TEXTS", 1_000)
-        # One is with the model, two wait.
-        self.check(*held, 3, {"texts": ["glad1"] * 500}, count_waiting_texts=1_000)
+        # One is with each thread, two wait.
+        count = (os.cpu_count() or 1) + 2
+        self.check(*held, count, {"texts": ["glad1"] * 500}, count_waiting_texts=1_000)
 
 
 class TestKey:
@@ -196,7 +199,7 @@ class TestLane:
             return Answer(1, np.array([float(text) for text in texts], dtype=np.float32))
 
         async def ask() -> list[Answer]:
-            lane = Lane("test", predict)
+            lane = Lane("test", predict, threads=1)
             first = asyncio.create_task(lane.ask(["0"]))
             await asyncio.to_thread(wait_until, lambda: calls)
             others = [asyncio.create_task(lane.ask([str(number), str(-number)])) for number in range(1, 50)]
@@ -208,12 +211,28 @@ class TestLane:
         assert calls == [1, 98]
         assert [answer.probabilities.tolist() for answer in answers[1:]] == [[n, -n] for n in range(1, 50)]
 
-    def test_a_text_that_fails_fails_its_own_request_alone(self) -> None:
+    def test_small_requests_that_arrive_together_are_predicted_together_on_the_loop(self) -> None:
+        calls: list[tuple[int, int]] = []
+
+        def predict(texts: list[str]) -> Answer:
+            calls.append((len(texts), threading.get_ident()))
+            return Answer(1, np.array([float(text) for text in texts], dtype=np.float32))
+
+        async def ask() -> list[Answer]:
+            lane = Lane("test", predict, threads=0)
+            return await asyncio.gather(*(lane.ask([str(number)]) for number in range(250)))
+
+        answers = asyncio.run(ask())
+        assert [answer.probabilities.tolist() for answer in answers] == [[number] for number in range(250)]
+        assert calls == [(200, threading.get_ident()), (50, threading.get_ident())]
+
+    @pytest.mark.parametrize("threads", [0, 1])
+    def test_a_text_that_fails_fails_its_own_request_alone(self, threads: int) -> None:
         def predict(texts: list[str]) -> Answer:
             return Answer(1, np.array([float(text) for text in texts], dtype=np.float32))
 
         async def ask() -> list[Any]:
-            lane = Lane("test", predict)
+            lane = Lane("test", predict, threads)
             return await asyncio.gather(*(lane.ask([text]) for text in ("1", "x", "3")), return_exceptions=True)
 
         first, second, third = asyncio.run(ask())
@@ -224,7 +243,7 @@ class TestLane:
         monkeypatch.setattr(lanes, "MAX_WAITING_TEXTS", 3)
 
         async def ask() -> list[Any]:
-            lane = Lane("test", lambda texts: Answer(1, np.zeros(len(texts), dtype=np.float32)))
+            lane = Lane("test", lambda texts: Answer(1, np.zeros(len(texts), dtype=np.float32)), threads=1)
             return await asyncio.gather(lane.ask(["a"] * 5), lane.ask(["b"]), return_exceptions=True)
 
         first, second = asyncio.run(ask())

@@ -1,14 +1,7 @@
-"""A real PostgreSQL for a session of tests, started on a free port of this machine alone; skipped where there is none."""
+"""A real PostgreSQL for a session of tests; skipped where there is none."""
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -17,90 +10,19 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-PASSWORD = "not to be seen"
-SECONDS_TO_START = 120.0
-
-
-def find_binaries() -> Path | None:
-    """The folder with `initdb` and `postgres`: in the path, or where Debian puts it."""
-    candidates = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
-    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((folder for folder in candidates if (folder / "postgres").exists()), None)
-
-
-def unprivileged() -> dict[str, Any]:
-    """Options for subprocess: PostgreSQL refuses to run as root."""
-    if os.geteuid() != 0:
-        return {}
-    for name in ("postgres", "nobody"):
-        try:
-            user = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    pytest.skip("PostgreSQL does not run as root, and there is no user postgres or nobody to run it")
+from tests.databases.server import PASSWORD, NoServerError, postgresql_server
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The address of an empty PostgreSQL database, whose password is in PGPASSWORD."""
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's server programs (Debian package postgresql) are not installed")
     pytest.importorskip("psycopg", reason="psycopg 3 is not installed")
-    options = unprivileged()
-    folder = Path(tempfile.mkdtemp(prefix="sentiment-postgresql-"))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     try:
-        (folder / "password").write_text(PASSWORD)
-        if options:
-            for path in (folder, folder / "password"):
-                os.chown(path, options["user"], options["group"])
-        made = [
-            "--auth=scram-sha-256",
-            f"--pwfile={folder}/password",
-            "--username=tester",
-            "--encoding=UTF8",
-            "--no-sync",
-        ]
-        subprocess.run(
-            [binaries / "initdb", "-D", folder / "data", *made], check=True, capture_output=True, cwd=folder, **options
-        )
-        settings = ["unix_socket_directories=", "max_wal_size=1GB", "fsync=off", f"port={port}"]
-        server = subprocess.Popen(
-            [binaries / "postgres", "-D", folder / "data", *(word for setting in settings for word in ("-c", setting))],
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **options,
-        )
-        try:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("PGPASSWORD", PASSWORD)
-                address = f"postgresql+psycopg://tester@127.0.0.1:{port}/postgres"
-                wait_for(address, server)
-                yield address
-        finally:
-            server.terminate()
-            server.wait()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    """Return once the server answers."""
-    engine = sqlalchemy.create_engine(address)
-    give_up_at = time.monotonic() + SECONDS_TO_START
-    while True:
-        try:
-            engine.connect().close()
-            engine.dispose()
-            return
-        except sqlalchemy.exc.OperationalError:
-            if server.poll() is not None or time.monotonic() > give_up_at:
-                raise
-            time.sleep(0.1)
+        with postgresql_server(["max_wal_size=1GB", "fsync=off"]) as address, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PGPASSWORD", PASSWORD)
+            yield address
+    except NoServerError as error:
+        pytest.skip(str(error))
 
 
 class Target:

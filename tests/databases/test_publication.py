@@ -19,7 +19,8 @@ from sentiment.databases.rows import copy_text
 from sentiment.errors import DatabaseError, InputError
 from sentiment.publishing import publish
 from sentiment.settings import Home, Settings
-from tests.databases.conftest import PASSWORD, Target
+from tests.databases.conftest import Target
+from tests.databases.server import PASSWORD
 
 ODD = 'tab\t, "quotes", back\\slash \\N \\., héllo \U0001f600'
 
