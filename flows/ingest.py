@@ -16,7 +16,6 @@ from pydantic import BaseModel, Field
 from flows.events import ROWS_LOADED
 from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
-from sentiment.databases import check_address, ingest_query
 from sentiment.errors import InputError, NotReadyError
 from sentiment.inbox import find_inbox_files, is_abandoned, refuse_file
 from sentiment.ingest import IngestReport, ingest_file
@@ -82,6 +81,8 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
     if (options.source_url is None) != (options.source_query is None):
         raise InputError("To read from a database, both `source_url` and `source_query` are needed; found one of them.")
     if options.source_url is not None:
+        from sentiment.databases import check_address  # SQLAlchemy is for those who need it.
+
         check_address(options.source_url)
     summary = IngestSummary([], [])
     with recorded_run("ingest", options.as_of) as run:
@@ -144,6 +145,8 @@ def load_file(path: Path, gold: str | None, label_by_emoticon: bool) -> IngestRe
 @task(name="load query", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def load_query(options: IngestOptions) -> IngestReport:
     """Load what a query gives, from where its last run ended."""
+    from sentiment.databases import ingest_query
+
     assert options.source_url is not None
     assert options.source_query is not None
     settings, home = open_home()

@@ -29,13 +29,14 @@ import polars as pl
 from sentiment.errors import ModelError
 from sentiment.locks import operation_lock
 from sentiment.mlflow_store import create_store
-from sentiment.model import SentimentModel
 from sentiment.settings import Home, Settings
 from sentiment.subsets import Export
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+
+    from sentiment.model import SentimentModel  # With torch: for those who load or save one.
 
 CHAMPION = "champion"
 EXPERIMENT = "retrain"
@@ -296,6 +297,8 @@ class Registry:
         Raises:
             ModelError: the version or its files are missing or damaged.
         """
+        from sentiment.model import SentimentModel
+
         source = self.client.get_model_version_download_uri(self.name, str(model_version))
         return SentimentModel.load(self._download(source, model_version) / "artifacts" / "model")
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -22,10 +23,12 @@ from sentiment import clock
 from sentiment.champion import publish_if_complete
 from sentiment.errors import InputError, NoChampionError
 from sentiment.locks import operation_lock
-from sentiment.model import SentimentModel
 from sentiment.registry import Registry
 from sentiment.settings import Home, Settings
 from sentiment.warehouse import writer
+
+if TYPE_CHECKING:
+    from sentiment.model import SentimentModel  # With torch, for which a run with nothing to score need not wait.
 
 CHUNK_ROWS = 100_000
 
