@@ -16,9 +16,8 @@ from pydantic import BaseModel, Field
 from flows.events import ROWS_LOADED
 from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
-from sentiment.databases import check_address, ingest_query
 from sentiment.errors import InputError, NotReadyError
-from sentiment.inbox import find_inbox_files, refuse_file
+from sentiment.inbox import find_inbox_files, is_abandoned, refuse_file
 from sentiment.ingest import IngestReport, ingest_file
 from sentiment.reports import ingest_markdown
 from sentiment.settings import open_home
@@ -82,6 +81,8 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
     if (options.source_url is None) != (options.source_query is None):
         raise InputError("To read from a database, both `source_url` and `source_query` are needed; found one of them.")
     if options.source_url is not None:
+        from sentiment.databases import check_address  # SQLAlchemy is for those who need it.
+
         check_address(options.source_url)
     summary = IngestSummary([], [])
     with recorded_run("ingest", options.as_of) as run:
@@ -90,12 +91,16 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
         for path in paths_to_load(options):
             try:
                 summary.files.append(load_file(path, options.gold, options.label_by_emoticon))
-            except NotReadyError as error:
-                summary.files.append(IngestReport(str(path), "waiting", note=str(error)))
             except InputError as error:
-                summary.errors.append(str(error))
-                if not options.paths and path.exists():
-                    refuse_file(home, settings, path, str(error))
+                is_of_inbox = not options.paths and path.exists()
+                if isinstance(error, NotReadyError) and not (is_of_inbox and is_abandoned(path)):
+                    summary.files.append(IngestReport(str(path), "waiting", note=str(error)))
+                    continue
+                ended = " Nothing has written to it for an hour: the transfer broke off."
+                reason = f"{error}{ended if isinstance(error, NotReadyError) else ''}"
+                summary.errors.append(reason)
+                if is_of_inbox:
+                    refuse_file(home, settings, path, reason)
         run.count_rows = sum(report.count_lines for report in summary.files)
         run.outcome = f"{summary.count_loaded:,} new tweets from {len(summary.files)} file(s)"
     create_markdown_artifact(ingest_markdown(summary.files), key="ingest", description="What became of each file")
@@ -140,6 +145,8 @@ def load_file(path: Path, gold: str | None, label_by_emoticon: bool) -> IngestRe
 @task(name="load query", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def load_query(options: IngestOptions) -> IngestReport:
     """Load what a query gives, from where its last run ended."""
+    from sentiment.databases import ingest_query
+
     assert options.source_url is not None
     assert options.source_query is not None
     settings, home = open_home()

@@ -1,7 +1,8 @@
 """The drop folder: which of its files are to be read now.
 
 A file is known by path, size and time of its last change, so looking costs no reading; whether its content is new is for
-`ingest` to say. One that is being written, or was refused as it is, is left alone.
+`ingest` to say. One that is being written, or was refused as it is, is left alone; one that ends in the middle is waited
+for as long as something writes to it, and is then refused, so that somebody is told of a transfer that broke off.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 from sentiment.errors import InputError
 from sentiment.settings import SETTLE_SECONDS, UNFINISHED_SUFFIXES, Home, Settings
 from sentiment.warehouse import writer
+
+SECONDS_OF_PATIENCE = 3600.0
 
 
 def find_inbox_files(home: Home, settings: Settings) -> list[Path]:
@@ -38,6 +41,11 @@ def find_inbox_files(home: Home, settings: Settings) -> list[Path]:
             if not seen:
                 found.append(path)
     return found
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether nothing has written to a file for so long that an incomplete one is no longer on its way."""
+    return time.time() - path.stat().st_mtime > SECONDS_OF_PATIENCE
 
 
 def refuse_file(home: Home, settings: Settings, path: Path, reason: str) -> None:

@@ -114,13 +114,16 @@ def monitor_figure(shown: pl.DataFrame) -> bytes:
     from matplotlib.figure import Figure
 
     measures = [name for name in PANELS if name in set(shown["measure"])]
-    figure = Figure(figsize=(9, 1.7 * max(1, len(measures))), dpi=110, facecolor="white", layout="constrained")
+    height = 1.7 * max(1, len(measures))
+    figure = Figure(figsize=(9, height), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
     panels: Any = figure.subplots(max(1, len(measures)), 1, sharex=True, squeeze=False)
+    # Margins in inches, and titles at a given height: to find them out, all would be drawn three times.
+    figure.subplots_adjust(left=0.08, right=0.98, top=1 - 0.3 / height, bottom=0.4 / height, hspace=0.42)
     for axes, measure in zip(panels[:, 0], measures, strict=False):
         rows = shown.filter(pl.col("measure") == measure).sort("day")
         days, values = rows["day"].to_list(), rows["value"].to_list()
-        axes.set_title(PANELS[measure], loc="left", fontsize=9)
+        axes.set_title(PANELS[measure], loc="left", fontsize=9, y=1.02)
         axes.plot(days, values, color=_BLUE, linewidth=1.2, marker="o", markersize=3)
         if rows["lower"].is_not_null().any():
             lower, upper = (
@@ -133,9 +136,9 @@ def monitor_figure(shown: pl.DataFrame) -> bytes:
         axes.scatter(alarms["day"].to_list(), alarms["value"].to_list(), color=_RED, zorder=3, s=22)
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
-        locator = AutoDateLocator()  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+    panels[-1, 0].xaxis.set_major_locator(locator)
+    panels[-1, 0].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

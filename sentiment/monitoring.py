@@ -3,7 +3,8 @@
 It reads the published snapshot and holds no lock while it counts. A day is judged against the four weeks that ended a week
 before it, by `drift`; an alarm is a measure that is beyond its threshold on two days running, so that a day of news is none
 and a change that stays is one on its second day. All scores are those of the published version, also in the reference, so
-a promotion is no drift. Days that were measured are measured again only when more of their tweets have arrived.
+a promotion is no drift, and of tweets alone that it cannot have learnt from, of which a model is surer than of others. Days
+that were measured are measured again only when more of their tweets have arrived.
 
     volume                  tweets of the day
     text_length             Jensen-Shannon distance of the lengths of texts to the reference
@@ -38,6 +39,7 @@ from sentiment.warehouse import Warehouse, reader, writer
 REFERENCE_DAYS, GAP_DAYS = 28, 7
 MOST_DAYS_AT_ONCE = 31
 MOST_WORDS, MOST_TWEETS = 1_000, 20_000
+LEAST_SCORES = 20
 LEAST_VOLUME_CHANGE = math.log(1.25)
 LEAST_ACCURACY_LOSS = 0.01
 LEAST_PROBABILITY_CHANGE = 0.03
@@ -100,7 +102,7 @@ class Profiles:
     """What a range of days looks like.
 
     `volumes` has the tweets of every day there is; `tables` one table a distribution; `scores` the mean of max(p, 1 - p),
-    the mean of p and the number of scored tweets, by day.
+    the mean of p and the number of scored tweets, by day; of days with enough of them.
     """
 
     volumes: dict[date, int]
@@ -191,7 +193,11 @@ def _read_profiles(snapshot: Warehouse, volumes: dict[date, int], chosen: list[d
         "score_distribution": scores,
     }
     sums = scores.group_by("day").agg(pl.col("sum_confidence", "sum_probability", "count").sum())
-    means = {day: (sure / count, positive / count, count) for day, sure, positive, count in sums.iter_rows()}
+    means = {
+        day: (sure / count, positive / count, count)
+        for day, sure, positive, count in sums.iter_rows()
+        if count >= LEAST_SCORES
+    }
     return Profiles(volumes, {name: _table(frame) for name, frame in frames.items()}, means, least_tweets)
 
 

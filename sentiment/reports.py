@@ -6,14 +6,13 @@ import base64
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from sentiment.housekeeping import HousekeepingReport
-from sentiment.ingest import IngestReport
-from sentiment.learning_curve import Outlook
-from sentiment.promotion import Check, Verdict
-from sentiment.scoring import ScoreReport
-
-if TYPE_CHECKING:
-    from sentiment.databases import TargetReport  # SQLAlchemy is for those who need it.
+if TYPE_CHECKING:  # A run that reports on files need not wait for what models and other databases import.
+    from sentiment.databases import TargetReport
+    from sentiment.housekeeping import HousekeepingReport
+    from sentiment.ingest import IngestReport
+    from sentiment.learning_curve import Outlook
+    from sentiment.promotion import Check, Verdict
+    from sentiment.scoring import ScoreReport
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

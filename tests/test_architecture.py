@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -108,3 +110,13 @@ def test_every_check_and_view_opens_with_what_it_expects(repository: Path) -> No
         assert "Likely cause: " in comment, path
     for path in (repository / "sql" / "views").glob("*.sql"):
         assert path.read_text().startswith("-- Grain: one row "), path
+
+
+def test_what_runs_many_times_a_day_waits_for_no_library_that_it_may_not_need() -> None:
+    """`ingest` runs every 15 minutes and `score` every hour, mostly to find nothing; torch alone would cost three seconds."""
+    code = (
+        "import sys, flows.ingest, flows.score, flows.monitor, flows.housekeeping; "
+        "print(*{'torch', 'mlflow', 'sqlalchemy', 'matplotlib'} & sys.modules.keys())"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []

@@ -210,3 +210,28 @@ def test_without_scores_the_rest_is_measured_and_scores_follow(
 def test_before_anything_is_published_there_is_nothing_to_look_at(home: Home, settings: Settings) -> None:
     with pytest.raises(HomeError, match="Nothing has been published"):
         monitor(home, settings)
+
+
+def test_tweets_that_the_model_may_have_learnt_from_say_nothing_of_new_ones(
+    calm: Home, look: Callable, write_days: Callable, rows_of: Callable
+) -> None:
+    rows_of(
+        calm,
+        "insert into model_versions by name select 1 as model_version, '' as run_id, '' as training_key, 1 as "
+        "count_train_rows, 1 as count_fed_rows, '' as subset_rule, '' as data_digest, '' as subset_digest, '' as "
+        "holdout_digest, '' as gold_digest, 0 as seed, '{}'::json as config, 1 as train_seconds, 1 as train_peak_mb, "
+        "now() as registered_at",
+    )
+    write_days(calm, COUNT_DAYS, 2)
+    # As a model is of the rows it was fed: surer than of others.
+    learnt = f"posted_at < '{FIRST + timedelta(days=COUNT_DAYS)}' and split = 'train'"
+    rows_of(
+        calm,
+        "update predictions set probability_positive = if(label = 'positive', 0.95, 0.05) "
+        f"where tweet_id in (select tweet_id from tweets where {learnt})",
+    )
+    assert alarms(look(calm, COUNT_DAYS + 2)) == set()
+    rows_of(calm, "delete from monitoring")
+    rows_of(calm, "update tweets set label = null, split = 'train'")
+    fooled = {(COUNT_DAYS + 1, measure) for measure in ("estimated_accuracy", "score_distribution")}
+    assert alarms(look(calm, COUNT_DAYS + 2)) == fooled

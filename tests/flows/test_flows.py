@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -178,6 +179,25 @@ def test_a_file_of_the_inbox_that_is_none_of_tweets_is_refused_once(home: Path) 
     os.utime(path, (1_000_000_100, 1_000_000_100))
     with pytest.raises(InputError):
         ingest(IngestOptions())
+
+
+def test_a_file_of_the_inbox_that_broke_off_is_waited_for_an_hour_and_then_told_once(
+    home: Path, tweet_line: Callable[..., bytes]
+) -> None:
+    path, whole = Home(home).create().inbox / "daily.csv", tweet_line(1, "fine") + b"\n"
+    path.write_bytes(whole[:-4])
+
+    def ingest_after(minutes: int) -> list[str]:
+        written_at = time.time() - 60 * minutes
+        os.utime(path, (written_at, written_at))
+        return [report.outcome for report in ingest(IngestOptions()).files]
+
+    assert ingest_after(30) == ["waiting"]
+    with pytest.raises(InputError, match="the transfer broke off"):
+        ingest_after(90)
+    assert ingest(IngestOptions()).files == []
+    path.write_bytes(whole)
+    assert ingest_after(1) == ["loaded"]
 
 
 def test_a_missing_file_fails_the_flow_in_a_sentence_while_the_good_one_is_loaded(
