@@ -21,8 +21,8 @@ import polars as pl
 from sentiment.calibration import cost_of_decisions, fit_bend, fit_weights, log_loss, raise_last_weight
 from sentiment.model import Bend, ModelConfig, SentimentModel
 
-TOPIC_TOLERANCE = 0.0015
-TOLERANCE = 0.003
+TOPIC_TOLERANCE = 0.002
+TOLERANCE = 0.00275
 _TOPIC_FADES = (4.0, 2.0, 1.0)
 """With the first, words that are not known count half in a tweet in which a quarter of the words are strange."""
 _LEXICON_LIFT = 8.0
