@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = "ingest loop kills promotions gate planted curve training accuracy up unattended monitor year api publish profile"
+NAMES = (
+    "ingest loop kills promotions gate planted curve training accuracy up unattended monitor year api publish profile"
+)
 
 for name in NAMES.split():
     print(f"== {name}", flush=True)

@@ -17,6 +17,7 @@ from sentiment.settings import Home
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "training.1600000.processed.noemoticon.csv.zst"
 REAL_GOLD = REAL.with_name("testdata.manual.2009.06.14.csv")
+OTHER_DOMAINS = REAL.parent / "other_domains"
 
 
 @contextmanager
@@ -57,6 +58,31 @@ def scored_home() -> Iterator[Home]:
             with training_csv() as path:
                 run("run", str(path), home=home.root)
         yield home
+
+
+def exported(rows: int = 1_600_000) -> Path:
+    """What the project trains and evaluates on, ingested and exported once and kept in the folder of temporary files.
+
+    Returns:
+        a folder with `train.parquet`, `holdout.parquet` and `gold.parquet`.
+    """
+    from sentiment.ingest import ingest_file
+    from sentiment.settings import Settings
+    from sentiment.subsets import export
+    from sentiment.warehouse import writer
+
+    name = "real" if REAL.exists() else f"generated-{rows}"
+    home = Home(Path(tempfile.gettempdir()) / "sentiment-benchmarks" / name).create()
+    done = home.root / "export.txt"
+    if not done.exists():
+        settings = Settings(home=home.root)
+        with training_csv(rows) as path:
+            ingest_file(home, settings, path)
+        if REAL_GOLD.exists():
+            ingest_file(home, settings, REAL_GOLD, gold_set="manual")
+        with writer(home, settings) as warehouse:
+            done.write_text(str(export(warehouse, home).folder))
+    return Path(done.read_text())
 
 
 def command() -> list[str]:

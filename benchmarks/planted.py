@@ -17,10 +17,11 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.data import REAL_GOLD, training_csv
+from sentiment.encoder import Encoder, EncoderConfig
 from sentiment.features import extract
 from sentiment.gate import decide_on
 from sentiment.ingest import ingest_file
-from sentiment.model import CONFIG_FILE, WEIGHTS_FILE, Encoder, EncoderConfig, SentimentModel
+from sentiment.model import CONFIG_FILE, WEIGHTS_FILE, SentimentModel
 from sentiment.promotion import CheckName, GateThresholds
 from sentiment.registry import FED_ROWS, PROBE, RegisteredVersion, Registry
 from sentiment.settings import Home, Settings

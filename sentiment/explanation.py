@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from sentiment.features import Features, extract, read_words
-from sentiment.model import SentimentModel, as_series, one_torch_thread
+from sentiment.model import Heed, SentimentModel, as_series, one_torch_thread
 
 _MEMBERS = ((0,), (0, 1), (0, 1, 2), (0, 2))
 """Of each kind of n-gram: its words, as distances from the position where it begins."""
@@ -75,17 +75,17 @@ def explain_in_full(model: SentimentModel, text: str) -> Explanation:
     tokens = read_words(text)[:_MOST_WORDS]
     count = len(tokens)
     ngram_weight, encoder_weight, lexicon_weight = model.config.weights.tolist()
-    reading = model.lexicon.read(features) if model.lexicon else None
-    is_known = reading.is_known if reading else None
-    ngrams = ngram_weight * _share_ngrams(model.ngram_values(features, is_known))
+    heed = model.heed(features)
+    ngrams = ngram_weight * _share_ngrams(model.ngram_values(features, heed))
     lexicon = np.zeros(len(features.words))
-    if reading:
+    if heed:
+        reading, lexicon_weight = heed.reading, lexicon_weight * float(heed.lexicon_weights[0])
         lexicon[reading.positions] = lexicon_weight * reading.contributions
         marks = [place for place, token in enumerate(tokens, start=1) if token.startswith("!")]
         lexicon[marks] += lexicon_weight * float(reading.exclamations[0]) / max(len(marks), 1)
     with one_torch_thread():
         total = float(model.part_logits(features)[0] @ model.config.weights)
-        encoder = encoder_weight * _occlude(model, features, is_known, count)
+        encoder = encoder_weight * _occlude(model, features, heed, count)
     words = [
         Contribution(token, float(ngrams[place]), float(encoder[place - 1]), float(lexicon[place]))
         for place, token in enumerate(tokens, start=1)
@@ -118,12 +118,12 @@ def _share_ngrams(values: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _occlude(model: SentimentModel, features: Features, is_known: np.ndarray | None, count: int) -> np.ndarray:
+def _occlude(model: SentimentModel, features: Features, heed: Heed | None, count: int) -> np.ndarray:
     """What the encoder's logit loses without each of the first `count` words: shape (count,)."""
     if model.encoder is None or count == 0 or len(features.words) > _MOST_WORDS + 1:
         return np.zeros(count)
     words, offsets = model.encoder.shorten(features.words, features.offsets)
-    weights = np.ones(len(features.words), dtype=np.float32) if is_known is None else model.word_weights(is_known)
+    weights = np.ones(len(features.words), dtype=np.float32) if heed is None else heed.word_weights
     kept, positions = torch.from_numpy(weights[: len(words)]), len(words)
     seen = torch.from_numpy(words)
     lost = np.zeros(count)

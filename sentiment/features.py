@@ -64,7 +64,7 @@ class FeatureConfig(BaseModel):
 
     tokeniser: Literal["words-v2"] = "words-v2"
     hash: Literal["poly64-v1"] = "poly64-v1"
-    ngram_bits: int = Field(default=23, ge=4, le=26, description="n-grams are hashed into 2**ngram_bits buckets")
+    ngram_bits: int = Field(default=24, ge=4, le=26, description="n-grams are hashed into 2**ngram_bits buckets")
     word_bits: int = Field(
         default=16, ge=4, le=20, description="words are hashed into 2**word_bits rows of the encoder"
     )

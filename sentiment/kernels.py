@@ -2,7 +2,7 @@
 
 Learning row by row, each row seeing what the one before it taught, needs fewer passes than learning by batches, and numpy and
 torch have no word for it: their gathers, scatters and copies cost five times the arithmetic. Scoring needs none of this
-and never imports it; `model.Encoder` says in torch what the loops here compute.
+and never imports it; `encoder.Encoder` says in torch what the loops here compute.
 
 The compiled code is kept beside the source where that is writable, so that just the first training pays some seconds.
 Loops run on the thread that calls them, without the interpreter lock, and add up in the order that is written here.
@@ -32,6 +32,7 @@ def learn_ngrams(
     table: np.ndarray,
     ngrams: np.ndarray,
     offsets: np.ndarray,
+    given: np.ndarray,
     labels: np.ndarray,
     steps: np.ndarray,
     cautions: np.ndarray,
@@ -42,6 +43,7 @@ def learn_ngrams(
         table: float32, shape (buckets, 2): value and sum of squared gradients of each n-gram, side by side because a visit
             costs its way to memory; changed in place.
         ngrams, offsets: as in `features.Features`.
+        given: float32, shape (rows,): a logit that is added to each row's and learns nothing.
         labels: float32 0 or 1, shape (rows,).
         steps, cautions: float32, shape (4,): size of the step and the squared gradient to start with, by kind of n-gram.
 
@@ -50,7 +52,7 @@ def learn_ngrams(
     """
     loss = 0.0
     for row in range(len(labels)):
-        logit = np.float32(0)
+        logit = given[row]
         for position in range(offsets[row], offsets[row + 1]):
             for kind in range(4):
                 logit += table[ngrams[position, kind], 0]
@@ -103,10 +105,13 @@ def learn_embedding(
     slopes: np.ndarray,
     step: float,
     caution: float,
+    part: int,
+    parts: int,
 ) -> None:
     """The way back of `embed`, with Adagrad: one sum of squared gradients a word.
 
     Args:
+        part, parts: of the words, those whose bucket leaves `part` when divided by `parts`.
         squares: float32, shape (buckets,); changed in place like the table.
         slopes: float32, shape (positions, 2 * width): slopes of the loss by the inputs.
     """
@@ -116,6 +121,8 @@ def learn_embedding(
         first, end = offsets[row], offsets[row + 1]
         for position in range(first + 1, end):
             word = words[position]
+            if word % parts != part:
+                continue
             entry, here = table[word], slopes[position]
             after = slopes[position + 1] if position + 1 < end else nothing
             before = slopes[position - 1] if position > first + 1 else nothing
@@ -152,7 +159,7 @@ def _sigmoid(value: np.float32) -> np.float32:
 
 @_compiled
 def remember(inputs: np.ndarray, offsets: np.ndarray, gates: np.ndarray, states: np.ndarray) -> None:
-    """The gated memory of `model.Encoder`: the first half of the numbers reads forwards, the other backwards.
+    """The gated memory of `encoder.Encoder`: the first half of the numbers reads forwards, the other backwards.
 
     Args:
         inputs: float32, shape (positions, 2 * width): new values, then gates before their sigmoid.

@@ -3,23 +3,30 @@
 Both change just the table rows that a batch touches: Adagrad (Duchi et al. 2011) with each occurrence a step of its own,
 since coalescing them, or a dense optimiser's pass over the table, costs ten times the rest. The n-grams learn in a compiled
 loop, row by row. The encoder learns by batches: its matrix products are torch's, all else is in compiled loops too, back
-and forth by hand, for a fraction of what autograd takes. Its few dense weights learn with Adam (Kingma and Ba 2015).
+and forth by hand, for a fraction of what autograd takes, half a batch on each of two cores. Its few dense
+weights learn with Adam (Kingma and Ba 2015).
 
 All that changes is in `tensors`, so that a checkpoint can hold it.
 """
 
 from __future__ import annotations
 
+import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 
+from sentiment.encoder import Encoder
 from sentiment.features import Features
 from sentiment.kernels import embed, learn_embedding, learn_ngrams, pool, pool_back, remember, remember_back
-from sentiment.model import Encoder
+from sentiment.lexicon import Lexicon
 
 _NGRAM_STEP = 0.3
+_LEXICON_SAYS = 0.5
+"""Logits of a lexicon's score of 1 while the n-grams learn. What it says they need not learn from rows, and learn better
+what it cannot say."""
 _NGRAM_SHARES = np.array([1.0, 0.7, 0.5, 0.5], dtype=np.float32)
 """Of the step, by kind of n-gram: rarer ones remember rows instead of learning from them."""
 _NGRAM_CAUTION = np.float32(5.0) / _NGRAM_SHARES**2
@@ -30,6 +37,8 @@ _WORD_CAUTION = 1e-3
 _WORD_SPREAD = 0.1
 _DENSE_STEP = 5e-3
 _DROPOUT = 0.2
+_PARTS = 2
+"""A batch is studied in so many parts at once; a number of the method, not of the machine, since rounding follows it."""
 
 
 class Learner(Protocol):
@@ -48,7 +57,8 @@ class Learner(Protocol):
 class NgramLearner:
     """Learns the n-grams' values, which become a view of its table."""
 
-    def __init__(self, values: torch.nn.Parameter) -> None:
+    def __init__(self, values: torch.nn.Parameter, lexicon: Lexicon | None = None) -> None:
+        self.lexicon = lexicon
         self.table = torch.zeros(len(values), 2)
         values.data = self.table[:, 0]
 
@@ -58,11 +68,25 @@ class NgramLearner:
     def learn(self, features: Features, labels: np.ndarray, rate: float) -> float:
         """See `Learner`."""
         steps = np.float32(rate * _NGRAM_STEP) * _NGRAM_SHARES
-        return learn_ngrams(self.table.numpy(), features.ngrams, features.offsets, labels, steps, _NGRAM_CAUTION)
+        given = _LEXICON_SAYS * self.lexicon.read(features).scores if self.lexicon else np.zeros_like(labels)
+        ngrams, offsets = features.ngrams, features.offsets
+        return learn_ngrams(self.table.numpy(), ngrams, offsets, given, labels, steps, _NGRAM_CAUTION)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """See `Learner`."""
         return {"ngrams.table": self.table}
+
+
+class _Lesson(NamedTuple):
+    """What a part of a batch teaches: its summed log loss, and the slopes of that."""
+
+    words: np.ndarray
+    offsets: np.ndarray
+    input_slopes: np.ndarray
+    """float32, shape (positions, 2 * width)."""
+    dense: list[torch.Tensor]
+    """By the dense weights, in their order."""
+    loss: float
 
 
 class _Layer(NamedTuple):
@@ -94,6 +118,7 @@ class EncoderLearner:
             else:
                 parameter.data.zero_()
         self.squares = torch.zeros(len(encoder.words))
+        self._threads = ThreadPoolExecutor(_PARTS, initializer=torch.set_num_threads, initargs=(1,))
         self.dense = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
         self.adam = torch.optim.Adam(self.dense, lr=_DENSE_STEP, betas=(0.9, 0.99), foreach=False)
         for parameter in self.dense:
@@ -108,31 +133,66 @@ class EncoderLearner:
         """See `Learner`."""
         self.chance.manual_seed(seed * 1_000_003 + step)
 
-    @torch.no_grad()
     def learn(self, features: Features, labels: np.ndarray, rate: float) -> float:
         """See `Learner`."""
+        count_rows = len(labels)
+        kept = torch.rand(count_rows, 2 * self.encoder.config.width, generator=self.chance)
+        kept = (kept >= _DROPOUT).float().div_(1 - _DROPOUT)
+        ends = [count_rows * part // _PARTS for part in range(_PARTS + 1)]
+        halves = [
+            (features.rows(first, last), labels[first:last], kept[first:last])
+            for first, last in itertools.pairwise(ends)
+            if last > first
+        ]
+        lessons = list(self._threads.map(self._study, *zip(*halves, strict=True)))
+        for parameter, *slopes in zip(self.dense, *(lesson.dense for lesson in lessons), strict=True):
+            assert parameter.grad is not None
+            torch.div(sum(slopes[1:], start=slopes[0]), count_rows, out=parameter.grad)
+        self.adam.param_groups[0]["lr"] = rate * _DENSE_STEP
+        self.adam.step()
+        list(self._threads.map(self._learn_words, [lessons] * _PARTS, range(_PARTS), [rate] * _PARTS))
+        return sum(lesson.loss for lesson in lessons)
+
+    def _learn_words(self, lessons: list[_Lesson], part: int, rate: float) -> None:
+        """The vectors of every `_PARTS`-th word: no two threads change the same, and each sees its rows in their order."""
+        table, squares = self.encoder.words.data.numpy(), self.squares.numpy()
+        for lesson in lessons:
+            learn_embedding(
+                table,
+                squares,
+                lesson.words,
+                lesson.offsets,
+                lesson.input_slopes,
+                rate * _WORD_STEP,
+                _WORD_CAUTION,
+                part,
+                _PARTS,
+            )
+
+    @torch.no_grad()
+    def _study(self, features: Features, labels: np.ndarray, kept: torch.Tensor) -> _Lesson:
+        """The slopes of some rows' summed log loss; changes nothing.
+
+        Args:
+            kept: float32, shape (rows, 2 * width): what dropout multiplies the pooled numbers by.
+        """
         words, offsets = self.encoder.shorten(features.words, features.offsets)
         walk = self._walk(words, offsets)
         width, count_rows = self.encoder.config.width, len(labels)
         pooled, places = _empty(count_rows, 2 * width), np.empty((count_rows, width), dtype=np.int64)
         pool(walk[-1].states.numpy(), offsets, pooled, places)
-        kept = torch.rand(count_rows, 2 * width, generator=self.chance)
-        kept = (kept >= _DROPOUT).float().div_(1 - _DROPOUT)
         seen = torch.from_numpy(pooled) * kept
         logits = self.encoder.output(seen).squeeze(1)
         truth = torch.from_numpy(labels)
 
         slopes = (torch.sigmoid(logits) - truth).unsqueeze(1)
-        self._set_slope(self.encoder.output.weight, slopes.T @ seen, count_rows)
-        self._set_slope(self.encoder.output.bias, slopes.sum(0), count_rows)
         state_slopes = _empty(len(words), width)
         pool_back((slopes @ self.encoder.output.weight * kept).numpy(), offsets, places, state_slopes)
-        input_slopes = self._walk_back(walk, offsets, state_slopes, count_rows)
-        self.adam.param_groups[0]["lr"] = rate * _DENSE_STEP
-        self.adam.step()
-        table, squares = self.encoder.words.data.numpy(), self.squares.numpy()
-        learn_embedding(table, squares, words, offsets, input_slopes, rate * _WORD_STEP, _WORD_CAUTION)
-        return float(torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="sum"))
+        input_slopes, by_parameter = self._walk_back(walk, offsets, state_slopes)
+        by_parameter |= {self.encoder.output.weight: slopes.T @ seen, self.encoder.output.bias: slopes.sum(0)}
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="sum")
+        dense = [by_parameter[parameter] for parameter in self.dense]
+        return _Lesson(words, offsets, input_slopes, dense, float(loss))
 
     def _walk(self, words: np.ndarray, offsets: np.ndarray) -> list[_Layer]:
         """Every layer of a batch, from the first."""
@@ -150,10 +210,11 @@ class EncoderLearner:
         return walk
 
     def _walk_back(
-        self, walk: list[_Layer], offsets: np.ndarray, state_slopes: np.ndarray, count_rows: int
-    ) -> np.ndarray:
+        self, walk: list[_Layer], offsets: np.ndarray, state_slopes: np.ndarray
+    ) -> tuple[np.ndarray, dict[torch.nn.Parameter, torch.Tensor]]:
         """Slopes by the first layer's inputs, (positions, 2 * width), from those by the last one's states, (positions, width);
-        sets the dense weights' on the way."""
+        and those by the dense weights on the way."""
+        by_parameter: dict[torch.nn.Parameter, torch.Tensor] = {}
         for number in range(len(walk) - 1, -1, -1):
             inputs, gates, memory, _ = walk[number]
             past_layer = torch.from_numpy(state_slopes.copy())
@@ -163,16 +224,11 @@ class EncoderLearner:
             if number > 0:
                 layer = self.encoder.layers[number - 1]
                 assert isinstance(layer, torch.nn.Linear)
-                self._set_slope(layer.weight, slopes.T @ walk[number - 1].states, count_rows)
-                self._set_slope(layer.bias, slopes.sum(0), count_rows)
+                by_parameter[layer.weight] = slopes.T @ walk[number - 1].states
+                by_parameter[layer.bias] = slopes.sum(0)
                 state_slopes = past_layer.addmm_(slopes, layer.weight).numpy()
-        self._set_slope(self.encoder.bias, slopes.sum(0), count_rows)
-        return input_slopes
-
-    @staticmethod
-    def _set_slope(parameter: torch.Tensor, total: torch.Tensor, count_rows: int) -> None:
-        assert parameter.grad is not None
-        torch.div(total, count_rows, out=parameter.grad)
+        by_parameter[self.encoder.bias] = slopes.sum(0)
+        return input_slopes, by_parameter
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """See `Learner`."""

@@ -3,9 +3,10 @@
 The n-grams' embeddings are summed. With two classes and a sum, a wider embedding can say nothing that one number a bucket
 cannot, so that is its width; the table then stays near the processor, which is where all the time goes. The encoder is
 optional. Each part learns on its own, because together the n-grams explain the training rows away before the encoder has
-learnt anything; the lexicon (`lexicon`) knows what words mean beyond the training rows, and learns nothing. A weighted sum
-of the parts' logits, bent so that it means what it says, gives the probability. The weights and the bend are fitted on
-rows held back from training.
+learnt anything; the lexicon (`lexicon`) knows what words mean beyond the training rows, and learns nothing. The stranger a
+tweet, the more the lexicon counts and the less what was learnt of words that it does not know. A weighted sum of the
+parts' logits, bent so that it means what it says, gives the probability. The weights and the bend are fitted on rows held
+back from training.
 
 A saved model is a folder with `weights.safetensors` and `config.json`, never a pickle. This module and the ones it
 imports need nothing but numpy, polars, torch, safetensors and pydantic: they travel with a registered model as code.
@@ -19,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -28,28 +29,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from sentiment.encoder import Encoder, EncoderConfig
 from sentiment.errors import ModelError
 from sentiment.features import NGRAMS_PER_POSITION, FeatureConfig, Features, extract, holds_known_word
-from sentiment.lexicon import Lexicon, LexiconConfig
+from sentiment.lexicon import Lexicon, LexiconConfig, Reading
 
 WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "config.json"
 _BATCH_ROWS = 20_000
 _BATCH_BYTES = 4 << 20
 _ENCODER_POSITIONS = 8192
-_MOST_POSITIONS = 256
 _THREADS = min(os.cpu_count() or 1, 8)
-
-
-class EncoderConfig(BaseModel):
-    """The shape of the encoder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    width: int = Field(
-        default=32, ge=2, le=512, description="numbers a position in each layer; the second half reads backwards"
-    )
-    layers: int = Field(default=2, ge=1, le=8, description="layers of gated memory, one upon the other")
 
 
 class Bend(BaseModel):
@@ -75,19 +65,19 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["sentiment-model-1"] = "sentiment-model-1"
+    format: Literal["sentiment-model-2"] = "sentiment-model-2"
     features: FeatureConfig = FeatureConfig()
     encoder: EncoderConfig | None = None
     ngram_weight: float = Field(default=1.0, description="of the n-grams' logit; fitted after training")
     encoder_weight: float = Field(default=0.0, description="of the encoder's logit; fitted after training")
     lexicon: LexiconConfig | None = None
-    topic_weight: float = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        description="of words that the lexicon does not know, and of n-grams without a word it knows",
-    )
     lexicon_weight: float = Field(default=0.0, ge=0, description="of the lexicon's score; chosen after training")
+    topic_fade: float = Field(
+        default=0.0,
+        ge=0,
+        description="words that the lexicon does not know, and n-grams without one, count 1 / (1 + this * strangeness)",
+    )
+    lexicon_lift: float = Field(default=0.0, ge=0, description="the lexicon counts 1 + this * strangeness")
     bend: Bend = Bend()
 
     @property
@@ -138,140 +128,71 @@ def in_batches(texts: pl.Series) -> Iterator[tuple[int, pl.Series]]:
             first, before = last, int(ends[last - 1])
 
 
-class Encoder(torch.nn.Module):
-    """A small gated memory over the words of a tweet: what a bag of n-grams cannot say, such as a word's reach.
+class Heed(NamedTuple):
+    """How far a model heeds the words of a batch."""
 
-    The first layer's inputs need no matrix product: each word has three vectors, for the word before, here and after, and a
-    position adds up its neighbours'. A product of embedding and filter would say less and cost more, in training and in
-    scoring. A layer keeps at each position a part of the state before and takes in new values, by gates that depend on the
-    inputs alone (SRU, Lei et al. 2018; minGRU, Feng et al. 2024), so that walking along a tweet costs two operations a
-    number; half of the numbers walk backwards. Further layers are added to the ones before. Maximum and scaled sum over
-    positions give the logit.
-
-    A batch is one flat sequence, in which each row begins with a separator that stays zero through all layers: a row's value
-    does not depend on its neighbours. `kernels` computes the same while learning.
-    """
-
-    def __init__(self, config: EncoderConfig, word_bits: int) -> None:
-        super().__init__()
-        self.config, width = config, config.width
-        self.words = torch.nn.Parameter(torch.zeros(1 << word_bits, 6 * width), requires_grad=False)
-        self.bias = torch.nn.Parameter(torch.zeros(2 * width))
-        self.layers = torch.nn.ModuleList(torch.nn.Linear(width, 2 * width) for _ in range(config.layers - 1))
-        self.output = torch.nn.Linear(2 * width, 1)
-
-    def shorten(self, values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values, (positions,), and offsets of the first `_MOST_POSITIONS` positions of each row, so that one endless text
-        costs little."""
-        lengths = np.diff(offsets)
-        if lengths.max(initial=0) <= _MOST_POSITIONS:
-            return values, offsets
-        places = np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
-        shorter = np.concatenate([[0], np.cumsum(np.minimum(lengths, _MOST_POSITIONS))])
-        return values[places < _MOST_POSITIONS], shorter
-
-    def forward(self, words: torch.Tensor, offsets: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """Encode a batch, best of rows of like length.
-
-        Args:
-            words: int32, shape (positions,), and offsets: int64, shape (rows + 1,): as `shorten` gives them.
-            weights: float32, shape (positions,): how far each word counts; fully unless given.
-
-        Returns:
-            float32, shape (rows,).
-        """
-        separators, lengths = offsets[:-1], offsets.diff()
-        steps = torch.arange(1, int(lengths.max())).unsqueeze(1)
-        is_inside = steps < lengths
-        # Where a row has ended, its separator stands in: it keeps the state as it is.
-        forwards = separators + steps * is_inside
-        backwards = separators + (lengths - steps) * is_inside
-        vectors = self.words.index_select(0, words).index_fill(0, separators, 0)
-        if weights is not None:
-            vectors = vectors * weights.unsqueeze(1)
-        inputs = _add_neighbours(vectors) + self.bias
-        states = self._remember(inputs, separators, forwards, backwards)
-        for layer in self.layers:
-            states = states + self._remember(layer(states), separators, forwards, backwards)
-        highest = torch.segment_reduce(states, "max", lengths=lengths, axis=0)
-        total = torch.segment_reduce(states, "sum", lengths=lengths, axis=0) / lengths.sqrt().unsqueeze(1)
-        logits: torch.Tensor = self.output(torch.cat([highest, total], dim=1)).squeeze(1)
-        return logits
-
-    def _remember(
-        self, inputs: torch.Tensor, separators: torch.Tensor, forwards: torch.Tensor, backwards: torch.Tensor
-    ) -> torch.Tensor:
-        """Walk along all rows at once: inputs (positions, 2 * width), ways (steps, rows); returns (positions, width)."""
-        new, gates = inputs.chunk(2, dim=1)
-        gates = torch.sigmoid(gates)
-        taken = ((1 - gates) * new).index_fill(0, separators, 0)
-        gates = gates.index_fill(0, separators, 1)
-        half = self.config.width // 2
-        walked = []
-        for way, columns in ((forwards, slice(half)), (backwards, slice(half, None))):
-            kept, added = gates[:, columns][way], taken[:, columns][way]
-            state, states = added.new_zeros(added.shape[1:]), []
-            for step in range(len(way)):
-                state = torch.addcmul(added[step], kept[step], state)
-                states.append(state)
-            along = taken.new_zeros(len(taken), taken[:, columns].shape[1])
-            if states:
-                along = along.index_put((way.flatten(),), torch.stack(states).flatten(0, 1))
-            walked.append(along)
-        return torch.cat(walked, dim=1).index_fill(0, separators, 0)
-
-
-def _add_neighbours(parts: torch.Tensor) -> torch.Tensor:
-    """(positions, 3n) to (positions, n): each position adds up what the one before, itself and the one after say of it."""
-    before, here, after = parts.chunk(3, dim=1)
-    total = here.clone()
-    total[1:] += before[:-1]
-    total[:-1] += after[1:]
-    return total
+    reading: Reading
+    word_weights: np.ndarray
+    """float32, shape (positions,): 1 where the lexicon knows the word."""
+    lexicon_weights: np.ndarray
+    """float32, shape (rows,)."""
 
 
 class SentimentModel(torch.nn.Module):
     """Gives each text the probability that it is positive."""
 
+    is_familiar: torch.Tensor
+    """bool, shape (2**word_bits,): the bucket's words were frequent in the training rows."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.ngrams = torch.nn.Parameter(torch.zeros(1 << config.features.ngram_bits), requires_grad=False)
+        self.register_buffer("is_familiar", torch.zeros(1 << config.features.word_bits, dtype=torch.bool))
         self.encoder = Encoder(config.encoder, config.features.word_bits) if config.encoder else None
         self.lexicon = Lexicon(config.lexicon) if config.lexicon else None
 
-    def ngram_values(self, features: Features, is_known: np.ndarray | None = None) -> np.ndarray:
-        """The value of each n-gram: float32, shape (positions, 4).
+    def heed(self, features: Features) -> Heed | None:
+        """Read a batch by the lexicon, and weigh its words by how strange their row is; None without a lexicon.
 
-        Args:
-            is_known: bool, shape (positions,): the lexicon knows the word; n-grams of other words alone are held down.
+        A row's strangeness is the share of its words that neither the lexicon knows nor the training rows held often, 0 to
+        1: the more of these, the less the row is like the training rows, and the less what they taught is true of it.
         """
+        if self.lexicon is None:
+            return None
+        reading = self.lexicon.read(features)
+        lengths = np.diff(features.offsets)
+        is_strange = ~(self.is_familiar.numpy()[features.words] | reading.is_known)
+        is_strange[features.offsets[:-1]] = False
+        counts = np.add.reduceat(is_strange, features.offsets[:-1], dtype=np.int32)
+        strangeness = (counts / np.maximum(lengths - 1, 1)).astype(np.float32)
+        fade = 1 / (1 + np.float32(self.config.topic_fade) * strangeness)
+        word_weights = np.where(reading.is_known, np.float32(1), np.repeat(fade, lengths))
+        return Heed(reading, word_weights, 1 + np.float32(self.config.lexicon_lift) * strangeness)
+
+    def ngram_values(self, features: Features, heed: Heed | None = None) -> np.ndarray:
+        """The value of each n-gram: float32, shape (positions, 4); of those without a word that the lexicon knows, as far
+        as their words are heeded."""
         values = self.ngrams.data.index_select(0, torch.from_numpy(features.ngrams.reshape(-1))).numpy()
         values = values.reshape(-1, NGRAMS_PER_POSITION)
-        if is_known is not None:
-            values *= self.word_weights(holds_known_word(features, is_known))
+        if heed is not None:
+            holds_known = holds_known_word(features, heed.reading.is_known)
+            values *= np.where(holds_known, np.float32(1), heed.word_weights[:, None])
         return values
 
-    def word_weights(self, is_known: np.ndarray) -> np.ndarray:
-        """How far words or n-grams count, by whether the lexicon knows them: float32, shape as given."""
-        return np.where(is_known, np.float32(1), np.float32(self.config.topic_weight))
-
-    def ngram_logits(self, features: Features, is_known: np.ndarray | None = None) -> np.ndarray:
+    def ngram_logits(self, features: Features, heed: Heed | None = None) -> np.ndarray:
         """Sum the values of each row's n-grams: float32, shape (rows,)."""
-        return np.add.reduceat(self.ngram_values(features, is_known).sum(axis=1), features.offsets[:-1])
+        return np.add.reduceat(self.ngram_values(features, heed).sum(axis=1), features.offsets[:-1])
 
-    def encoder_logits(self, features: Features, is_known: np.ndarray | None = None) -> np.ndarray:
-        """Encode each row: float32, shape (rows,); zeros without an encoder.
-
-        Args:
-            is_known: bool, shape (positions,): the lexicon knows the word; the vectors of other words are held down.
-        """
+    def encoder_logits(self, features: Features, heed: Heed | None = None) -> np.ndarray:
+        """Encode each row: float32, shape (rows,); zeros without an encoder. Words' vectors count as far as the words are
+        heeded."""
         logits = np.zeros(len(features.offsets) - 1, dtype=np.float32)
         if self.encoder:
             words, offsets = self.encoder.shorten(features.words, features.offsets)
             weights = None
-            if is_known is not None:
-                weights = self.encoder.shorten(self.word_weights(is_known), features.offsets)[0]
+            if heed is not None:
+                weights = self.encoder.shorten(heed.word_weights, features.offsets)[0]
             lengths = np.diff(offsets)
             order = np.argsort(lengths, kind="stable")
             first = 0
@@ -290,17 +211,12 @@ class SentimentModel(torch.nn.Module):
     def part_logits(self, features: Features) -> np.ndarray:
         """Score each row by each part: float32, shape (rows, 3), n-grams, encoder and lexicon; zeros for one that is not
         there."""
-        if self.lexicon is None:
-            nothing = np.zeros(len(features.offsets) - 1, dtype=np.float32)
-            return np.column_stack([self.ngram_logits(features), self.encoder_logits(features), nothing])
-        reading = self.lexicon.read(features)
-        return np.column_stack(
-            [
-                self.ngram_logits(features, reading.is_known),
-                self.encoder_logits(features, reading.is_known),
-                reading.scores,
-            ]
-        )
+        heed = self.heed(features)
+        if heed is None:
+            lexicon = np.zeros(len(features.offsets) - 1, dtype=np.float32)
+        else:
+            lexicon = heed.reading.scores * heed.lexicon_weights
+        return np.column_stack([self.ngram_logits(features, heed), self.encoder_logits(features, heed), lexicon])
 
     def logits(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
         """Score texts by each part: float32, shape (rows, 3), n-grams, encoder and lexicon. None counts as empty.

@@ -3,12 +3,12 @@
 What the labels of the training rows say of the parts is fitted. But tweets that arrive later are about other things, and
 these rows cannot show what that changes: all that was learnt about topics of their time is true of them. So two things
 are known that no fit on them can find. Words that the lexicon does not know, topics most of them, count for less
-elsewhere; and the lexicon counts for more. How much is anybody's guess, hence the rule: as far as it costs (almost)
-nothing at home. First the other words are held down until that costs `TOPIC_TOLERANCE` of accuracy, then the lexicon is
-raised until both cost `TOLERANCE`.
+elsewhere, and the lexicon counts for more; both the more, the stranger a tweet is to the training rows
+(`SentimentModel.heed`), since tweets from elsewhere are strange more often, and strange ones cost little at home. How much
+is anybody's guess, hence the rule: as far as it costs (almost) nothing at home. Topics fade unless that alone costs
+`TOPIC_TOLERANCE` of accuracy, then the lexicon is raised until both cost `TOLERANCE`.
 
-No tweet of another source has a say in it. Costs some seconds after training: the held-back rows are scored once for each
-step of the topic weight.
+No tweet of another source has a say in it. Costs a second or two after training, for scoring the held-back rows twice.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ import polars as pl
 from sentiment.calibration import cost_of_decisions, fit_bend, fit_weights, log_loss, raise_last_weight
 from sentiment.model import Bend, ModelConfig, SentimentModel
 
-TOPIC_TOLERANCE = 0.001
-TOLERANCE = 0.0025
-_TOPIC_WEIGHTS = (0.9, 0.8, 0.7, 0.6, 0.5)
-"""Below a half the words that the lexicon does not know would hardly count."""
+TOPIC_TOLERANCE = 0.002
+TOLERANCE = 0.00275
+_TOPIC_FADES = (4.0, 2.0, 1.0)
+"""With the first, words that are not known count half in a tweet in which a quarter of the words are strange."""
+_LEXICON_LIFT = 8.0
+"""In such a tweet the lexicon counts three times as much as in one without strange words."""
 
 
 class Weighed(NamedTuple):
@@ -41,11 +43,11 @@ def weigh(model: SentimentModel, texts: pl.Series, labels: np.ndarray) -> Weighe
     Args:
         labels: 0 or 1, shape (rows,).
     """
-    logits = _logits(model, texts, model.config.topic_weight)
+    logits = _logits(model, texts, model.config)
     weights = fit_weights(logits, labels)
     if model.lexicon:
         weights[-1] = max(weights[-1], 0.0)
-    return _weighed(model, logits, labels, weights, model.config.topic_weight)
+    return _weighed(model, logits, labels, weights, model.config)
 
 
 def weigh_for_elsewhere(model: SentimentModel, texts: pl.Series, labels: np.ndarray) -> Weighed:
@@ -53,18 +55,25 @@ def weigh_for_elsewhere(model: SentimentModel, texts: pl.Series, labels: np.ndar
     the tolerances allow; without a lexicon the same as `weigh`."""
     if model.lexicon is None:
         return weigh(model, texts, labels)
-    topic_weight, logits = 1.0, _logits(model, texts, 1.0)
-    weights = fit_weights(logits, labels)
-    best = fit_bend(logits @ weights, labels)(logits @ weights)
-    for lower in _TOPIC_WEIGHTS:
-        lower_logits = _logits(model, texts, lower)
-        lower_weights = fit_weights(lower_logits, labels)
-        bent = fit_bend(lower_logits @ lower_weights, labels)(lower_logits @ lower_weights)
-        if cost_of_decisions(bent, best) > TOPIC_TOLERANCE:
+    config = model.config.model_copy(update={"topic_fade": 0.0, "lexicon_lift": _LEXICON_LIFT})
+    logits, weights, best = _fit(model, texts, labels, config)
+    for fade in _TOPIC_FADES:
+        faded = config.model_copy(update={"topic_fade": fade})
+        faded_logits, faded_weights, bent = _fit(model, texts, labels, faded)
+        if cost_of_decisions(bent, best) <= TOPIC_TOLERANCE:
+            config, logits, weights = faded, faded_logits, faded_weights
             break
-        topic_weight, logits, weights = lower, lower_logits, lower_weights
     weights = raise_last_weight(logits, labels, weights, best, TOLERANCE)
-    return _weighed(model, logits, labels, weights, topic_weight)
+    return _weighed(model, logits, labels, weights, config)
+
+
+def _fit(
+    model: SentimentModel, texts: pl.Series, labels: np.ndarray, config: ModelConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Under a config: the parts' logits, (rows, parts), their best weights, (parts,), and the bent logits, (rows,)."""
+    logits = _logits(model, texts, config)
+    weights = fit_weights(logits, labels)
+    return logits, weights, fit_bend(logits @ weights, labels)(logits @ weights)
 
 
 def _parts(model: SentimentModel) -> list[int]:
@@ -72,17 +81,17 @@ def _parts(model: SentimentModel) -> list[int]:
     return [0, *([1] if model.encoder else []), *([2] if model.lexicon else [])]
 
 
-def _logits(model: SentimentModel, texts: pl.Series, topic_weight: float) -> np.ndarray:
+def _logits(model: SentimentModel, texts: pl.Series, config: ModelConfig) -> np.ndarray:
     settled = model.config
     try:
-        model.config = settled.model_copy(update={"topic_weight": topic_weight})
+        model.config = config
         return model.logits(texts)[:, _parts(model)].astype(np.float64)
     finally:
         model.config = settled
 
 
 def _weighed(
-    model: SentimentModel, logits: np.ndarray, labels: np.ndarray, weights: np.ndarray, topic_weight: float
+    model: SentimentModel, logits: np.ndarray, labels: np.ndarray, weights: np.ndarray, config: ModelConfig
 ) -> Weighed:
     total = logits @ weights
     bend: Bend = fit_bend(total, labels)
@@ -90,6 +99,6 @@ def _weighed(
     of_part = np.zeros(3)
     of_part[_parts(model)] = weights
     names = ("ngram_weight", "encoder_weight", "lexicon_weight")
-    update = {**dict(zip(names, of_part.tolist(), strict=True)), "topic_weight": topic_weight, "bend": bend}
+    update = {**dict(zip(names, of_part.tolist(), strict=True)), "bend": bend}
     accuracy = float(np.mean((bent >= 0) == (labels == 1)))
-    return Weighed(model.config.model_copy(update=update), accuracy, log_loss(bent, labels))
+    return Weighed(config.model_copy(update=update), accuracy, log_loss(bent, labels))

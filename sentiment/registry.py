@@ -45,7 +45,16 @@ FED_ROWS = "fed_rows.parquet"
 PROBE = "probe.parquet"
 # What the model needs where it is loaded, besides the copied code.
 REQUIREMENTS = ("torch", "polars", "numpy", "safetensors", "pydantic", "pandas", "mlflow")
-MODEL_CODE = ("__init__.py", "errors.py", "hashing.py", "symbols.py", "features.py", "lexicon.py", "model.py")
+MODEL_CODE = (
+    "__init__.py",
+    "errors.py",
+    "hashing.py",
+    "symbols.py",
+    "features.py",
+    "lexicon.py",
+    "encoder.py",
+    "model.py",
+)
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from sentiment.checkpoint import Checkpoint, read_checkpoint, remove_checkpoint, write_checkpoint
+from sentiment.encoder import EncoderConfig
 from sentiment.errors import TrainingError
 from sentiment.features import FeatureConfig
 from sentiment.learners import EncoderLearner, Learner, NgramLearner
 from sentiment.lexicon import Lexicon
-from sentiment.model import EncoderConfig, ModelConfig, SentimentModel, one_torch_thread
+from sentiment.model import ModelConfig, SentimentModel, one_torch_thread
 from sentiment.part_weights import weigh, weigh_for_elsewhere
 from sentiment.training_rows import FedRows, Group, Subset, open_subset, read_groups
 
@@ -54,7 +56,9 @@ EFFORTS = {
     3: Effort(ngram_passes=2, encoder_passes=3, encoder=EncoderConfig(width=64, layers=2)),
     4: Effort(ngram_passes=2, encoder_passes=4, encoder=EncoderConfig(width=128, layers=3)),
 }
-_NGRAM_BATCH_ROWS = 512
+_FAMILIAR_ONE_IN = 7_500
+"""A word is familiar that stands in the training rows at least once for so many of them."""
+_NGRAM_BATCH_ROWS = 4_096
 _ENCODER_BATCH_ROWS = 256
 
 
@@ -156,7 +160,7 @@ def _fit(
     lexicon = Lexicon.shipped()
     model = SentimentModel(ModelConfig(features=config.features, encoder=effort.encoder, lexicon=lexicon.config))
     model.lexicon = lexicon
-    learners: list[Learner] = [NgramLearner(model.ngrams)]
+    learners: list[Learner] = [NgramLearner(model.ngrams, lexicon)]
     if model.encoder:
         learners.append(EncoderLearner(model.encoder, seed))
     identity = hashlib.sha256(f"{subset.digest} {seed} {config.model_dump_json()}".encode())
@@ -164,7 +168,8 @@ def _fit(
         _begin_with(model, warm_start)
         identity.update(warm_start.ngrams.detach().numpy().tobytes())
     best = {name: value.clone(memory_format=torch.contiguous_format) for name, value in model.state_dict().items()}
-    tensors = {name: value for learner in learners for name, value in learner.tensors().items()}
+    counts = torch.zeros(len(model.is_familiar), dtype=torch.int64)
+    tensors = {name: value for learner in learners for name, value in learner.tensors().items()} | {"counts": counts}
     tensors |= {f"best.{name}": value for name, value in best.items()}
     run = _Run()
     if checkpoint_folder and (saved := read_checkpoint(checkpoint_folder, identity.hexdigest())):
@@ -181,11 +186,13 @@ def _fit(
         for group in groups:
             if run.step < count_groups:
                 fed.add(group.rows)
+                counts += torch.from_numpy(np.bincount(group.features.words, minlength=len(counts)))
             loss = _learn_group(learners, group, run, effort, subset, seed)
             run.step += 1
             if on_progress:
                 on_progress(Progress(run.rows_seen, rows_total, loss))
             if run.step % count_groups == 0:
+                model.is_familiar |= counts * _FAMILIAR_ONE_IN >= subset.count_train_rows
                 _end_pass(model, subset, run, best, time.perf_counter() - started)
                 if _has_stalled(run, config.patience):
                     break
@@ -219,6 +226,7 @@ def _begin_with(model: SentimentModel, other: SentimentModel) -> None:
         )
     with torch.no_grad():
         model.ngrams.copy_(other.ngrams)
+        model.is_familiar.copy_(other.is_familiar)
         if model.encoder and other.encoder:
             model.encoder.load_state_dict(other.encoder.state_dict())
 

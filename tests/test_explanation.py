@@ -8,10 +8,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sentiment.encoder import EncoderConfig
 from sentiment.explanation import Explanation, explain, explain_in_full
 from sentiment.features import FeatureConfig
 from sentiment.lexicon import Lexicon
-from sentiment.model import Bend, EncoderConfig, ModelConfig, SentimentModel
+from sentiment.model import Bend, ModelConfig, SentimentModel
 
 
 def make_model(*, encoder: EncoderConfig | None, with_lexicon: bool) -> SentimentModel:
@@ -23,7 +24,8 @@ def make_model(*, encoder: EncoderConfig | None, with_lexicon: bool) -> Sentimen
         ngram_weight=0.8,
         lexicon=lexicon.config if with_lexicon else None,
         lexicon_weight=1.5,
-        topic_weight=0.7,
+        topic_fade=0.7,
+        lexicon_lift=1.5,
         bend=Bend(rise=0.8, fall=1.2, middle=0.1, offset=-0.2),
     )
     torch.manual_seed(3)

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from sentiment import learners
+from sentiment.encoder import Encoder, EncoderConfig
 from sentiment.features import FeatureConfig, Features, extract
 from sentiment.learners import EncoderLearner, NgramLearner
-from sentiment.model import Encoder, EncoderConfig, ModelConfig, SentimentModel
+from sentiment.model import ModelConfig, SentimentModel
 
 CONFIG = FeatureConfig(ngram_bits=12, word_bits=10)
 

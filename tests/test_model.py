@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sentiment import model as model_module
+from sentiment.encoder import EncoderConfig
 from sentiment.errors import ModelError
 from sentiment.features import FeatureConfig
-from sentiment.model import EncoderConfig, ModelConfig, SentimentModel
+from sentiment.model import ModelConfig, SentimentModel
 
 
 @pytest.fixture(scope="module")
