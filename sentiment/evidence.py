@@ -198,8 +198,7 @@ def _load_difference(
     if rows.is_empty():
         return None, "none of the tweets whose probabilities were noted after training is in the hold-out any more."
     with tempfile.TemporaryDirectory(dir=home.work) as folder:
-        uri = f"models:/{registry.name}/{challenger.model_version}"
-        answers = predict_in_fresh_process(registry.uri, uri, rows["text"], Path(folder))
+        answers = predict_in_fresh_process(registry.files(challenger.model_version), rows["text"], Path(folder))
     if isinstance(answers, str):
         return None, answers
     return float((answers - rows["probability_positive"].cast(pl.Float64)).abs().max()), ""  # type: ignore[arg-type]

@@ -1,7 +1,8 @@
-"""Load a registered model in a process of its own and predict: `python -m sentiment.load_probe STORE MODEL IN OUT`.
+"""Load a registered model in a process of its own and predict: `python -m sentiment.load_probe FILES IN OUT`.
 
 That a model can be loaded where it was trained proves nothing: the process has all it needs in memory. MLflow registers
-models that cannot be loaded at all.
+models that cannot be loaded at all. The process gets the folder that the registry names, since opening MLflow's store takes
+longer than loading does.
 """
 
 from __future__ import annotations
@@ -16,11 +17,17 @@ import polars as pl
 SECONDS = 300
 
 
-def predict_in_fresh_process(store: str, model_uri: str, texts: pl.Series, folder: Path) -> pl.Series | str:
-    """Probabilities (float64, shape (rows,)) from the model loaded through MLflow in a fresh process, or why it failed."""
+def predict_in_fresh_process(files: Path, texts: pl.Series, folder: Path) -> pl.Series | str:
+    """Probabilities (float64, shape (rows,)) from the model loaded by MLflow in a fresh process, or why it failed.
+
+    Args:
+        files: the model's folder, as `Registry.files` gives it.
+        texts: what to predict.
+        folder: for what the processes hand over to each other.
+    """
     questions, answers = folder / "texts.parquet", folder / "probabilities.parquet"
     pl.DataFrame({"text": texts}).write_parquet(questions)
-    command = [sys.executable, "-m", "sentiment.load_probe", store, model_uri, str(questions), str(answers)]
+    command = [sys.executable, "-m", "sentiment.load_probe", str(files), str(questions), str(answers)]
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=environment, check=False)
@@ -33,11 +40,10 @@ def predict_in_fresh_process(store: str, model_uri: str, texts: pl.Series, folde
 
 def main() -> None:
     """Answer the questions of `predict_in_fresh_process`."""
-    store, model_uri, questions, answers = sys.argv[1:]
+    files, questions, answers = sys.argv[1:]
     import mlflow
 
-    mlflow.set_tracking_uri(store)
-    model = mlflow.pyfunc.load_model(model_uri, suppress_warnings=True)
+    model = mlflow.pyfunc.load_model(files, suppress_warnings=True)
     found = model.predict(pl.read_parquet(questions)["text"].to_list())
     pl.DataFrame({"probability_positive": found["probability_positive"].to_numpy()}).write_parquet(answers)
 

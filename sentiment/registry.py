@@ -308,8 +308,16 @@ class Registry:
         """
         from sentiment.model import SentimentModel
 
+        return SentimentModel.load(self.files(model_version) / "artifacts" / "model")
+
+    def files(self, model_version: int) -> Path:
+        """The folder of a version's files, from which MLflow loads it.
+
+        Raises:
+            ModelError: the version or its files are missing.
+        """
         source = self.client.get_model_version_download_uri(self.name, str(model_version))
-        return SentimentModel.load(self._download(source, model_version) / "artifacts" / "model")
+        return self._download(source, model_version)
 
     def fed_rows(self, version: RegisteredVersion) -> Path | None:
         """The list of rows that a version was fed (`tweet_id`, `text_key`), or None when it is missing or damaged."""

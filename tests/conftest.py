@@ -196,13 +196,11 @@ def lexicon_model() -> Callable[[int], SentimentModel]:
 
 
 @pytest.fixture
-def loaded_here(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+def loaded_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check `loads` loads in this process: a fresh one takes 6 s, which tests/test_gate.py takes for all."""
 
-    def predict(store: str, model_uri: str, texts: pl.Series, folder: Path) -> pl.Series:
-        registry = Registry(Home(folder.parents[1]), settings, read_only=True)
-        assert registry.uri == store
-        model = registry.load(int(model_uri.rpartition("/")[2]))
+    def predict(files: Path, texts: pl.Series, folder: Path) -> pl.Series:
+        model = SentimentModel.load(files / "artifacts" / "model")
         return pl.Series(model.predict_probability(texts)).cast(pl.Float64)
 
     monkeypatch.setattr(evidence, "predict_in_fresh_process", predict)

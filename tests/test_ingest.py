@@ -61,7 +61,7 @@ def lines_of_files(tweet_line: Callable[..., bytes]) -> st.SearchStrategy[list[b
     return st.lists(st.one_of(good, own, broken), max_size=25).map(lambda lines: [tweet_line(1, "so good"), *lines])
 
 
-@quick(max_examples=15)
+@quick(max_examples=8)
 @given(data=st.data(), block_bytes=st.sampled_from([64, 200, 1 << 20]))
 def test_every_line_is_loaded_a_duplicate_or_rejected_whatever_the_block_size(
     data: st.DataObject,

@@ -31,7 +31,7 @@ mention = st.fixed_dictionaries(
 )
 
 
-@quick(max_examples=12)
+@quick(max_examples=8)
 @given(
     files=st.lists(st.lists(mention, min_size=1, max_size=4), min_size=3, max_size=3),
     labelled_by_emoticon=st.lists(st.booleans(), min_size=3, max_size=3),

@@ -259,7 +259,7 @@ class TestWildInput:
         numbers = sorted(records["line_number"].to_list() + rejects["line_number"].to_list())
         assert numbers == list(range(1, count_lines + 1))
 
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=40)
     @given(raw_file, st.integers(1, 64))
     def test_block_boundaries_do_not_matter(self, path: Path, data: bytes, block_bytes: int) -> None:
         whole, pieces = read(path, data), read(path, data, block_bytes=block_bytes)
@@ -267,7 +267,7 @@ class TestWildInput:
         assert pieces[1].equals(whole[1])
         assert pieces[2] == whole[2]
 
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=40)
     @given(raw_file, st.integers(0, 12))
     def test_a_prefix_and_the_rest_are_the_whole(self, path: Path, data: bytes, count_first: int) -> None:
         lines = [part + b"\n" for part in data.split(b"\n")[:-1]]

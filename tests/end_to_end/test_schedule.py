@@ -32,49 +32,63 @@ SECONDS_TO_WAIT = 120.0
 TWEET = '"4","1467810369","Mon Apr 06 22:19:45 PDT 2009","NO_QUERY","someone","what a lovely morning"\n'
 
 
-@pytest.mark.timeout(300)
-def test_a_scheduled_ingest_runs_without_anybody_starting_it(tmp_path: Path) -> None:
-    inbox = tmp_path / "inbox"
-    inbox.mkdir()
-    (inbox / "tweets.csv").write_text(TWEET)
-    with running_up(tmp_path):
-        api = running_server(tmp_path)
-        assert api is not None
-        deployment = request(f"{api}/deployments/name/ingest/ingest")["id"]
-        soon = {"schedule": {"interval": 10}, "active": True}
-        request(f"{api}/deployments/{deployment}/schedules", [soon])
-
-        run = first_scheduled_run(api, deployment)
-
-        assert run["created_by"]["type"] == "SCHEDULE"
-        with duckdb.connect(str(tmp_path / "published" / "sentiment.duckdb"), read_only=True) as snapshot:
-            assert snapshot.sql("select tweet_id, text from tweets").fetchall() == [
-                (1467810369, "what a lovely morning")
-            ]
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+    """A home with a file in its inbox, and `sentiment up` for it; the tests below use it in their order."""
+    home = tmp_path_factory.mktemp("up")
+    (home / "inbox").mkdir()
+    (home / "inbox" / "tweets.csv").write_text(TWEET)
+    with running_up(home) as up:
+        yield home, up
 
 
 @pytest.mark.timeout(300)
-def test_what_is_killed_comes_back_and_nothing_outlives_the_supervisor(tmp_path: Path) -> None:
-    with running_up(tmp_path) as up:
-        url = running_server(tmp_path)
-        assert url is not None
-        second = up_process(tmp_path)
-        assert "it was running already" in second.communicate(timeout=60)[0]
-        assert second.returncode == 0
-        parts = children_of(up.pid)
-        modules = ["flows.cli", "flows.guard", "flows.server", "flows.watch", "mlflow", "prefect"]
-        assert sorted(modules_of(parts.values())) == modules
+def test_a_scheduled_ingest_runs_without_anybody_starting_it(running: tuple[Path, subprocess.Popen[str]]) -> None:
+    home, _ = running
+    api = running_server(home)
+    assert api is not None
+    deployment = request(f"{api}/deployments/name/ingest/ingest")["id"]
+    soon = {"schedule": {"interval": 10}, "active": True}
+    request(f"{api}/deployments/{deployment}/schedules", [soon])
 
-        for part in parts:
-            os.kill(part, signal.SIGKILL)
-        wait_until(lambda: set(children_of(up.pid)).isdisjoint(parts) and len(children_of(up.pid)) == len(parts))
-        wait_until(lambda: running_server(tmp_path) == url)
+    run = first_scheduled_run(api, deployment)
 
-        parts = children_of(up.pid)
-        up.kill()
-        up.wait()
-        wait_until(lambda: not any(is_running(part) for part in parts))
-        assert running_server(tmp_path) is None
+    assert run["created_by"]["type"] == "SCHEDULE"
+    with duckdb.connect(str(home / "published" / "sentiment.duckdb"), read_only=True) as snapshot:
+        assert snapshot.sql("select tweet_id, text from tweets").fetchall() == [(1467810369, "what a lovely morning")]
+
+
+@pytest.mark.timeout(300)
+def test_what_is_killed_comes_back_and_nothing_outlives_the_supervisor(
+    running: tuple[Path, subprocess.Popen[str]],
+) -> None:
+    home, up = running
+    url = running_server(home)
+    assert url is not None
+    second = up_process(home)
+    assert "it was running already" in second.communicate(timeout=60)[0]
+    assert second.returncode == 0
+    parts = children_of(up.pid)
+    modules = ["flows.cli", "flows.guard", "flows.server", "flows.watch", "mlflow", "prefect"]
+    assert sorted(modules_of(parts.values())) == modules
+
+    for part in parts:
+        os.kill(part, signal.SIGKILL)
+    wait_until(lambda: set(children_of(up.pid)).isdisjoint(parts) and len(children_of(up.pid)) == len(parts))
+    wait_until(lambda: running_server(home) == url)
+
+    parts = children_of(up.pid)
+    up.kill()
+    up.wait()
+    wait_until(lambda: not any(is_running(part) for part in parts))
+    assert running_server(home) is None
+
+    again = up_process(home)
+    wait_until(lambda: "flows.server" in modules_of(children_of(again.pid).values()))
+    parts = children_of(again.pid)
+    again.send_signal(signal.SIGTERM)
+    assert again.wait(60) == 0
+    assert not any(is_running(part) for part in parts)
 
 
 def test_ports_are_kept_and_not_shared_with_what_runs(tmp_path: Path) -> None:
@@ -90,7 +104,7 @@ def test_ports_are_kept_and_not_shared_with_what_runs(tmp_path: Path) -> None:
 
 @contextmanager
 def running_up(home: Path) -> Iterator[subprocess.Popen[str]]:
-    """`sentiment up` for a home, from its `ready` line on; at the end it is asked to end, and must."""
+    """`sentiment up` for a home, from its `ready` line on; at the end it is asked to end, if it runs, and must."""
     process = up_process(home)
     try:
         assert process.stdout is not None

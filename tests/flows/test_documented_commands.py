@@ -76,7 +76,7 @@ def test_every_command_runs(document: str, home: Path, tmp_path: Path, monkeypat
     assert run >= 8
     assert query(Home(tmp_path / "var"), "select count(*) from scored_tweets").item() > 1_000
     for block in blocks(document, "python"):
-        # MLflow's own tracking address is process-wide: the README's block is run by tests/end_to_end/test_commands.py.
+        # MLflow's own tracking address is process-wide: tests/test_registry.py loads a model as the README does.
         if "mlflow" not in block:
             exec(compile(block, document, "exec"), {})
 
