@@ -14,7 +14,7 @@ its pictures as SVG, and loads nothing from anywhere. Nobody is named in it: men
     charts      figures as SVG whose colours follow the page, light or dark
     page        all of it as one HTML file, and the short form for Prefect's pages
 
-1.6 million tweets take 37 s of processor time, on all cores, and 860 MB at most (`benchmarks/profile.py`).
+1.6 million tweets take 33 s of processor time, 20 s on two cores, and 830 MB at most (`benchmarks/profile.py`).
 """
 
 from sentiment.profile.figures import Figures, keep, measure
