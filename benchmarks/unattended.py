@@ -1,4 +1,4 @@
-"""What `sentiment up` does while nobody looks: `python -m benchmarks.unattended [FILES]`. Takes a quarter of an hour.
+"""What `sentiment up` does while nobody looks: `python -m benchmarks.unattended [FILES]`. Takes some ten minutes.
 
 1. A file of 1,000 tweets lands in the inbox: seconds until readers see its tweets with their scores, and where they go.
 2. A file that is none of tweets lands: seconds until a webhook of ours has been told, and what.
@@ -117,7 +117,8 @@ def tell(up: Running, webhook: Webhook) -> dict[str, Any]:
     subprocess.run([sys.executable, "-m", "flows.deploy"], env=environment, check=True, capture_output=True)
     (up.home / "inbox" / "letter.csv").write_text("<html><body>502 Bad Gateway</body></html>\n")
     seconds = wait(lambda: webhook.told, "an alert")
-    return {"seconds": round(seconds, 1), "told": webhook.told[0]}
+    told = {name: text.replace(str(up.home), "HOME") for name, text in webhook.told[0].items()}
+    return {"seconds": round(seconds, 1), "told": told}
 
 
 def switch_off(up: Running) -> int:
@@ -161,7 +162,9 @@ def come_back(home: Path, count_planned: int) -> dict[str, Any]:
     before = {run["id"] for run in late() if run["end_time"] and run["end_time"] < began.isoformat()}
     settled = wait(lambda: all(run["state_type"] in ENDED for run in late()), "the end of what was late")
     flows = {flow["id"]: flow["name"] for flow in ask(up.api, "flows/filter", {"limit": 200})}
-    became = Counter((flows[run["flow_id"]], run["state_type"]) for run in late() if run["id"] not in before)
+    ended = [run for run in late() if run["id"] not in before]
+    became = Counter((flows[run["flow_id"]], run["state_type"]) for run in ended)
+    trouble = [run["state"]["message"] for run in ended if run["state_type"] in ("FAILED", "CRASHED")]
     up.process.send_signal(signal.SIGTERM)
     up.process.wait(120)
     outcome: dict[str, dict[str, int]] = {}
@@ -173,6 +176,7 @@ def come_back(home: Path, count_planned: int) -> dict[str, Any]:
         "file_of_meanwhile_seen_seconds": round(seen, 1),
         "all_settled_seconds": round(seen + settled, 1),
         "late_runs_by_flow": outcome,
+        "trouble": trouble,
     }
 
 

@@ -1,4 +1,4 @@
-"""A year played from its first to its last day: `python -m benchmarks.year`. Takes three quarters of an hour on a busy machine.
+"""A year played from its first to its last day: `python -m benchmarks.year`. Takes three quarters of an hour of one processor.
 
 A source sends a file a day (`benchmarks.year_source`), with six changes of stated sizes and seven incidents planted: files
 that are cut short or damaged, a source that is silent, a machine that is off, a new file format, twenty days sent again.
