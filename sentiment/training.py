@@ -53,7 +53,7 @@ class Effort:
 EFFORTS = {
     1: Effort(ngram_passes=2),
     2: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=32, layers=2)),
-    3: Effort(ngram_passes=2, encoder_passes=3, encoder=EncoderConfig(width=64, layers=2)),
+    3: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=64, layers=2)),
     4: Effort(ngram_passes=2, encoder_passes=4, encoder=EncoderConfig(width=128, layers=3)),
 }
 _FAMILIAR_ONE_IN = 7_500
