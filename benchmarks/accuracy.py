@@ -11,8 +11,8 @@ The peers are no part of the project and of no lock file. They are taken from a 
     python -m benchmarks.accuracy --peers /tmp/peers
 
 Without it they are skipped. `load` in a row says how many other processes wanted a core when it began: times of rows with
-more than some tenths are those of a busy machine. The efforts take half an hour on the real file; elsewhere generated
-tweets stand in.
+more than some tenths are those of a busy machine. Most of the time on the real file goes to efforts 3 and 4; elsewhere
+generated tweets stand in.
 """
 
 from __future__ import annotations

@@ -211,10 +211,10 @@ class EncoderLearner:
 
     def _walk_back(
         self, walk: list[_Layer], offsets: np.ndarray, state_slopes: np.ndarray
-    ) -> tuple[np.ndarray, dict[torch.nn.Parameter, torch.Tensor]]:
+    ) -> tuple[np.ndarray, dict[torch.Tensor, torch.Tensor]]:
         """Slopes by the first layer's inputs, (positions, 2 * width), from those by the last one's states, (positions, width);
         and those by the dense weights on the way."""
-        by_parameter: dict[torch.nn.Parameter, torch.Tensor] = {}
+        by_parameter: dict[torch.Tensor, torch.Tensor] = {}
         for number in range(len(walk) - 1, -1, -1):
             inputs, gates, memory, _ = walk[number]
             past_layer = torch.from_numpy(state_slopes.copy())

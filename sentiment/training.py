@@ -5,8 +5,8 @@ read and hashed in a thread beside training (`training_rows`); both parts of the
 own (`learners`). After every pass the model is evaluated on held-back rows and the best state is kept.
 
 A seed gives the same weights, bit for bit, also through a kill and a resume: the order of row groups and rows, and the
-order of additions, follow from the seed alone, and a checkpoint holds everything that changes. Sums are made by one
-thread, since their order, and so their rounding, would follow the number of threads.
+order of additions, follow from the seed alone, and a checkpoint holds everything that changes. Each sum is made by one
+thread, since its order, and so its rounding, would follow the number of threads.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Effort:
 EFFORTS = {
     1: Effort(ngram_passes=2),
     2: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=32, layers=2)),
-    3: Effort(ngram_passes=2, encoder_passes=3, encoder=EncoderConfig(width=64, layers=2)),
+    3: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=64, layers=2)),
     4: Effort(ngram_passes=2, encoder_passes=4, encoder=EncoderConfig(width=128, layers=3)),
 }
 _FAMILIAR_ONE_IN = 7_500
