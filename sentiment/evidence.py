@@ -86,9 +86,11 @@ def gather_evidence(
     )
     if champion is None or found is None:
         return evidence
+    champion_error = ""
     try:
         former = ask(registry, export, holdout, cases, champion.model_version)
-    except ModelError:
+    except ModelError as raised:
+        champion_error = str(raised)
         former = Answers(
             probabilities=np.full(len(labels), math.nan, dtype=np.float32),
             is_right=np.zeros(len(labels), dtype=bool),
@@ -106,6 +108,7 @@ def gather_evidence(
     return replace(
         evidence,
         comparison=paired_difference(before, after, alpha_of_look(look, settings.gate.alpha)),
+        champion_error=champion_error,
         champion_accuracy=float(before.mean()) if len(before) else math.nan,
         challenger_accuracy=float(after.mean()) if len(after) else math.nan,
         count_left_out=None if left_out is None else int((~is_compared).sum()),

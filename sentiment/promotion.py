@@ -71,6 +71,7 @@ class Evidence:
         load_error: what loading said, when it failed.
         challenger: the challenger on the whole hold-out.
         comparison: both on the rows that the champion was not fed; None for the first model.
+        champion_error: why the champion could not be loaded, and so counts as wrong everywhere; empty if it could.
         champion_accuracy, challenger_accuracy: both on the compared rows.
         count_left_out: hold-out rows that the champion was fed; None when its list is missing.
         gold: challenger against champion on each hand-labelled set, at a level shared by the sets.
@@ -88,6 +89,7 @@ class Evidence:
     load_error: str
     challenger: Evaluation
     comparison: PairedDifference | None = None
+    champion_error: str = ""
     champion_accuracy: float | None = None
     challenger_accuracy: float | None = None
     count_left_out: int | None = 0
@@ -207,6 +209,12 @@ def _floor(evidence: Evidence, thresholds: GateThresholds) -> Check:
 
 def _better(evidence: Evidence, found: PairedDifference) -> Check:
     passed = found.lower > 0
+    if evidence.champion_error:
+        reason = (
+            f"The champion cannot be loaded any more and so scores nothing: {evidence.champion_error} The challenger is "
+            f"right on {evidence.challenger_accuracy:.2%} of {found.count_rows:,} rows."
+        )
+        return Check("better", passed, reason, challenger_value=evidence.challenger_accuracy, threshold=0.0)
     verdict = (
         "The challenger is better"
         if passed

@@ -233,7 +233,11 @@ def test_a_champion_that_cannot_be_loaded_gives_way_to_one_that_passes(
 ) -> None:
     (weights,) = world.mlflow.rglob("weights.safetensors")
     weights.unlink()
-    assert decide(register(10)).is_champion
+    decision = decide(register(10))
+    assert decision.is_champion
+    assert by_name(decision)["better"].reason.startswith(
+        "The champion cannot be loaded any more and so scores nothing: "
+    )
     assert champion_of(registry) == 2
 
 
