@@ -30,7 +30,7 @@ from sentiment.subsets import Export, export
 from sentiment.training import TrainingConfig, fit
 from sentiment.warehouse import writer
 
-CHAMPION_ROWS, WORSE_ROWS = 100_000, 62_000
+CHAMPION_ROWS, WORSE_ROWS = 100_000, 43_500
 NEGATIONS = [
     "not",
     "no",
