@@ -159,7 +159,8 @@ def main() -> None:
                 spoil(weights.parent)
             failed = nursery.judge(version)
             without = nursery.judge(version, (check,))
-            outcomes.append(Outcome(flaw, check, list(failed), failed.get(check, ""), not without))
+            reason = failed.get(check, "").replace(f"{nursery.home.root}/", "")
+            outcomes.append(Outcome(flaw, check, list(failed), reason, not without))
             print(json.dumps(asdict(outcomes[-1])), file=sys.stderr)
 
         holdout = nursery.holdout.head(2_000).select("tweet_id", "text_key", "label", "text")
