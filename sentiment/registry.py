@@ -331,7 +331,8 @@ class Registry:
         import mlflow
 
         try:
-            path = Path(mlflow.artifacts.download_artifacts(run_id=version.run_id, artifact_path=name))
+            # Asked for the file alone, MLflow leaves a copy behind in the system's temporary folder each time.
+            path = Path(mlflow.artifacts.download_artifacts(run_id=version.run_id)) / name
             pl.read_parquet_schema(path)
         except Exception:  # whatever MLflow or the disk says of it: the caller treats the list as missing
             return None

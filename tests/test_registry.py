@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,18 @@ def test_the_files_of_a_run_are_there_or_none(world: Home, registry: Registry, r
     assert registry.fed_rows(version) is None
     listed.unlink()
     assert registry.fed_rows(version) is None
+
+
+def test_reading_the_files_of_a_run_leaves_no_copies(
+    registry: Registry, register: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = register(5)
+    (tmp_path / "system").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "system"))
+    assert registry.fed_rows(version) is not None
+    assert registry.probe(version) is not None
+    registry.load(version.model_version)
+    assert list((tmp_path / "system").iterdir()) == []
 
 
 def test_a_registered_version_is_no_pickle_and_pins_what_it_needs(
