@@ -33,7 +33,7 @@ from sentiment.retraining import train_version
 from sentiment.sample import write_sample
 from sentiment.settings import Home, Settings
 from sentiment.subsets import export
-from sentiment.training import TrainingConfig
+from sentiment.training_config import TrainingConfig
 from sentiment.warehouse import writer
 
 SECONDS = 20

@@ -24,7 +24,8 @@ from sentiment.learning_curve import USUAL_DISCORDANCE, CurvePoint, curve_figure
 from sentiment.promotion import alpha_of_look
 from sentiment.settings import Home, Settings
 from sentiment.subsets import RUNGS, export
-from sentiment.training import TrainingConfig, fit
+from sentiment.training import fit
+from sentiment.training_config import TrainingConfig
 from sentiment.warehouse import writer
 
 SEEDS = 5

@@ -17,17 +17,19 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.data import REAL_GOLD, training_csv
-from sentiment.encoder import Encoder, EncoderConfig
+from sentiment.encoder import Encoder
 from sentiment.features import extract
 from sentiment.gate import decide_on
 from sentiment.ingest import ingest_file
 from sentiment.model import CONFIG_FILE, WEIGHTS_FILE, SentimentModel
+from sentiment.model_config import EncoderConfig
 from sentiment.promotion import CheckName, GateThresholds
 from sentiment.registry import FED_ROWS, PROBE, RegisteredVersion, Registry
 from sentiment.settings import Home, Settings
 from sentiment.slices import slice_masks
 from sentiment.subsets import Export, export
-from sentiment.training import TrainingConfig, fit
+from sentiment.training import fit
+from sentiment.training_config import TrainingConfig
 from sentiment.warehouse import writer
 
 CHAMPION_ROWS, WORSE_ROWS = 100_000, 43_500

@@ -29,8 +29,8 @@ import duckdb
 
 from benchmarks.data import run
 from benchmarks.up import Running, wait
-from flows.doctor import ask
 from flows.orchestration import prefect_environment
+from flows.prefect_rest import ask
 from sentiment.sample import write_sample
 
 HISTORY_ROWS, ROWS, DAYS_OFF = 60_000, 1_000, 3
@@ -73,7 +73,7 @@ def runs_since(up: Running, since: str) -> list[dict[str, Any]]:
     """Runs that were expected to start since a time, the first one first."""
     question = {"flow_runs": {"expected_start_time": {"after_": since}}, "sort": "EXPECTED_START_TIME_ASC"}
     found: list[dict[str, Any]] = []
-    while page := ask(up.api, "flow_runs/filter", {**question, "offset": len(found), "limit": 200}):
+    while page := ask(f"{up.api}/flow_runs/filter", {**question, "offset": len(found), "limit": 200}):
         found += page
     return found
 
@@ -155,13 +155,13 @@ def come_back(home: Path, count_planned: int) -> dict[str, Any]:
     def late() -> list[dict[str, Any]]:
         until = {"flow_runs": {"expected_start_time": {"before_": since}}, "sort": "EXPECTED_START_TIME_ASC"}
         found: list[dict[str, Any]] = []
-        while page := ask(up.api, "flow_runs/filter", {**until, "offset": len(found), "limit": 200}):
+        while page := ask(f"{up.api}/flow_runs/filter", {**until, "offset": len(found), "limit": 200}):
             found += page
         return [run for run in found if run["auto_scheduled"]]
 
     before = {run["id"] for run in late() if run["end_time"] and run["end_time"] < began.isoformat()}
     settled = wait(lambda: all(run["state_type"] in ENDED for run in late()), "the end of what was late")
-    flows = {flow["id"]: flow["name"] for flow in ask(up.api, "flows/filter", {"limit": 200})}
+    flows = {flow["id"]: flow["name"] for flow in ask(f"{up.api}/flows/filter", {"limit": 200})}
     ended = [run for run in late() if run["id"] not in before]
     became = Counter((flows[run["flow_id"]], run["state_type"]) for run in ended)
     trouble = [run["state"]["message"] for run in ended if run["state_type"] in ("FAILED", "CRASHED")]

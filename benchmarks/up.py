@@ -22,8 +22,8 @@ from typing import Any
 import duckdb
 
 from benchmarks.data import command
-from flows.doctor import ask
 from flows.orchestration import DIRECT, running_server
+from flows.prefect_rest import ask
 from flows.up import read_ports
 from sentiment.sample import write_sample
 from sentiment.settings import Home
@@ -106,7 +106,7 @@ class Running:
         """Whether every part is there and answers."""
         mlflow = f"http://127.0.0.1:{read_ports(Home(self.home))['mlflow']}/health"
         try:
-            pool = ask(self.api, "work_pools/sentiment")
+            pool = ask(f"{self.api}/work_pools/sentiment")
         except OSError:
             return False
         return (
@@ -118,14 +118,14 @@ class Running:
 
     def start_run(self, name: str, parameters: dict[str, Any]) -> str:
         """Ask for a run of a deployment."""
-        deployment = ask(self.api, f"deployments/name/{name}/{name}")["id"]
+        deployment = ask(f"{self.api}/deployments/name/{name}/{name}")["id"]
         body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-        return str(ask(self.api, f"deployments/{deployment}/create_flow_run", body)["id"])
+        return str(ask(f"{self.api}/deployments/{deployment}/create_flow_run", body)["id"])
 
     def state(self, run: str) -> str:
         """The state of a run; empty while the server does not answer."""
         try:
-            return str(ask(self.api, f"flow_runs/{run}")["state_type"])
+            return str(ask(f"{self.api}/flow_runs/{run}")["state_type"])
         except (OSError, TypeError):
             return ""
 

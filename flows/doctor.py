@@ -1,25 +1,20 @@
 """What `sentiment doctor` shows: the home's own checks (`sentiment.diagnosis`), and those of its Prefect server.
 
-The server is asked over its REST API: importing Prefect would take longer than all checks together.
+The server is asked over its REST API (`flows.prefect_rest`): Prefect takes longer to import than all checks together.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from flows.deploy import AUTOMATIONS, DEPLOYMENTS, PROJECT
-from flows.orchestration import DIRECT, prefect_home, running_server
+from flows.deploy import AUTOMATIONS, DEPLOYMENTS, PROJECT, WORK_POOL
+from flows.orchestration import prefect_home, running_server
+from flows.prefect_rest import ask
 from sentiment.diagnosis import Finding
 from sentiment.settings import Home
-
-SECONDS_TO_ANSWER = 10.0
 
 
 def check_server(home: Home) -> Iterator[Finding]:
@@ -42,9 +37,9 @@ def check_server(home: Home) -> Iterator[Finding]:
 
 def check_work_pool(server: str) -> Iterator[Finding]:
     """Whether the work pool is there, goes on, and has a worker."""
-    name = yaml.safe_load((PROJECT / DEPLOYMENTS).read_text())["definitions"]["work_pool"]["name"]
+    name = WORK_POOL
     prefect = f"PREFECT_API_URL={server} prefect"
-    pool = ask(server, f"work_pools/{name}")
+    pool = ask(f"{server}/work_pools/{name}")
     if pool is None:
         remedy = f"{prefect} work-pool create {name} --type process"
         yield Finding("work pool", False, f"there is no work pool {name}, so no run starts", remedy)
@@ -60,7 +55,7 @@ def check_work_pool(server: str) -> Iterator[Finding]:
 def check_deployments(server: str) -> Iterator[Finding]:
     """Whether all deployments are there with their schedules switched on."""
     expected = {row["name"]: row for row in yaml.safe_load((PROJECT / DEPLOYMENTS).read_text())["deployments"]}
-    found = {row["name"]: row for row in ask(server, "deployments/filter", {"limit": 200}) or []}
+    found = {row["name"]: row for row in ask(f"{server}/deployments/filter", {"limit": 200}) or []}
     deploy = f"PREFECT_API_URL={server} python -m flows.deploy"
     if missing := sorted(expected.keys() - found.keys()):
         yield Finding("schedules", False, f"not deployed: {', '.join(missing)}", deploy)
@@ -85,25 +80,7 @@ def check_deployments(server: str) -> Iterator[Finding]:
 def check_automations(server: str) -> Iterator[Finding]:
     """Whether what the server does by itself is set up and switched on."""
     expected = {row["name"] for row in yaml.safe_load((PROJECT / AUTOMATIONS).read_text())["automations"]}
-    found = {row["name"] for row in ask(server, "automations/filter", {"limit": 200}) or [] if row["enabled"]}
+    found = {row["name"] for row in ask(f"{server}/automations/filter", {"limit": 200}) or [] if row["enabled"]}
     for name in sorted(expected - found):
         remedy = f"PREFECT_API_URL={server} python -m flows.deploy"
         yield Finding("automations", False, f"the automation `{name}` is missing or switched off", remedy)
-
-
-def ask(server: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """Ask Prefect's REST API: GET, or POST when there is a body; None when there is no such thing, or nothing to say.
-
-    Raises:
-        OSError: the server does not answer.
-    """
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{server}/{path}", data, {"Content-Type": "application/json"})
-    try:
-        with DIRECT.open(request, timeout=SECONDS_TO_ANSWER) as answer:
-            content = answer.read()
-            return json.loads(content) if content else None
-    except urllib.error.HTTPError as error:
-        if error.code == 404:
-            return None
-        raise

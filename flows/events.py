@@ -6,18 +6,15 @@ library; one request does. Inside flows, `prefect.events.emit_event` does the sa
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from flows.orchestration import DIRECT
+from flows.prefect_rest import ask
 
 FILE_LANDED = "sentiment.file.landed"
 ROWS_LOADED = "sentiment.rows.loaded"
 CHAMPION_CHANGED = "sentiment.champion.changed"
-SECONDS_TO_ANSWER = 10.0
 
 
 def announce(api: str, event: str, resource: str, payload: dict[str, Any]) -> None:
@@ -34,15 +31,3 @@ def announce(api: str, event: str, resource: str, payload: dict[str, Any]) -> No
         "payload": payload,
     }
     ask(f"{api}/events", [told])
-
-
-def ask(address: str, body: Any) -> Any:
-    """POST a JSON document to the server and return its answer, if any.
-
-    Raises:
-        OSError: it does not answer or does not take it.
-    """
-    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with DIRECT.open(request, timeout=SECONDS_TO_ANSWER) as answer:
-        content = answer.read()
-    return json.loads(content) if content else None

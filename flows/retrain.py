@@ -24,7 +24,7 @@ from sentiment.reports import decision_markdown, outlook_markdown
 from sentiment.retraining import TrainedVersion, train_version
 from sentiment.settings import open_home
 from sentiment.subsets import Export, export, next_rung
-from sentiment.training import EFFORTS, TrainingConfig
+from sentiment.training_config import EFFORTS, TrainingConfig
 from sentiment.warehouse import writer
 
 DEFAULT_EFFORT, MOST_EFFORT = TrainingConfig().effort, max(EFFORTS)

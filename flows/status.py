@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from flows.doctor import ask, check_server
+from flows.doctor import check_server
 from flows.orchestration import running_server
+from flows.prefect_rest import ask
 from flows.terminal import notes, print_table
 from sentiment.diagnosis import look_quickly
 from sentiment.errors import HomeError
@@ -83,10 +84,9 @@ def print_status(found: dict[str, Any]) -> None:
 
 def _next_runs(server: str) -> list[dict[str, str]]:
     """The next scheduled run of each deployment, from the home's own server."""
-    deployments = {row["id"]: row["name"] for row in ask(server, "deployments/filter", {"limit": 100}) or []}
+    deployments = {row["id"]: row["name"] for row in ask(f"{server}/deployments/filter", {"limit": 100}) or []}
     scheduled = ask(
-        server,
-        "flow_runs/filter",
+        f"{server}/flow_runs/filter",
         {
             "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
             "sort": "EXPECTED_START_TIME_ASC",
@@ -106,7 +106,7 @@ def _runs_in(server: str, states: tuple[str, ...]) -> list[dict[str, Any]]:
     wanted = {"state": {"type": {"any_": list(states)}}, "start_time": {"after_": since}}
     # Subflows tell what their parents tell.
     wanted["parent_task_run_id"] = {"is_null_": True}
-    runs = ask(server, "flow_runs/filter", {"flow_runs": wanted, "sort": "START_TIME_DESC", "limit": 8}) or []
+    runs = ask(f"{server}/flow_runs/filter", {"flow_runs": wanted, "sort": "START_TIME_DESC", "limit": 8}) or []
     return [
         {"run": run["name"], "since": datetime.fromisoformat(run["start_time"]), "says": _first_line(run["state"])}
         for run in runs

@@ -19,7 +19,8 @@ from typing import Any
 
 from watchfiles import watch
 
-from flows.events import FILE_LANDED, announce, ask
+from flows.events import FILE_LANDED, announce
+from flows.prefect_rest import ask
 from sentiment.settings import SETTLE_SECONDS, UNFINISHED_SUFFIXES, Home, load_settings
 
 LOG = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sentiment.model import Bend
+from sentiment.model_config import Bend
 
 _PRIOR_ROWS = 20.0
 _NEWTON_STEPS = 50

@@ -7,20 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+
+from sentiment.model_config import EncoderConfig
 
 _MOST_POSITIONS = 256
-
-
-class EncoderConfig(BaseModel):
-    """The shape of the encoder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    width: int = Field(
-        default=32, ge=2, le=512, description="numbers a position in each layer; the second half reads backwards"
-    )
-    layers: int = Field(default=2, ge=1, le=8, description="layers of gated memory, one upon the other")
 
 
 class Encoder(torch.nn.Module):

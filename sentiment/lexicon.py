@@ -21,15 +21,15 @@ import functools
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 
 from sentiment import hashing
 from sentiment.features import Features, hash_words
+from sentiment.model_config import LexiconConfig
 
 _SOURCES = Path(__file__).with_name("lexicon_words")
 _NONE, _NEGATES, _INTENSIFIES, _DAMPENS, _TURNS = range(5)
@@ -45,16 +45,6 @@ _BEFORE_TURN, _BEHIND_TURN = 0.5, 1.5
 _SATURATION = 15.0
 _FILTER_BITS = 20
 _PAIR = np.uint64(0xA0761D6478BD642F)
-
-
-class LexiconConfig(BaseModel):
-    """Which rules a lexicon is read by, and how many entries it has."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rules: Literal["valence-v1"] = "valence-v1"
-    count_entries: int = Field(ge=0, description="words, phrases and emoji; the words themselves are among the weights")
-    notice: str = Field(default="", description="licence of the list that the values come from; must stay with them")
 
 
 class Reading(NamedTuple):

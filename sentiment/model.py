@@ -20,19 +20,20 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from sentiment.encoder import Encoder, EncoderConfig
+from sentiment.encoder import Encoder
 from sentiment.errors import ModelError
-from sentiment.features import NGRAMS_PER_POSITION, FeatureConfig, Features, extract, holds_known_word
-from sentiment.lexicon import Lexicon, LexiconConfig, Reading
+from sentiment.features import NGRAMS_PER_POSITION, Features, extract, holds_known_word
+from sentiment.lexicon import Lexicon, Reading
+from sentiment.model_config import ModelConfig
 
 WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "config.json"
@@ -40,50 +41,6 @@ _BATCH_ROWS = 20_000
 _BATCH_BYTES = 4 << 20
 _ENCODER_POSITIONS = 8192
 _THREADS = min(os.cpu_count() or 1, 8)
-
-
-class Bend(BaseModel):
-    """Calibration of a logit, fitted after training: beta calibration and a term for the middle. Always rising, so that the
-    order of tweets stays."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rise: float = Field(default=1.0, gt=0, description="how far positive logits count")
-    fall: float = Field(default=1.0, gt=0, description="how far negative logits count")
-    middle: float = Field(default=0.0, ge=0, description="how much further logits near zero count than large ones")
-    offset: float = Field(default=0.0, description="added to the logit")
-
-    def __call__(self, logits: np.ndarray) -> np.ndarray:
-        """Bend logits: float64, shape as given; the defaults change nothing."""
-        wide = logits.astype(np.float64)
-        sides = self.rise * np.logaddexp(0, wide) - self.fall * np.logaddexp(0, -wide)
-        return sides + self.middle * np.arcsinh(wide) + self.offset
-
-
-class ModelConfig(BaseModel):
-    """What a model needs beside its weights to give the same probabilities again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal["sentiment-model-2"] = "sentiment-model-2"
-    features: FeatureConfig = FeatureConfig()
-    encoder: EncoderConfig | None = None
-    ngram_weight: float = Field(default=1.0, description="of the n-grams' logit; fitted after training")
-    encoder_weight: float = Field(default=0.0, description="of the encoder's logit; fitted after training")
-    lexicon: LexiconConfig | None = None
-    lexicon_weight: float = Field(default=0.0, ge=0, description="of the lexicon's score; chosen after training")
-    topic_fade: float = Field(
-        default=0.0,
-        ge=0,
-        description="words that the lexicon does not know, and n-grams without one, count 1 / (1 + this * strangeness)",
-    )
-    lexicon_lift: float = Field(default=0.0, ge=0, description="the lexicon counts 1 + this * strangeness")
-    bend: Bend = Bend()
-
-    @property
-    def weights(self) -> np.ndarray:
-        """Weights of the parts, in the order of `SentimentModel.logits`: float32, shape (3,)."""
-        return np.array([self.ngram_weight, self.encoder_weight, self.lexicon_weight], dtype=np.float32)
 
 
 @contextmanager

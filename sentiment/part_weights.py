@@ -19,7 +19,8 @@ import numpy as np
 import polars as pl
 
 from sentiment.calibration import cost_of_decisions, fit_bend, fit_weights, log_loss, raise_last_weight
-from sentiment.model import Bend, ModelConfig, SentimentModel
+from sentiment.model import SentimentModel
+from sentiment.model_config import Bend, ModelConfig
 
 TOPIC_TOLERANCE = 0.002
 TOLERANCE = 0.00275

@@ -51,6 +51,7 @@ MODEL_CODE = (
     "hashing.py",
     "symbols.py",
     "features.py",
+    "model_config.py",
     "lexicon.py",
     "encoder.py",
     "model.py",

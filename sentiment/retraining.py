@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -27,8 +27,11 @@ from sentiment.promotion import alpha_of_look
 from sentiment.registry import FED_ROWS, PROBE, RegisteredVersion, Registry
 from sentiment.settings import Home, Settings
 from sentiment.subsets import SUBSET_RULE, Export, next_rung
-from sentiment.training import Progress, TrainingConfig, fit
+from sentiment.training_config import TrainingConfig
 from sentiment.warehouse import writer
+
+if TYPE_CHECKING:
+    from sentiment.training import Progress
 
 PROBE_ROWS = 1_000
 
@@ -152,6 +155,8 @@ def _train(
     warm_start: RegisteredVersion | None,
     on_progress: Callable[[Progress], None] | None,
 ) -> RegisteredVersion:
+    from sentiment.training import fit  # with torch, which those who only name a flow can do without
+
     folder = home.checkpoints / key[:16]
     folder.mkdir(parents=True, exist_ok=True)
     fed_rows, probe = folder / FED_ROWS, folder / PROBE

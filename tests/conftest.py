@@ -18,7 +18,8 @@ import pytest
 from sentiment import evidence
 from sentiment.features import FeatureConfig, extract
 from sentiment.ingest import IngestReport, ingest_file
-from sentiment.model import ModelConfig, SentimentModel
+from sentiment.model import SentimentModel
+from sentiment.model_config import ModelConfig
 from sentiment.registry import FED_ROWS, PROBE, RegisteredVersion, Registry
 from sentiment.settings import Home, Settings
 from sentiment.subsets import Export, export

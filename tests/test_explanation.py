@@ -8,11 +8,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sentiment.encoder import EncoderConfig
 from sentiment.explanation import Explanation, explain, explain_in_full
 from sentiment.features import FeatureConfig
 from sentiment.lexicon import Lexicon
-from sentiment.model import Bend, ModelConfig, SentimentModel
+from sentiment.model import SentimentModel
+from sentiment.model_config import Bend, EncoderConfig, ModelConfig
 
 
 def make_model(*, encoder: EncoderConfig | None, with_lexicon: bool) -> SentimentModel:

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from sentiment import learners
-from sentiment.encoder import Encoder, EncoderConfig
+from sentiment.encoder import Encoder
 from sentiment.features import FeatureConfig, Features, extract
 from sentiment.learners import EncoderLearner, NgramLearner
-from sentiment.model import ModelConfig, SentimentModel
+from sentiment.model import SentimentModel
+from sentiment.model_config import EncoderConfig, ModelConfig
 
 CONFIG = FeatureConfig(ngram_bits=12, word_bits=10)
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sentiment.features import FeatureConfig, extract
 from sentiment.lexicon import Lexicon, Reading
-from sentiment.model import ModelConfig, SentimentModel
+from sentiment.model import SentimentModel
+from sentiment.model_config import ModelConfig
 
 LEXICON = Lexicon.shipped()
 

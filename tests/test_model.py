@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sentiment import model as model_module
-from sentiment.encoder import EncoderConfig
 from sentiment.errors import ModelError
 from sentiment.features import FeatureConfig
-from sentiment.model import ModelConfig, SentimentModel
+from sentiment.model import SentimentModel
+from sentiment.model_config import EncoderConfig, ModelConfig
 
 
 @pytest.fixture(scope="module")

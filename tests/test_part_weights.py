@@ -9,7 +9,8 @@ import pytest
 from sentiment.features import FeatureConfig, extract
 from sentiment.learners import NgramLearner
 from sentiment.lexicon import Lexicon
-from sentiment.model import ModelConfig, SentimentModel
+from sentiment.model import SentimentModel
+from sentiment.model_config import ModelConfig
 from sentiment.part_weights import TOLERANCE, weigh, weigh_for_elsewhere
 
 CONFIG = FeatureConfig(ngram_bits=16, word_bits=14)

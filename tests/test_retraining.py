@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sentiment import retraining
+from sentiment import training
 from sentiment.errors import InputError, TrainingError
 from sentiment.evaluation import evaluate
 from sentiment.features import FeatureConfig
@@ -18,7 +18,7 @@ from sentiment.registry import Registry
 from sentiment.retraining import TrainedVersion, evaluate_version, train_version
 from sentiment.settings import Home, Settings
 from sentiment.subsets import Export
-from sentiment.training import TrainingConfig
+from sentiment.training_config import TrainingConfig
 
 CONFIG = TrainingConfig(effort=1, features=FeatureConfig(ngram_bits=12))
 
@@ -68,7 +68,7 @@ def test_the_same_rows_config_and_seed_are_trained_once(
     world: Home, train: Callable[..., TrainedVersion], rows_of: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = train()
-    monkeypatch.setattr(retraining, "fit", None)
+    monkeypatch.setattr(training, "fit", None)
     again = train()
     assert (again.version, again.was_reused) == (first.version, True)
     assert again.train_seconds == first.train_seconds

@@ -13,7 +13,8 @@ from sentiment import hashing
 from sentiment.calibration import fit_bend, fit_weights, log_loss, raise_last_weight
 from sentiment.errors import TrainingError
 from sentiment.features import FeatureConfig
-from sentiment.training import EFFORTS, Progress, TrainingConfig, TrainingResult, fit
+from sentiment.training import Progress, TrainingResult, fit
+from sentiment.training_config import EFFORTS, TrainingConfig
 
 FEATURES = FeatureConfig(ngram_bits=12, word_bits=8)
 GROUP_ROWS = 100

@@ -11,8 +11,9 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings
 
-from flows.doctor import ask, check_automations, check_deployments, check_server, check_work_pool
+from flows.doctor import check_automations, check_deployments, check_server, check_work_pool
 from flows.orchestration import remember_server
+from flows.prefect_rest import ask
 from sentiment.diagnosis import Finding
 from sentiment.settings import Home
 
@@ -41,7 +42,7 @@ def test_a_missing_pool_missing_deployments_and_a_paused_schedule_are_found_and_
     follow(finding)
     (finding,) = check_work_pool(server)
     assert finding.found.startswith("no worker takes runs")
-    ask(server, "work_pools/sentiment/workers/heartbeat", {"name": "test"})
+    ask(f"{server}/work_pools/sentiment/workers/heartbeat", {"name": "test"})
     assert [finding.is_well for finding in check_work_pool(server)] == [True]
 
     assert not all(finding.is_well for finding in check_automations(server))
