@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sentiment import training
+from sentiment import retraining, training
 from sentiment.errors import InputError, TrainingError
 from sentiment.evaluation import evaluate
 from sentiment.features import FeatureConfig
