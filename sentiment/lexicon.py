@@ -43,7 +43,7 @@ _EXCLAMATION = 0.292
 _MOST_EXCLAMATIONS = 4
 _BEFORE_TURN, _BEHIND_TURN = 0.5, 1.5
 _SATURATION = 15.0
-_FILTER_BITS = 20
+_SLOT_BITS = 20
 _PAIR = np.uint64(0xA0761D6478BD642F)
 
 
@@ -78,7 +78,7 @@ class Lexicon(torch.nn.Module):
         self.register_buffer("hashes", torch.zeros(config.count_entries, dtype=torch.int64))
         self.register_buffer("values", torch.zeros(config.count_entries))
         self.register_buffer("roles", torch.zeros(config.count_entries, dtype=torch.uint8))
-        self._filter: np.ndarray | None = None
+        self._slots: tuple[np.ndarray, np.ndarray] | None = None
 
     @classmethod
     def shipped(cls) -> Lexicon:
@@ -128,11 +128,8 @@ class Lexicon(torch.nn.Module):
 
     def _look_up(self, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions whose word is in the lexicon, ascending, and their values and roles."""
-        if self._filter is None:
-            is_known = np.zeros(1 << _FILTER_BITS, dtype=bool)
-            is_known[_filter_slot(self.hashes.numpy().view(np.uint64))] = True
-            self._filter = is_known
-        maybe = np.flatnonzero(self._filter[_filter_slot(features.hashes)])
+        is_taken, _ = self._entries_by_slot()
+        maybe = np.flatnonzero(is_taken[_slot(features.hashes)])
         entries, is_found = self._find(features.hashes[maybe])
         return maybe[is_found], self.values.numpy()[entries], self.roles.numpy()[entries]
 
@@ -145,9 +142,24 @@ class Lexicon(torch.nn.Module):
     def _find(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The entries of the hashes that have one, and which these are."""
         known = self.hashes.numpy().view(np.uint64)
-        entries = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+        _, first_of_slot = self._entries_by_slot()
+        entries = first_of_slot[_slot(hashes)]
+        # Entries of one slot stand side by side; few slots have two.
+        while len(behind := np.flatnonzero((known[entries] < hashes) & (entries < len(known) - 1))):
+            entries[behind] += 1
         is_found = known[entries] == hashes
         return entries[is_found], is_found
+
+    def _entries_by_slot(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each slot, the upper bits of a hash: whether an entry has it, and the first entry that is not below it, the
+        last at most."""
+        if self._slots is None:
+            slots = _slot(self.hashes.numpy().view(np.uint64)).astype(np.int64)
+            is_taken = np.zeros(1 << _SLOT_BITS, dtype=bool)
+            is_taken[slots] = True
+            first = np.searchsorted(slots, np.arange(1 << _SLOT_BITS))
+            self._slots = is_taken, np.minimum(first, len(slots) - 1).astype(np.int32)
+        return self._slots
 
 
 def _add_capitals(values: np.ndarray, features: Features, positions: np.ndarray, rows: np.ndarray) -> None:
@@ -186,8 +198,8 @@ def _apply_turns(
     values *= np.where(turn < 0, 1, np.where(positions < turn, _BEFORE_TURN, _BEHIND_TURN)).astype(np.float32)
 
 
-def _filter_slot(hashes: np.ndarray) -> np.ndarray:
-    return hashes >> np.uint64(64 - _FILTER_BITS)
+def _slot(hashes: np.ndarray) -> np.ndarray:
+    return hashes >> np.uint64(64 - _SLOT_BITS)
 
 
 def _pair(first: np.ndarray, second: np.ndarray) -> np.ndarray:

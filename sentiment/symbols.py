@@ -71,6 +71,7 @@ def in_python(pattern: str) -> re.Pattern[str]:
 
 _MAY_HOLD_SYMBOL_IN_PYTHON = in_python(_MAY_HOLD_SYMBOL)
 _RULES_IN_PYTHON = [(in_python(pattern), replacement.replace("$0", r"\g<0>")) for pattern, replacement in _RULES]
+_COUNT_FOR_ASCII = len(_EMOTICONS)
 
 
 def spell_out(texts: pl.Series) -> pl.Series:
@@ -99,6 +100,9 @@ def spell_out_one(text: str) -> str:
 
 
 def _spell_out_held(text: str) -> str:
-    for pattern, replacement in _RULES_IN_PYTHON:
+    for pattern, replacement in _RULES_IN_PYTHON[:_COUNT_FOR_ASCII]:
         text = pattern.sub(replacement, text)
+    if not text.isascii():  # as it is where no emoticon was found after all
+        for pattern, replacement in _RULES_IN_PYTHON[_COUNT_FOR_ASCII:]:
+            text = pattern.sub(replacement, text)
     return text
