@@ -156,7 +156,7 @@ def kill_parts(up: Running, kills: int, folder: Path) -> tuple[list[dict[str, An
     dice, outcomes, files = random.Random(0), [], []
     for number in range(kills):
         path = folder / f"{number}.csv"
-        write_sample(path, ROWS, seed=number, first_id=(number + 1) * 10_000_000)
+        write_sample(path, ROWS, seed=number, first_id=(number + 1) * 100_000_000)
         files.append(str(path))
         up.start_run("ingest", {"options": {"paths": [str(path)]}})
         time.sleep(dice.uniform(0, 10))

@@ -19,12 +19,13 @@ TIMES_WHEN_BUSY = 4
 
 @functools.cache
 def _connections() -> PoolManager:
-    # Nothing but 503 is tried again: whoever does not listen is not there. No proxy is taken from the environment.
+    # Nothing but 503 is tried again: whoever does not listen is not there. No proxy is taken from the environment, and no
+    # connection is kept, which the server might close just when it is used again.
     from urllib3 import PoolManager
     from urllib3.util import Retry
 
     busy = Retry(TIMES_WHEN_BUSY, connect=0, read=0, status_forcelist=[503], allowed_methods=None, backoff_factor=0.25)
-    return PoolManager(retries=busy, timeout=SECONDS_TO_ANSWER)
+    return PoolManager(retries=busy, timeout=SECONDS_TO_ANSWER, headers={"Connection": "close"})
 
 
 def ask(address: str, body: Any = None) -> Any:
