@@ -1,14 +1,16 @@
 """Prefect's server for one home, in a process of its own.
 
     python -m flows.server temporary SOCKET   for one command, which started it (`flows.orchestration`)
-    python -m flows.server permanent PORT     for `sentiment up` (`flows.up`), with scheduler and UI
+    python -m flows.server permanent PORT SINCE   for `sentiment up` (`flows.up`), with scheduler and UI
     python -m flows.server prepare            once per virtual environment, by `make setup`
 
 It is Prefect's own application under uvicorn; what is added is what Prefect's ways of starting it lack. The schema is
 migrated under a lock, so that two commands may start at once on a fresh home. The temporary server says `ready` on
 standard output once it answers, and ends when standard input closes, which the operating system does when the command
 ends in any way; runs that have not ended by then are marked as crashed, so that no run of a killed command stays
-"Running" for ever.
+"Running" for ever. The permanent one marks runs of deployments as crashed that were under way before SINCE, when the
+process tree began that now takes runs: their processes ended with the tree before, or belong to the home that a backup was
+made of, and each would keep its deployment from ever running again.
 
 Costs: 2.8 s of imports and application, 120 MB; on a fresh home 4.3 s of migrations more, unless `prepare` was run.
 """
@@ -24,12 +26,14 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from socket import socket
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
+import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from filelock import FileLock
@@ -74,7 +78,7 @@ def serve_temporarily(listener: socket) -> None:
     runs = remember_runs(app)
     lifeline.server = Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5))
     lifeline.server.run(sockets=[listener])
-    asyncio.run(mark_unfinished_as_crashed(runs))
+    asyncio.run(mark_unfinished_as_crashed(runs, "The command that ran this flow was ended."))
     os._exit(0)  # All is written; to take Prefect's modules apart would cost the waiting command most of a second.
 
 
@@ -83,11 +87,12 @@ def tell_the_command(line: str) -> None:
     os.write(1, f"{line}\n".encode())
 
 
-def serve_permanently(port: int) -> None:
+def serve_permanently(port: int, since: datetime) -> None:
     """Serve on a port of this machine until SIGTERM."""
     from prefect.server.api.server import create_app
 
     migrate()
+    asyncio.run(mark_older_as_crashed(since))
     uvicorn.run(create_app(final=True), host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=5)
 
 
@@ -136,8 +141,26 @@ def remember_runs(app: FastAPI) -> set[UUID]:
     return runs
 
 
-async def mark_unfinished_as_crashed(runs: set[UUID]) -> None:
-    """Give every run of `runs` that has not ended the state `Crashed`."""
+async def mark_older_as_crashed(since: datetime) -> None:
+    """Give every run of a deployment that was under way before a time, and has not changed its state after it, the state
+    `Crashed`."""
+    from prefect.server.database import provide_database_interface
+    from prefect.server.schemas.states import StateType
+
+    database = provide_database_interface()
+    run, under_way = database.FlowRun, (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
+    async with database.session_context() as session:
+        found = await session.scalars(
+            sa.select(run.id).where(
+                run.state_type.in_(under_way), run.state_timestamp < since, run.deployment_id.is_not(None)
+            )
+        )
+    message = "`sentiment up` has ended since this began. The next run does its work."
+    await mark_unfinished_as_crashed(set(found), message)
+
+
+async def mark_unfinished_as_crashed(runs: set[UUID], message: str) -> None:
+    """Give every run of `runs` that has not ended the state `Crashed`, which also gives back what it kept others out by."""
     from prefect.server import models
     from prefect.server.database import provide_database_interface
     from prefect.server.schemas.states import TERMINAL_STATES, Crashed, State
@@ -146,7 +169,7 @@ async def mark_unfinished_as_crashed(runs: set[UUID]) -> None:
         for run_id in runs:
             run = await models.flow_runs.read_flow_run(session, run_id)  # type: ignore[attr-defined]
             if run is not None and run.state_type not in TERMINAL_STATES:
-                state: State = Crashed(message="The command that ran this flow was ended.")
+                state: State = Crashed(message=message)
                 await models.flow_runs.set_flow_run_state(session, run_id, state, force=True)
 
 
@@ -154,8 +177,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["temporary", number]:
             serve_temporarily(socket(fileno=int(number)))
-        case ["permanent", port]:
-            serve_permanently(int(port))
+        case ["permanent", port, since]:
+            serve_permanently(int(port), datetime.fromisoformat(since))
         case ["prepare"]:
             prepare()
         case _:

@@ -200,6 +200,8 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
         # Prefect removes old runs, with their logs and artifacts, itself; by default it keeps them for ever.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(DAYS_OF_RUNS * 24 * 3600),
+        # What says that a run is under way outlives a server that is killed and started again while it goes on.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "SENTIMENT_HOME": str(home.root.resolve()),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # Eight processes, 640 MB, for evaluations of language models.
@@ -216,7 +218,7 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
         subprocess.run([*python, "sentiment.mlflow_store", str(home.root)], cwd=PROJECT, env=environment, check=True)
         add("mlflow", mlflow_command(home, ports["mlflow"]))
         add("api", ["flows.cli", "serve", "--port", str(ports["api"])])
-        add("prefect-server", ["flows.server", "permanent", str(ports["prefect"])])
+        add("prefect-server", ["flows.server", "permanent", str(ports["prefect"]), datetime.now(UTC).isoformat()])
         wait_until(answers(f"{prefect}/api/health"), stopping, "Prefect's server", home.logs)
         if not stopping.is_set():
             deploy([*python, "flows.deploy"], environment, home.logs / "deploy.log", say)

@@ -140,7 +140,9 @@ class SentimentModel(torch.nn.Module):
     def ngram_logits(self, features: Features, heed: Heed | None = None) -> np.ndarray:
         """Sum the values of each row's n-grams: float32, shape (rows,)."""
         one, two, three, skipping = self.ngram_values(features, heed).T
-        return np.add.reduceat(one + two + three + skipping, features.offsets[:-1])  # a sum along rows takes ten times that
+        return np.add.reduceat(
+            one + two + three + skipping, features.offsets[:-1]
+        )  # a sum along rows takes ten times that
 
     def encoder_logits(self, features: Features, heed: Heed | None = None) -> np.ndarray:
         """Encode each row: float32, shape (rows,); zeros without an encoder. Words' vectors count as far as the words are

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
         port = free.getsockname()[1]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     server = subprocess.Popen(
-        [sys.executable, "-m", "flows.server", "permanent", str(port)],
+        [sys.executable, "-m", "flows.server", "permanent", str(port), datetime.now(UTC).isoformat()],
         env=inherited | prefect_environment(home.root) | {"PREFECT_LOGGING_SERVER_LEVEL": "ERROR"},
         cwd=home.prefect,
     )
