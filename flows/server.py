@@ -5,7 +5,8 @@
     python -m flows.server prepare            once per virtual environment, by `make setup`
 
 It is Prefect's own application under uvicorn; what is added is what Prefect's ways of starting it lack. The schema is
-migrated under a lock, so that two commands may start at once on a fresh home. The temporary server says `ready` on
+migrated under a lock, so that two commands may start at once on a fresh home. Transactions wait for each other at their
+beginning (`begin_immediately`). The temporary server says `ready` on
 standard output once it answers, and ends when standard input closes, which the operating system does when the command
 ends in any way; runs that have not ended by then are marked as crashed, so that no run of a killed command stays
 "Running" for ever. The permanent one marks runs of deployments as crashed that were under way before SINCE, when the
@@ -25,7 +26,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +38,7 @@ import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from filelock import FileLock
+from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
 STATE_OF_FLOW_RUN = re.compile(r"/api/flow_runs/([0-9a-f-]{36})/set_state")
 Respond = Callable[[Request], Awaitable[Response]]
@@ -69,6 +71,7 @@ def serve_temporarily(listener: socket) -> None:
     lifeline.start()
     from prefect.server.api.server import create_app
 
+    begin_immediately()
     try:
         migrate()
     except Exception as error:
@@ -91,9 +94,30 @@ def serve_permanently(port: int, since: datetime) -> None:
     """Serve on a port of this machine until SIGTERM."""
     from prefect.server.api.server import create_app
 
+    begin_immediately()
     migrate()
     asyncio.run(mark_older_as_crashed(since))
     uvicorn.run(create_app(final=True), host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=5)
+
+
+def begin_immediately() -> None:
+    """Let every transaction on SQLite take the write lock when it begins, and wait for it, not in the middle.
+
+    Prefect does so for some. The others read first; if another transaction has written meanwhile, their own write fails at
+    once: events are lost, and clients have to ask again. Worse, the traceback of the failure keeps the statement alive. When
+    it is freed while its connection already waits for the lock on behalf of another task, the event loop waits with it,
+    and so does whoever holds the lock: nothing moves for a minute.
+    """
+    from prefect.server.database.configurations import AioSqliteConfiguration
+
+    begin = AioSqliteConfiguration.begin_transaction
+
+    def begin_transaction(
+        self: AioSqliteConfiguration, session: AsyncSession, with_for_update: bool = True
+    ) -> AbstractAsyncContextManager[AsyncSessionTransaction]:
+        return begin(self, session, with_for_update=True)
+
+    AioSqliteConfiguration.begin_transaction = begin_transaction  # type: ignore[method-assign, assignment]
 
 
 def migrate() -> None:
