@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +40,21 @@ Gold = Annotated[str | None, typer.Option(metavar="NAME", help="Load into this h
 Emoticons = Annotated[
     bool, typer.Option("--label-by-emoticon", help="Label tweets without a label by their emoticons.")
 ]
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        out.print(version("sentiment"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """What stands before a command."""
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ Learning row by row, each row seeing what the one before it taught, needs fewer 
 torch have no word for it: their gathers, scatters and copies cost five times the arithmetic. Scoring needs none of this
 and never imports it; `encoder.Encoder` says in torch what the loops here compute.
 
-The compiled code is kept beside the source where that is writable, so that just the first training pays some seconds.
+The compiled code is kept beside the source where that is writable, else in NUMBA_CACHE_DIR if that is set, so that just the
+first training pays some seconds.
 Loops run on the thread that calls them, without the interpreter lock, and add up in the order that is written here.
 """
 
@@ -23,7 +24,7 @@ _LARGEST_LOGIT = np.float32(30)
 
 
 def _compiled(function: _Function) -> _Function:
-    is_kept = os.access(Path(__file__).parent, os.W_OK)
+    is_kept = "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK)
     return cast(_Function, numba.njit(nogil=True, fastmath=True, error_model="numpy", cache=is_kept)(function))
 
 

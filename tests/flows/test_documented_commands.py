@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ NOT_RUN = {
     "curl ": "needs `sentiment serve`",
     "duckdb ": "is a program of its own",
     "mlflow ": "runs until it is stopped",
-    "prefect ": "changes a Prefect server; tests/end_to_end/test_schedule.py deploys",
+    "python -m flows.deploy": "changes a Prefect server; tests/end_to_end/test_schedule.py deploys",
 }
 MAY_REFUSE = ("sentiment retrain", "sentiment rollback", "sentiment promote")
 """On so few tweets the gate may refuse, and then there is no former champion: a sentence."""
@@ -84,3 +85,8 @@ def test_every_command_runs(document: str, home: Path, tmp_path: Path, monkeypat
 def test_nothing_is_excluded_that_is_not_there() -> None:
     shown = [line for document in ("README.md", "docs/tutorial.md") for line in commands(document)]
     assert [start for start in NOT_RUN if not any(line.startswith(start) for line in shown)] == []
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output.strip()) == (0, version("sentiment"))
