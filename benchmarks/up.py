@@ -175,8 +175,12 @@ def kill_worker_and_flow(up: Running, path: Path) -> dict[str, Any]:
     """Kill the worker and the run that loads a large file; seconds until the run is ended and until the next has done it."""
     write_sample(path, LONG_ROWS, seed=99, first_id=5_000_000_000)
     parameters = {"options": {"paths": [str(path)]}}
-    run = up.start_run("ingest", parameters)
-    wait(lambda: up.state(run) == "RUNNING", "a run")
+    # One that another run of the deployment keeps out is cancelled unstarted.
+    while up.state(run := up.start_run("ingest", parameters)) != "RUNNING":
+        wait(lambda run=run: up.state(run) not in ("", "SCHEDULED", "PENDING"), "a run")
+        if up.state(run) == "RUNNING":
+            break
+        time.sleep(5)
     # The first heartbeat must have been sent; the load itself goes on for some seconds more.
     time.sleep(3)
     worker = part_of(up.process.pid, "prefect worker")

@@ -23,7 +23,7 @@ from sentiment.model import SentimentModel
 from sentiment.model_config import Bend, ModelConfig
 
 TOPIC_TOLERANCE = 0.002
-TOLERANCE = 0.00275
+TOLERANCE = 0.0026
 _TOPIC_FADES = (4.0, 2.0, 1.0)
 """With the first, words that are not known count half in a tweet in which a quarter of the words are strange."""
 _LEXICON_LIFT = 8.0
