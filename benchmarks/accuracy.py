@@ -212,6 +212,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure, both = plt.subplots(1, 2, figsize=(14, 5), layout="constrained", sharey=True)
     for axes, measured, label in zip(
@@ -229,7 +230,10 @@ def draw(rows: list[dict[str, Any]]) -> None:
                 place = (row[measured], 100 * row["holdout"])
                 axes.annotate(row["model"], place, (5, 5), textcoords="offset points", fontsize=8)
         axes.set(xscale="log", xlabel=label, ylabel="hold-out accuracy, %")
-        axes.margins(x=0.25)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.margins(x=0.4)
         axes.grid(alpha=0.3)
     figure.savefig(RESULTS.with_suffix(".png"), dpi=100)
     plt.close(figure)
