@@ -189,7 +189,8 @@ async def mark_unfinished_as_crashed(runs: set[UUID], message: str) -> None:
     from prefect.server.database import provide_database_interface
     from prefect.server.schemas.states import TERMINAL_STATES, Crashed, State
 
-    async with provide_database_interface().session_context(begin_transaction=True) as session:
+    database = provide_database_interface()
+    async with database.session_context(begin_transaction=True, with_for_update=True) as session:
         for run_id in runs:
             run = await models.flow_runs.read_flow_run(session, run_id)  # type: ignore[attr-defined]
             if run is not None and run.state_type not in TERMINAL_STATES:
