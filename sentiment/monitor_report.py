@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import io
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from sentiment.monitoring import GAP_DAYS, REFERENCE_DAYS, Alarm, MonitorReport
+from sentiment.monitoring import GAP_DAYS, MOST_DAYS_AT_ONCE, REFERENCE_DAYS, Alarm, MonitorReport
 from sentiment.reports import table
 from sentiment.settings import Home
 
@@ -108,11 +108,15 @@ def write_html(home: Home, report: MonitorReport, day: date) -> Path:
 
 
 def monitor_figure(shown: pl.DataFrame) -> bytes:
-    """One panel a measure: values, intervals, thresholds, alarms; PNG."""
+    """One panel a measure: values, intervals, thresholds, alarms; PNG. What is measured of today stays out where the newest
+    tweets are older than that by more than the days a run measures at most: old tweets would shrink to a point."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
 
+    newest: Any = shown.filter(pl.col("measure") == "volume")["day"].max()
+    if newest is not None:
+        shown = shown.filter(pl.col("day") <= newest + timedelta(days=MOST_DAYS_AT_ONCE))
     measures = [name for name in PANELS if name in set(shown["measure"])]
     height = 1.7 * max(1, len(measures))
     figure = Figure(figsize=(9, height), dpi=110, facecolor="white")

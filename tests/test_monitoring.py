@@ -7,11 +7,12 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 
 from sentiment import clock
 from sentiment.errors import HomeError
-from sentiment.monitor_report import monitor_markdown, write_html
+from sentiment.monitor_report import monitor_figure, monitor_markdown, write_html
 from sentiment.monitoring import MonitorReport, monitor
 from sentiment.publishing import publish
 from sentiment.settings import Home, Settings
@@ -194,6 +195,14 @@ def test_the_page_stands_alone_and_escapes_what_comes_from_tweets(
     assert "data:image/png;base64," in page
     assert "http" not in page.replace("charset", "")
     assert page.count("<tr>") == 8
+
+
+def test_the_picture_of_old_tweets_shows_their_days(calm: Home, look: Callable) -> None:
+    shown = look(calm, COUNT_DAYS + 1).shown.filter(pl.col("measure") != "delay_days")
+    today = shown.head(1).with_columns(
+        pl.lit(shown["day"].max() + timedelta(days=6_000)).alias("day"), pl.lit("delay_days").alias("measure")
+    )
+    assert monitor_figure(pl.concat([shown, today])) == monitor_figure(shown)
 
 
 def test_without_scores_the_rest_is_measured_and_scores_follow(
