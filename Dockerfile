@@ -36,7 +36,6 @@ ENV PATH=/opt/sentiment/.venv/bin:$PATH \
     PREFECT_UI_STATIC_DIRECTORY=/tmp/prefect-ui \
     MPLCONFIGDIR=/tmp/matplotlib \
     NUMBA_CACHE_DIR=/tmp/numba \
-    GIT_PYTHON_REFRESH=quiet \
     MLFLOW_DISABLE_TELEMETRY=true \
     DO_NOT_TRACK=1 \
     PYTHONUNBUFFERED=1 \

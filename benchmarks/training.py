@@ -3,7 +3,7 @@
 `python -m benchmarks.training [kills] [memory] [texts]`; all three unless named. On the real file where it lies beside the
 checkout.
 
-- kills: one training with an encoder is killed ten times at random moments and started again each time, then left to end;
+- kills: one training with an encoder is killed at random moments, ten times unless it ends before, and started again each time;
   its weights and config must be those of a training that was not killed, byte for byte.
 - memory: the peak of the default training on all rows against that on a quarter of them, each in a process of its own.
 - texts: 10,000 arbitrary texts from empty to a megabyte, in all scripts, with emoji and control characters, through a
@@ -83,7 +83,7 @@ def _digest(folder: Path) -> str:
 
 
 def measure_kills() -> dict[str, Any]:
-    """Kill one training ten times, at moments drawn evenly over the time that an undisturbed one takes."""
+    """Kill one training up to ten times, at moments drawn evenly over the time that an undisturbed one takes."""
     dice = random.Random(0)
     with tempfile.TemporaryDirectory() as temporary:
         undisturbed, killed = Path(temporary) / "undisturbed", Path(temporary) / "killed"

@@ -37,19 +37,20 @@ def check_server(home: Home) -> Iterator[Finding]:
 
 def check_work_pool(server: str) -> Iterator[Finding]:
     """Whether the work pool is there, goes on, and has a worker."""
-    name = WORK_POOL
     prefect = f"PREFECT_API_URL={server} prefect"
-    pool = ask(f"{server}/work_pools/{name}")
+    pool = ask(f"{server}/work_pools/{WORK_POOL}")
     if pool is None:
-        remedy = f"{prefect} work-pool create {name} --type process"
-        yield Finding("work pool", False, f"there is no work pool {name}, so no run starts", remedy)
+        remedy = f"{prefect} work-pool create {WORK_POOL} --type process"
+        yield Finding("work pool", False, f"there is no work pool {WORK_POOL}, so no run starts", remedy)
     elif pool["is_paused"]:
-        yield Finding("work pool", False, f"the work pool {name} is paused", f"{prefect} work-pool resume {name}")
+        yield Finding(
+            "work pool", False, f"the work pool {WORK_POOL} is paused", f"{prefect} work-pool resume {WORK_POOL}"
+        )
     elif pool["status"] == "NOT_READY":
-        remedy = f"restart `sentiment up`, or start one: {prefect} worker start --pool {name}"
-        yield Finding("work pool", False, f"no worker takes runs from the work pool {name}", remedy)
+        remedy = f"restart `sentiment up`, or start one: {prefect} worker start --pool {WORK_POOL}"
+        yield Finding("work pool", False, f"no worker takes runs from the work pool {WORK_POOL}", remedy)
     else:
-        yield Finding("work pool", True, name)
+        yield Finding("work pool", True, WORK_POOL)
 
 
 def check_deployments(server: str) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Prefect's server for one home, in a process of its own.
 
     python -m flows.server temporary SOCKET   for one command, which started it (`flows.orchestration`)
-    python -m flows.server permanent PORT SINCE   for `sentiment up` (`flows.up`), with scheduler and UI
+    python -m flows.server permanent HOST PORT [SINCE]   for `sentiment up` and containers, with scheduler and UI
     python -m flows.server prepare            once per virtual environment, by `make setup`
 
 It is Prefect's own application under uvicorn; what is added is what Prefect's ways of starting it lack. The schema is
@@ -9,8 +9,8 @@ migrated under a lock, so that two commands may start at once on a fresh home. T
 beginning (`begin_immediately`). The temporary server says `ready` on
 standard output once it answers, and ends when standard input closes, which the operating system does when the command
 ends in any way; runs that have not ended by then are marked as crashed, so that no run of a killed command stays
-"Running" for ever. The permanent one marks runs of deployments as crashed that were under way before SINCE, when the
-process tree began that now takes runs: their processes ended with the tree before, or belong to the home that a backup was
+"Running" for ever. The permanent one marks runs of deployments as crashed that were under way before SINCE, if given, when
+the process tree began that now takes runs: their processes ended with the tree before, or belong to the home that a backup was
 made of, and each would keep its deployment from ever running again.
 
 Costs: 2.8 s of imports and application, 120 MB; on a fresh home 4.3 s of migrations more, unless `prepare` was run.
@@ -90,14 +90,15 @@ def tell_the_command(line: str) -> None:
     os.write(1, f"{line}\n".encode())
 
 
-def serve_permanently(port: int, since: datetime) -> None:
-    """Serve on a port of this machine until SIGTERM."""
+def serve_permanently(host: str, port: int, since: datetime | None) -> None:
+    """Serve until SIGTERM."""
     from prefect.server.api.server import create_app
 
     begin_immediately()
     migrate()
-    asyncio.run(mark_older_as_crashed(since))
-    uvicorn.run(create_app(final=True), host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=5)
+    if since is not None:
+        asyncio.run(mark_older_as_crashed(since))
+    uvicorn.run(create_app(final=True), host=host, port=port, log_config=None, timeout_graceful_shutdown=5)
 
 
 def begin_immediately() -> None:
@@ -202,8 +203,10 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["temporary", number]:
             serve_temporarily(socket(fileno=int(number)))
-        case ["permanent", port, since]:
-            serve_permanently(int(port), datetime.fromisoformat(since))
+        case ["permanent", host, port]:
+            serve_permanently(host, int(port), None)
+        case ["permanent", host, port, since]:
+            serve_permanently(host, int(port), datetime.fromisoformat(since))
         case ["prepare"]:
             prepare()
         case _:

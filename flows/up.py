@@ -218,7 +218,8 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
         subprocess.run([*python, "sentiment.mlflow_store", str(home.root)], cwd=PROJECT, env=environment, check=True)
         add("mlflow", mlflow_command(home, ports["mlflow"]))
         add("api", ["flows.cli", "serve", "--port", str(ports["api"])])
-        add("prefect-server", ["flows.server", "permanent", str(ports["prefect"]), datetime.now(UTC).isoformat()])
+        now = datetime.now(UTC).isoformat()
+        add("prefect-server", ["flows.server", "permanent", "127.0.0.1", str(ports["prefect"]), now])
         wait_until(answers(f"{prefect}/api/health"), stopping, "Prefect's server", home.logs)
         if not stopping.is_set():
             deploy([*python, "flows.deploy"], environment, home.logs / "deploy.log", say)

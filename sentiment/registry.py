@@ -83,6 +83,7 @@ class Registry:
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
         os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"
         os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # Of files on this disk.
+        os.environ["GIT_PYTHON_REFRESH"] = "quiet"  # Without git on the machine, MLflow has a page to say about that.
         if read_only:
             os.environ["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "NullPool"
         import logging

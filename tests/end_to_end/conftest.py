@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +70,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
         port = free.getsockname()[1]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     server = subprocess.Popen(
-        [sys.executable, "-m", "flows.server", "permanent", str(port), datetime.now(UTC).isoformat()],
+        [sys.executable, "-m", "flows.server", "permanent", "127.0.0.1", str(port)],
         env=inherited | prefect_environment(home.root) | {"PREFECT_LOGGING_SERVER_LEVEL": "ERROR"},
         cwd=home.prefect,
     )

@@ -14,7 +14,16 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.server.utilities.user_templates import render_user_template
 
 from flows import alerts
-from flows.deploy import AUTOMATIONS, DEPLOYMENTS, PROJECT, find_block, local_time_zone, notification, put_automation
+from flows.deploy import (
+    AUTOMATIONS,
+    DEPLOYMENTS,
+    PROJECT,
+    WORK_POOL,
+    find_block,
+    local_time_zone,
+    notification,
+    put_automation,
+)
 from flows.deploy import remove_automation as remove
 from flows.events import CHAMPION_CHANGED, FILE_LANDED, ROWS_LOADED
 from sentiment.settings import Settings
@@ -63,6 +72,11 @@ def test_every_deployed_flow_is_watched_by_the_automations() -> None:
     for definition in watched:
         if "match_related" in definition["trigger"]:
             assert set(definition["trigger"]["match_related"]["prefect.resource.name"]) == names, definition["name"]
+
+
+def test_every_deployment_runs_in_the_work_pool() -> None:
+    deployments = yaml.safe_load((PROJECT / DEPLOYMENTS).read_text())["deployments"]
+    assert {deployment["work_pool"]["name"] for deployment in deployments} == {WORK_POOL}
 
 
 def test_triggers_expect_what_flows_and_watcher_emit() -> None:
