@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.data import REAL_GOLD, training_csv
-from sentiment.encoder import Encoder
+from sentiment.encoder import Encoders
 from sentiment.features import extract
 from sentiment.gate import decide_on
 from sentiment.ingest import ingest_file
@@ -192,7 +192,7 @@ def main() -> None:
         plant("ignores negation", "behaviour", *nursery.grow(everything, deaf))
         slow = copy_of(honest)
         slow.config = honest.config.model_copy(update={"encoder": SLOW, "encoder_weight": 0.0})
-        slow.encoder = Encoder(SLOW, honest.config.features.word_bits)
+        slow.encoders = Encoders(SLOW, honest.config.features.word_bits)
         plant("too slow for its budget", "speed", slow, fed)
     result = {
         "honest_challenger_passes": not refused,

@@ -35,6 +35,11 @@ UntilFlat = Annotated[
     bool, typer.Option("--until-flat", help="Climb until the next subset should bring nothing; gate only the last.")
 ]
 WarmStart = Annotated[bool, typer.Option("--warm-start", help="Begin with the champion's weights.")]
+WordVectors = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="Pretrained word vectors to begin with: GloVe's or fastText's text format."),
+]
+FreezeWordVectors = Annotated[bool, typer.Option("--freeze-word-vectors", help="Keep these vectors; learn all else.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the training run.")]
 Gold = Annotated[str | None, typer.Option(metavar="NAME", help="Load into this hand-labelled set; it never trains.")]
 Emoticons = Annotated[
@@ -204,6 +209,8 @@ def retrain(
     effort: Effort = None,
     seed: Seed = 0,
     warm_start: WarmStart = False,
+    word_vectors: WordVectors = None,
+    freeze_word_vectors: FreezeWordVectors = False,
     as_json: AsJson = False,
 ) -> None:
     """Train on the next growing subset and let the gate decide.
@@ -215,7 +222,14 @@ def retrain(
         from flows.retrain import RetrainOptions
         from flows.retrain import retrain as flow
 
-        options = RetrainOptions(rows=rows, until_flat=until_flat, seed=seed, warm_start=warm_start)
+        options = RetrainOptions(
+            rows=rows,
+            until_flat=until_flat,
+            seed=seed,
+            warm_start=warm_start,
+            word_vectors=word_vectors and word_vectors.absolute(),
+            freeze_word_vectors=freeze_word_vectors,
+        )
         return orchestration.run(flow, options.model_copy(update={"effort": effort}) if effort else options)
 
     show_decision(run_flow(start), as_json)

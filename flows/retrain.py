@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
@@ -26,6 +27,7 @@ from sentiment.settings import open_home
 from sentiment.subsets import Export, export, next_rung
 from sentiment.training_config import EFFORTS, TrainingConfig
 from sentiment.warehouse import writer
+from sentiment.word_vectors import describe
 
 DEFAULT_EFFORT, MOST_EFFORT = TrainingConfig().effort, max(EFFORTS)
 
@@ -50,6 +52,14 @@ class RetrainOptions(BaseModel):
     warm_start: bool = Field(
         default=False,
         description="Begin with the champion's weights instead of from nothing; what it was fed counts as fed.",
+    )
+    word_vectors: Path | None = Field(
+        default=None,
+        description="Pretrained word vectors that the encoders begin with, a file in GloVe's or fastText's text format on the "
+        "worker's machine; for efforts with encoders.",
+    )
+    freeze_word_vectors: bool = Field(
+        default=False, description="Keep the pretrained vectors as they are instead of fine-tuning them."
     )
     as_of: AsOf = None
 
@@ -133,6 +143,7 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
     else:
         with writer(home, settings, say_waiting) as warehouse:
             rows = next_rung(warehouse.value("steps/select_largest_subset"), snapshot.count_train_rows)
+    vectors = options.word_vectors and describe(options.word_vectors, frozen=options.freeze_word_vectors)
     step = Step(f"train on {rows:,} rows")
     registry = Registry(home, settings)
     return train_version(
@@ -141,9 +152,10 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
         registry,
         snapshot,
         rows=rows,
-        config=TrainingConfig(effort=options.effort),
+        config=TrainingConfig(effort=options.effort, vectors=vectors),
         seed=options.seed,
         warm_start=registry.champion() if options.warm_start else None,
+        word_vectors=options.word_vectors,
         on_progress=lambda progress: step(progress.rows_done, progress.rows_total),
     )
 

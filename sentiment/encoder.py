@@ -1,20 +1,51 @@
-"""The sequence encoder beside the n-grams, as it scores: a small gated memory in torch.
+"""The sequence encoders beside the n-grams: small gated memories over the words of a tweet.
 
-`learners` and `kernels` compute the same while it learns, several times faster than autograd.
+Several read beside each other and their logits are averaged. Each has vectors and a hash of words of its own, so words that
+share a bucket in one are told apart by the others, and each learns the noise of the labels in its own way: averaged, two
+small ones are better than one that takes as long to train.
+
+What a batch needs to be scored, training needs too, so both walk the same way (`Encoder.walk`); `learners` goes back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple, cast
+
 import numpy as np
 import torch
 
+from sentiment.features import Features, word_buckets
+from sentiment.kernels import embed, pool, remember
 from sentiment.model_config import EncoderConfig
 
 _MOST_POSITIONS = 256
+_BLOCK_ROWS = 128
+"""So many rows are walked at once: their numbers stay near the processor."""
+
+
+class Layer(NamedTuple):
+    """What a layer made of a batch: float32, shape (positions, 2 * width) for inputs and (positions, width) for all else."""
+
+    inputs: np.ndarray
+    gates: np.ndarray
+    memory: np.ndarray
+    states: torch.Tensor
+    """Memories of this layer and those before, added up."""
+
+
+class Walk(NamedTuple):
+    """All layers of a batch, and what they come to."""
+
+    layers: list[Layer]
+    pooled: np.ndarray
+    """float32, shape (rows, 2 * width): maximum and scaled sum over each row's positions."""
+    places: np.ndarray
+    """int64, shape (rows, width): where the maximum stands."""
 
 
 class Encoder(torch.nn.Module):
-    """A small gated memory over the words of a tweet: what a bag of n-grams cannot say, such as a word's reach.
+    """One small gated memory: what a bag of n-grams cannot say, such as a word's reach.
 
     The first layer's inputs need no matrix product: each word has three vectors, for the word before, here and after, and a
     position adds up its neighbours'. A product of embedding and filter would say less and cost more, in training and in
@@ -24,82 +55,105 @@ class Encoder(torch.nn.Module):
     positions give the logit.
 
     A batch is one flat sequence, in which each row begins with a separator that stays zero through all layers: a row's value
-    does not depend on its neighbours. `kernels` computes the same while learning.
+    does not depend on its neighbours. Matrix products are torch's, all else is in compiled loops (`kernels`).
     """
 
-    def __init__(self, config: EncoderConfig, word_bits: int) -> None:
+    def __init__(self, config: EncoderConfig, word_bits: int, number: int = 0) -> None:
         super().__init__()
-        self.config, width = config, config.width
+        self.config, self.word_bits, self.number = config, word_bits, number
+        width = config.width
         self.words = torch.nn.Parameter(torch.zeros(1 << word_bits, 6 * width), requires_grad=False)
         self.bias = torch.nn.Parameter(torch.zeros(2 * width))
         self.layers = torch.nn.ModuleList(torch.nn.Linear(width, 2 * width) for _ in range(config.layers - 1))
         self.output = torch.nn.Linear(2 * width, 1)
 
-    def shorten(self, values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values, (positions,), and offsets of the first `_MOST_POSITIONS` positions of each row, so that one endless text
-        costs little."""
-        lengths = np.diff(offsets)
-        if lengths.max(initial=0) <= _MOST_POSITIONS:
-            return values, offsets
-        places = np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
-        shorter = np.concatenate([[0], np.cumsum(np.minimum(lengths, _MOST_POSITIONS))])
-        return values[places < _MOST_POSITIONS], shorter
+    def buckets(self, features: Features) -> np.ndarray:
+        """The row of `words` of each position: int32, shape (positions,)."""
+        return word_buckets(features.hashes, self.word_bits, self.number)
 
-    def forward(self, words: torch.Tensor, offsets: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """Encode a batch, best of rows of like length.
+    def walk(
+        self, words: np.ndarray, offsets: np.ndarray, weights: np.ndarray, table: np.ndarray | None = None
+    ) -> Walk:
+        """Every layer of a batch, from the first; nothing of it is for autograd.
 
         Args:
-            words: int32, shape (positions,), and offsets: int64, shape (rows + 1,): as `shorten` gives them.
-            weights: float32, shape (positions,): how far each word counts; fully unless given.
-
-        Returns:
-            float32, shape (rows,).
+            words: int32, shape (positions,): rows of the table.
+            offsets: int64, shape (rows + 1,), as in `Features`.
+            weights: float32, shape (positions,): how far each word counts.
+            table: in place of the encoder's own vectors: float32, shape (any, 6 * width).
         """
-        separators, lengths = offsets[:-1], offsets.diff()
-        steps = torch.arange(1, int(lengths.max())).unsqueeze(1)
-        is_inside = steps < lengths
-        # Where a row has ended, its separator stands in: it keeps the state as it is.
-        forwards = separators + steps * is_inside
-        backwards = separators + (lengths - steps) * is_inside
-        vectors = self.words.index_select(0, words).index_fill(0, separators, 0)
-        if weights is not None:
-            vectors = vectors * weights.unsqueeze(1)
-        inputs = _add_neighbours(vectors) + self.bias
-        states = self._remember(inputs, separators, forwards, backwards)
-        for layer in self.layers:
-            states = states + self._remember(layer(states), separators, forwards, backwards)
-        highest = torch.segment_reduce(states, "max", lengths=lengths, axis=0)
-        total = torch.segment_reduce(states, "sum", lengths=lengths, axis=0) / lengths.sqrt().unsqueeze(1)
-        logits: torch.Tensor = self.output(torch.cat([highest, total], dim=1)).squeeze(1)
-        return logits
-
-    def _remember(
-        self, inputs: torch.Tensor, separators: torch.Tensor, forwards: torch.Tensor, backwards: torch.Tensor
-    ) -> torch.Tensor:
-        """Walk along all rows at once: inputs (positions, 2 * width), ways (steps, rows); returns (positions, width)."""
-        new, gates = inputs.chunk(2, dim=1)
-        gates = torch.sigmoid(gates)
-        taken = ((1 - gates) * new).index_fill(0, separators, 0)
-        gates = gates.index_fill(0, separators, 1)
-        half = self.config.width // 2
-        walked = []
-        for way, columns in ((forwards, slice(half)), (backwards, slice(half, None))):
-            kept, added = gates[:, columns][way], taken[:, columns][way]
-            state, states = added.new_zeros(added.shape[1:]), []
-            for step in range(len(way)):
-                state = torch.addcmul(added[step], kept[step], state)
-                states.append(state)
-            along = taken.new_zeros(len(taken), taken[:, columns].shape[1])
-            if states:
-                along = along.index_put((way.flatten(),), torch.stack(states).flatten(0, 1))
-            walked.append(along)
-        return torch.cat(walked, dim=1).index_fill(0, separators, 0)
+        width, count = self.config.width, len(words)
+        inputs = _empty(count, 2 * width)
+        vectors = self.words.data.numpy() if table is None else table
+        embed(vectors, words, offsets, weights, self.bias.data.numpy(), inputs)
+        layers: list[Layer] = []
+        with torch.no_grad():
+            for following in [*self.layers, None]:
+                gates, memory = _empty(count, width), _empty(count, width)
+                remember(inputs, offsets, gates, memory)
+                states = torch.from_numpy(memory)
+                layers.append(Layer(inputs, gates, memory, layers[-1].states + states if layers else states))
+                if following is not None:
+                    inputs = following(layers[-1].states).numpy()
+        count_rows = len(offsets) - 1
+        pooled, places = _empty(count_rows, 2 * width), np.empty((count_rows, width), dtype=np.int64)
+        pool(layers[-1].states.numpy(), offsets, pooled, places)
+        return Walk(layers, pooled, places)
 
 
-def _add_neighbours(parts: torch.Tensor) -> torch.Tensor:
-    """(positions, 3n) to (positions, n): each position adds up what the one before, itself and the one after say of it."""
-    before, here, after = parts.chunk(3, dim=1)
-    total = here.clone()
-    total[1:] += before[:-1]
-    total[:-1] += after[1:]
-    return total
+class Encoders(torch.nn.ModuleList):
+    """The encoders of a model, which score together."""
+
+    def __init__(self, config: EncoderConfig, word_bits: int) -> None:
+        super().__init__(Encoder(config, word_bits, number) for number in range(config.count))
+
+    def __iter__(self) -> Iterator[Encoder]:
+        """One after the other."""
+        return cast(Iterator[Encoder], super().__iter__())
+
+    def logits(self, features: Features, weights: np.ndarray | None = None) -> np.ndarray:
+        """The mean of the encoders' logits: float32, shape (rows,).
+
+        Args:
+            weights: float32, shape (positions,): how far each word counts; fully unless given.
+        """
+        count_rows = len(features.offsets) - 1
+        logits = np.zeros(count_rows, dtype=np.float32)
+        if weights is None:
+            weights = np.ones(len(features.hashes), dtype=np.float32)
+        weights, offsets = shorten(weights, features.offsets)
+        for encoder in self:
+            words, _ = shorten(encoder.buckets(features), features.offsets)
+            for rows, positions, block_offsets in in_blocks(offsets):
+                walk = encoder.walk(words[positions], block_offsets, weights[positions])
+                logits[rows] += _output(encoder, walk)
+        return logits / np.float32(len(self))
+
+
+@torch.no_grad()
+def _output(encoder: Encoder, walk: Walk) -> np.ndarray:
+    logits: np.ndarray = encoder.output(torch.from_numpy(walk.pooled)).squeeze(1).numpy()
+    return logits
+
+
+def shorten(values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values, (positions,), and offsets of the first `_MOST_POSITIONS` positions of each row, so that one endless text costs
+    little."""
+    lengths = np.diff(offsets)
+    if lengths.max(initial=0) <= _MOST_POSITIONS:
+        return values, offsets
+    places = np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
+    shorter = np.concatenate([[0], np.cumsum(np.minimum(lengths, _MOST_POSITIONS))])
+    return values[places < _MOST_POSITIONS], shorter
+
+
+def in_blocks(offsets: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Cut a batch into blocks of a few rows: the rows, their positions, and their offsets within the block."""
+    for first in range(0, len(offsets) - 1, _BLOCK_ROWS):
+        last = min(first + _BLOCK_ROWS, len(offsets) - 1)
+        begin, end = offsets[first], offsets[last]
+        yield slice(first, last), slice(begin, end), offsets[first : last + 1] - begin
+
+
+def _empty(rows: int, columns: int) -> np.ndarray:
+    return np.empty((rows, columns), dtype=np.float32)

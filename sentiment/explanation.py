@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from sentiment.features import Features, extract, read_words
 from sentiment.model import Heed, SentimentModel, as_series, one_torch_thread
@@ -120,21 +119,17 @@ def _share_ngrams(values: np.ndarray) -> np.ndarray:
 
 def _occlude(model: SentimentModel, features: Features, heed: Heed | None, count: int) -> np.ndarray:
     """What the encoder's logit loses without each of the first `count` words: shape (count,)."""
-    if model.encoder is None or count == 0 or len(features.words) > _MOST_WORDS + 1:
+    positions = len(features.words)
+    if model.encoders is None or count == 0 or positions > _MOST_WORDS + 1:
         return np.zeros(count)
-    words, offsets = model.encoder.shorten(features.words, features.offsets)
-    weights = np.ones(len(features.words), dtype=np.float32) if heed is None else heed.word_weights
-    kept, positions = torch.from_numpy(weights[: len(words)]), len(words)
-    seen = torch.from_numpy(words)
+    weights = np.ones(positions, dtype=np.float32) if heed is None else heed.word_weights
+    whole = model.encoders.logits(features, weights)[0]
     lost = np.zeros(count)
-    with torch.inference_mode():
-        whole = model.encoder(seen, torch.from_numpy(offsets), kept)
-        at_once = max(1, min(_ROWS_AT_ONCE, 100_000 // positions))
-        for first in range(1, min(count + 1, positions), at_once):
-            places = torch.arange(first, min(first + at_once, count + 1, positions))
-            repeated = kept.repeat(len(places), 1)
-            repeated[torch.arange(len(places)), places] = 0
-            ends = torch.arange(len(places) + 1) * positions
-            without = model.encoder(seen.repeat(len(places)), ends, repeated.flatten())
-            lost[first - 1 : first - 1 + len(places)] = (whole - without).numpy()
+    for first in range(1, count + 1, _ROWS_AT_ONCE):
+        places = np.arange(first, min(first + _ROWS_AT_ONCE, count + 1))
+        times = len(places)
+        repeated = np.tile(weights, (times, 1))
+        repeated[np.arange(times), places] = 0
+        copies = features._replace(hashes=np.tile(features.hashes, times), offsets=np.arange(times + 1) * positions)
+        lost[places - 1] = whole - model.encoders.logits(copies, repeated.ravel())
     return lost

@@ -66,7 +66,7 @@ class FeatureConfig(BaseModel):
     hash: Literal["poly64-v1"] = "poly64-v1"
     ngram_bits: int = Field(default=24, ge=4, le=26, description="n-grams are hashed into 2**ngram_bits buckets")
     word_bits: int = Field(
-        default=16, ge=4, le=20, description="words are hashed into 2**word_bits rows of the encoder"
+        default=16, ge=4, le=20, description="words are hashed into 2**word_bits rows of each encoder"
     )
 
 
@@ -162,7 +162,7 @@ class Features(NamedTuple):
     """int32, shape (positions, 4), each below 2**ngram_bits: buckets of the n-grams of one, two and three words that begin
     at the position, and of the first and third of these words without the second."""
     words: np.ndarray
-    """int32, shape (positions,), each below 2**word_bits: bucket of the word, for the sequence encoder."""
+    """int32, shape (positions,), each below 2**word_bits: bucket of the word; a further encoder has buckets of its own."""
     offsets: np.ndarray
     """int64, shape (rows + 1,): the positions of row i are those from `offsets[i]` to `offsets[i + 1]`; the first of them
     is its separator."""
@@ -228,9 +228,15 @@ def features_of(words: Words, config: FeatureConfig) -> Features:
     ngrams[:, 1] = two >> shift
     ngrams[:, 2] = ((two * _MULTIPLIER_B + third) * _MULTIPLIER_A) >> shift
     ngrams[:, 3] = ((one * _MULTIPLIER_C + third) * _MULTIPLIER_A) >> shift
-    buckets = (one >> np.uint64(64 - config.word_bits)).astype(np.int32)
     offsets = np.append(separators, count_positions)
-    return Features(ngrams, buckets, offsets, first, is_shouted, words.exclamations)
+    return Features(ngrams, word_buckets(first, config.word_bits), offsets, first, is_shouted, words.exclamations)
+
+
+def word_buckets(hashes: np.ndarray, bits: int, number: int = 0) -> np.ndarray:
+    """The buckets of words by the hash function of this number: uint64 hashes to int32 below 2**bits, shape kept."""
+    multiplier = np.uint64(pow(int(_MULTIPLIER_A), number + 1, 1 << 64))
+    buckets: np.ndarray = ((hashes * multiplier) >> np.uint64(64 - bits)).astype(np.int32)
+    return buckets
 
 
 def holds_known_word(features: Features, is_known: np.ndarray) -> np.ndarray:

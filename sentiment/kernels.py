@@ -1,11 +1,11 @@
 """The inner loops of training, compiled when they are first used.
 
 Learning row by row, each row seeing what the one before it taught, needs fewer passes than learning by batches, and numpy and
-torch have no word for it: their gathers, scatters and copies cost five times the arithmetic. Scoring needs none of this
-and never imports it; `encoder.Encoder` says in torch what the loops here compute.
+torch have no word for it: their gathers, scatters and copies cost five times the arithmetic. So do an encoder's walks along
+texts of unequal length, in training and in scoring; the n-grams alone score without these loops.
 
 The compiled code is kept beside the source where that is writable, else in NUMBA_CACHE_DIR if that is set, so that just the
-first training pays some seconds.
+first use pays some seconds.
 Loops run on the thread that calls them, without the interpreter lock, and add up in the order that is written here.
 """
 
@@ -70,12 +70,15 @@ def learn_ngrams(
 
 
 @_compiled
-def embed(table: np.ndarray, words: np.ndarray, offsets: np.ndarray, bias: np.ndarray, inputs: np.ndarray) -> None:
+def embed(
+    table: np.ndarray, words: np.ndarray, offsets: np.ndarray, weights: np.ndarray, bias: np.ndarray, inputs: np.ndarray
+) -> None:
     """What each word, the one before and the one after say of its position; zero at separators.
 
     Args:
         table: float32, shape (buckets, 6 * width): what a word says of the position after it, its own and the one before.
-        words, offsets: as in `features.Features`.
+        words, offsets: a row of the table for each position, and the rows of texts as in `features.Features`.
+        weights: float32, shape (positions,): how far each word counts.
         bias: float32, shape (2 * width,).
         inputs: float32, shape (positions, 2 * width); written.
     """
@@ -84,58 +87,73 @@ def embed(table: np.ndarray, words: np.ndarray, offsets: np.ndarray, bias: np.nd
         first, end = offsets[row], offsets[row + 1]
         inputs[first] = 0
         for position in range(first + 1, end):
-            sums, entry = inputs[position], table[words[position]]
+            word, weight = words[position], weights[position]
             for k in range(size):
-                sums[k] = bias[k] + entry[size + k]
+                inputs[position, k] = bias[k] + weight * table[word, size + k]
             if position > first + 1:
-                entry = table[words[position - 1]]
+                word, weight = words[position - 1], weights[position - 1]
                 for k in range(size):
-                    sums[k] += entry[k]
+                    inputs[position, k] += weight * table[word, k]
             if position + 1 < end:
-                entry = table[words[position + 1]]
+                word, weight = words[position + 1], weights[position + 1]
                 for k in range(size):
-                    sums[k] += entry[2 * size + k]
+                    inputs[position, k] += weight * table[word, 2 * size + k]
 
 
 @_compiled
 def learn_embedding(
     table: np.ndarray,
     squares: np.ndarray,
+    is_frozen: np.ndarray,
     words: np.ndarray,
     offsets: np.ndarray,
     slopes: np.ndarray,
     step: float,
     caution: float,
-    part: int,
-    parts: int,
 ) -> None:
-    """The way back of `embed`, with Adagrad: one sum of squared gradients a word.
+    """The way back of `embed` with all weights 1, by Adagrad with one sum of squared gradients a word.
 
     Args:
-        part, parts: of the words, those whose bucket leaves `part` when divided by `parts`.
         squares: float32, shape (buckets,); changed in place like the table.
+        is_frozen: bool, shape (buckets,): whose vectors stay as they are.
         slopes: float32, shape (positions, 2 * width): slopes of the loss by the inputs.
     """
     size = slopes.shape[1]
-    nothing = np.zeros(size, dtype=np.float32)
     for row in range(len(offsets) - 1):
         first, end = offsets[row], offsets[row + 1]
         for position in range(first + 1, end):
             word = words[position]
-            if word % parts != part:
+            if is_frozen[word]:
                 continue
-            entry, here = table[word], slopes[position]
-            after = slopes[position + 1] if position + 1 < end else nothing
-            before = slopes[position - 1] if position > first + 1 else nothing
+            # Separators' slopes are zero, so that a text's first and last word meet nothing there.
+            before, after = position - 1, position + 1 if position + 1 < end else first
             square = np.float32(0)
             for k in range(size):
-                square += here[k] * here[k] + after[k] * after[k] + before[k] * before[k]
+                square += slopes[position, k] ** 2 + slopes[after, k] ** 2 + slopes[before, k] ** 2
             squares[word] += square / np.float32(3 * size)
             rate = np.float32(step / np.sqrt(squares[word] + caution))
             for k in range(size):
-                entry[k] -= rate * after[k]
-                entry[size + k] -= rate * here[k]
-                entry[2 * size + k] -= rate * before[k]
+                table[word, k] -= rate * slopes[after, k]
+            for k in range(size):
+                table[word, size + k] -= rate * slopes[position, k]
+            for k in range(size):
+                table[word, 2 * size + k] -= rate * slopes[before, k]
+
+
+@_compiled
+def add_up_slopes(words: np.ndarray, offsets: np.ndarray, slopes: np.ndarray, sums: np.ndarray) -> None:
+    """The way back of `embed` with all weights 1, as plain sums: sums float32, shape (buckets, 6 * width), are added to."""
+    size = slopes.shape[1]
+    for row in range(len(offsets) - 1):
+        first, end = offsets[row], offsets[row + 1]
+        for position in range(first + 1, end):
+            word, before, after = words[position], position - 1, position + 1 if position + 1 < end else first
+            for k in range(size):
+                sums[word, k] += slopes[after, k]
+            for k in range(size):
+                sums[word, size + k] += slopes[position, k]
+            for k in range(size):
+                sums[word, 2 * size + k] += slopes[before, k]
 
 
 @_compiled
@@ -168,22 +186,21 @@ def remember(inputs: np.ndarray, offsets: np.ndarray, gates: np.ndarray, states:
     """
     width = states.shape[1]
     half = width // 2
-    one = np.float32(1)
     for row in range(len(offsets) - 1):
         first, end = offsets[row], offsets[row + 1]
         gates[first] = 0
         states[first] = 0
         for position in range(first + 1, end):
-            new, gate, state, past = inputs[position], gates[position], states[position], states[position - 1]
             for k in range(width):
-                gate[k] = _sigmoid(new[width + k])
+                gates[position, k] = _sigmoid(inputs[position, width + k])
             for k in range(half):
-                state[k] = gate[k] * past[k] + (one - gate[k]) * new[k]
+                new, past = inputs[position, k], states[position - 1, k]
+                states[position, k] = new + gates[position, k] * (past - new)
         for position in range(end - 1, first, -1):
-            new, gate, state = inputs[position], gates[position], states[position]
-            past = states[position + 1] if position + 1 < end else states[first]
+            past_position = position + 1 if position + 1 < end else first
             for k in range(half, width):
-                state[k] = gate[k] * past[k] + (one - gate[k]) * new[k]
+                new, past = inputs[position, k], states[past_position, k]
+                states[position, k] = new + gates[position, k] * (past - new)
 
 
 @_compiled
@@ -198,31 +215,35 @@ def remember_back(
     """The way back of `remember`.
 
     Args:
-        slopes: float32, shape (positions, width): slopes of the loss by the states; each gets what later states add.
+        slopes: float32, shape (positions, width): slopes of the loss by the states, without what later states add.
         input_slopes: float32, shape (positions, 2 * width); written, zero at separators.
     """
     width = states.shape[1]
     half = width // 2
-    one = np.float32(1)
+    from_later = np.zeros(width, dtype=np.float32)
     for row in range(len(offsets) - 1):
         first, end = offsets[row], offsets[row + 1]
         input_slopes[first] = 0
+        from_later[:] = 0
         for position in range(end - 1, first, -1):
-            new, gate, past, slope = inputs[position], gates[position], states[position - 1], slopes[position]
-            out, earlier = input_slopes[position], slopes[position - 1]
             for k in range(half):
-                out[k] = slope[k] * (one - gate[k])
-                out[width + k] = slope[k] * (past[k] - new[k]) * gate[k] * (one - gate[k])
-                earlier[k] += slope[k] * gate[k]
+                slope = slopes[position, k] + from_later[k]
+                from_later[k] = slope * gates[position, k]
+                of_new = slope - from_later[k]
+                input_slopes[position, k] = of_new
+                input_slopes[position, width + k] = (
+                    (states[position - 1, k] - inputs[position, k]) * gates[position, k] * of_new
+                )
         for position in range(first + 1, end):
-            is_last = position + 1 == end
-            new, gate, slope = inputs[position], gates[position], slopes[position]
-            past = states[first] if is_last else states[position + 1]
-            out, later = input_slopes[position], slopes[first] if is_last else slopes[position + 1]
+            past_position = position + 1 if position + 1 < end else first
             for k in range(half, width):
-                out[k] = slope[k] * (one - gate[k])
-                out[width + k] = slope[k] * (past[k] - new[k]) * gate[k] * (one - gate[k])
-                later[k] += slope[k] * gate[k]
+                slope = slopes[position, k] + from_later[k]
+                from_later[k] = slope * gates[position, k]
+                of_new = slope - from_later[k]
+                input_slopes[position, k] = of_new
+                input_slopes[position, width + k] = (
+                    (states[past_position, k] - inputs[position, k]) * gates[position, k] * of_new
+                )
 
 
 @_compiled

@@ -1,27 +1,28 @@
-"""The two parts of the model while they learn, each on its own loss.
+"""The parts of the model while they learn, each on its own loss and on a core of its own.
 
-Both change just the table rows that a batch touches: Adagrad (Duchi et al. 2011) with each occurrence a step of its own,
+All change just the table rows that a batch touches: Adagrad (Duchi et al. 2011) with each occurrence a step of its own,
 since coalescing them, or a dense optimiser's pass over the table, costs ten times the rest. The n-grams learn in a compiled
-loop, row by row. The encoder learns by batches: its matrix products are torch's, all else is in compiled loops too, back
-and forth by hand, for a fraction of what autograd takes, half a batch on each of two cores. Its few dense
-weights learn with Adam (Kingma and Ba 2015).
+loop, row by row. An encoder learns by batches: its matrix products are torch's, all else is in compiled loops too, back
+and forth by hand, for a fraction of what autograd takes. Its few dense weights learn with Adam (Kingma and Ba 2015).
+
+A tenth of the labels may be wrong, and an encoder is large enough to learn these by heart: it learns from labels that are
+that much less sure (label smoothing, Szegedy et al. 2016), which is worth 0.4 points; to the n-grams it is worth nothing.
 
 All that changes is in `tensors`, so that a checkpoint can hold it.
 """
 
 from __future__ import annotations
 
-import itertools
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 
-from sentiment.encoder import Encoder
+from sentiment.encoder import Encoder, Walk, in_blocks, shorten
 from sentiment.features import Features
-from sentiment.kernels import embed, learn_embedding, learn_ngrams, pool, pool_back, remember, remember_back
+from sentiment.kernels import add_up_slopes, learn_embedding, learn_ngrams, pool_back, remember_back
 from sentiment.lexicon import Lexicon
+from sentiment.word_vectors import WordVectors
 
 _NGRAM_STEP = 0.3
 _LEXICON_SAYS = 0.5
@@ -37,12 +38,14 @@ _WORD_CAUTION = 1e-3
 _WORD_SPREAD = 0.1
 _DENSE_STEP = 5e-3
 _DROPOUT = 0.2
-_PARTS = 2
-"""A batch is studied in so many parts at once; a number of the method, not of the machine, since rounding follows it."""
+_LABEL_NOISE = 0.1
 
 
 class Learner(Protocol):
     """A part of the model that learns."""
+
+    batch_rows: int
+    """How many rows it wants to learn from at once."""
 
     def begin(self, seed: int, step: int) -> None:
         """Start a row group; anything drawn by chance within it follows from these numbers."""
@@ -50,12 +53,17 @@ class Learner(Protocol):
     def learn(self, features: Features, labels: np.ndarray, rate: float) -> float:
         """Learn from a batch with steps of `rate` times their first size; returns the sum of its log losses before."""
 
+    def settle(self) -> None:
+        """Hand over to the model what was learnt so far."""
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """Everything that changes, by name; the tensors themselves, not copies."""
 
 
 class NgramLearner:
     """Learns the n-grams' values, which become a view of its table."""
+
+    batch_rows = 4_096
 
     def __init__(self, values: torch.nn.Parameter, lexicon: Lexicon | None = None) -> None:
         self.lexicon = lexicon
@@ -72,43 +80,28 @@ class NgramLearner:
         ngrams, offsets = features.ngrams, features.offsets
         return learn_ngrams(self.table.numpy(), ngrams, offsets, given, labels, steps, _NGRAM_CAUTION)
 
+    def settle(self) -> None:
+        """The values are the model's already."""
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """See `Learner`."""
         return {"ngrams.table": self.table}
 
 
-class _Lesson(NamedTuple):
-    """What a part of a batch teaches: its summed log loss, and the slopes of that."""
-
-    words: np.ndarray
-    offsets: np.ndarray
-    input_slopes: np.ndarray
-    """float32, shape (positions, 2 * width)."""
-    dense: list[torch.Tensor]
-    """By the dense weights, in their order."""
-    loss: float
-
-
-class _Layer(NamedTuple):
-    """What the way back needs of a layer: float32, shape (positions, 2 * width) for inputs and (positions, width)."""
-
-    inputs: np.ndarray
-    gates: np.ndarray
-    memory: np.ndarray
-    states: torch.Tensor
-    """Memories of this layer and those before, added up."""
-
-
-def _empty(rows: int, columns: int) -> np.ndarray:
-    return np.empty((rows, columns), dtype=np.float32)
-
-
 class EncoderLearner:
-    """Learns the encoder: its words' vectors row by row, everything else densely."""
+    """Learns one encoder: its words' vectors row by row, everything else densely.
 
-    def __init__(self, encoder: Encoder, seed: int) -> None:
+    With pretrained vectors a word's row is the product of its vector and a matrix that is learnt, plus a row of its own that
+    is learnt too unless the vectors are to stay frozen. The model gets the sum: it is no larger for them, scores as fast, and
+    does without the file that they came from.
+    """
+
+    batch_rows = 256
+
+    def __init__(self, encoder: Encoder, seed: int, pretrained: WordVectors | None = None) -> None:
         self.encoder = encoder
-        self.chance = torch.Generator().manual_seed(seed)
+        self.chance = torch.Generator()
+        self.begin(seed, -1)
         for name, parameter in encoder.named_parameters():
             if name == "words":
                 parameter.data.normal_(std=_WORD_SPREAD, generator=self.chance)
@@ -117,9 +110,23 @@ class EncoderLearner:
                 parameter.data.uniform_(-bound, bound, generator=self.chance)
             else:
                 parameter.data.zero_()
-        self.squares = torch.zeros(len(encoder.words))
-        self._threads = ThreadPoolExecutor(_PARTS, initializer=torch.set_num_threads, initargs=(1,))
+        self.own = encoder.words.data
+        self.squares = torch.zeros(len(self.own))
+        self.is_frozen = np.zeros(len(self.own), dtype=bool)
         self.dense = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
+        self.vectors: torch.Tensor | None = None
+        if pretrained is not None:
+            vectors, has_vector = pretrained.by_bucket(encoder.word_bits, encoder.number)
+            self.vectors = torch.from_numpy(vectors)
+            spread = _WORD_SPREAD * vectors.shape[1] ** -0.5
+            self.matrix = torch.nn.Parameter(
+                torch.empty(vectors.shape[1], self.own.shape[1]).normal_(std=spread, generator=self.chance)
+            )
+            self.dense.append(self.matrix)
+            self.own = self.own.clone()
+            self.own[torch.from_numpy(has_vector)] = 0
+            if pretrained.frozen:
+                self.is_frozen = has_vector
         self.adam = torch.optim.Adam(self.dense, lr=_DENSE_STEP, betas=(0.9, 0.99), foreach=False)
         for parameter in self.dense:
             parameter.grad = torch.zeros_like(parameter)
@@ -131,110 +138,105 @@ class EncoderLearner:
 
     def begin(self, seed: int, step: int) -> None:
         """See `Learner`."""
-        self.chance.manual_seed(seed * 1_000_003 + step)
+        mixed = np.random.SeedSequence([seed, self.encoder.number, step + 1]).generate_state(1, np.uint64)[0]
+        self.chance.manual_seed(int(mixed >> np.uint64(1)))
 
+    @torch.no_grad()
     def learn(self, features: Features, labels: np.ndarray, rate: float) -> float:
         """See `Learner`."""
         count_rows = len(labels)
         kept = torch.rand(count_rows, 2 * self.encoder.config.width, generator=self.chance)
         kept = (kept >= _DROPOUT).float().div_(1 - _DROPOUT)
-        ends = [count_rows * part // _PARTS for part in range(_PARTS + 1)]
-        halves = [
-            (features.rows(first, last), labels[first:last], kept[first:last])
-            for first, last in itertools.pairwise(ends)
-            if last > first
-        ]
-        lessons = list(self._threads.map(self._study, *zip(*halves, strict=True)))
-        for parameter, *slopes in zip(self.dense, *(lesson.dense for lesson in lessons), strict=True):
+        for parameter in self.dense:
             assert parameter.grad is not None
-            torch.div(sum(slopes[1:], start=slopes[0]), count_rows, out=parameter.grad)
+            parameter.grad.zero_()
+        words, offsets = shorten(self.encoder.buckets(features), features.offsets)
+        lessons, loss = [], 0.0
+        for rows, positions, block_offsets in in_blocks(offsets):
+            block = words[positions]
+            slopes, block_loss = self._study(block, block_offsets, labels[rows], kept[rows])
+            lessons.append((block, block_offsets, slopes))
+            loss += block_loss
+        for parameter in self.dense:
+            assert parameter.grad is not None
+            parameter.grad.div_(count_rows)
         self.adam.param_groups[0]["lr"] = rate * _DENSE_STEP
         self.adam.step()
-        list(self._threads.map(self._learn_words, [lessons] * _PARTS, range(_PARTS), [rate] * _PARTS))
-        return sum(lesson.loss for lesson in lessons)
+        table, squares, step = self.own.numpy(), self.squares.numpy(), rate * _WORD_STEP
+        for block, block_offsets, slopes in lessons:
+            learn_embedding(table, squares, self.is_frozen, block, block_offsets, slopes, step, _WORD_CAUTION)
+        return loss
 
-    def _learn_words(self, lessons: list[_Lesson], part: int, rate: float) -> None:
-        """The vectors of every `_PARTS`-th word: no two threads change the same, and each sees its rows in their order."""
-        table, squares = self.encoder.words.data.numpy(), self.squares.numpy()
-        for lesson in lessons:
-            learn_embedding(
-                table,
-                squares,
-                lesson.words,
-                lesson.offsets,
-                lesson.input_slopes,
-                rate * _WORD_STEP,
-                _WORD_CAUTION,
-                part,
-                _PARTS,
-            )
-
-    @torch.no_grad()
-    def _study(self, features: Features, labels: np.ndarray, kept: torch.Tensor) -> _Lesson:
-        """The slopes of some rows' summed log loss; changes nothing.
+    def _study(
+        self, words: np.ndarray, offsets: np.ndarray, labels: np.ndarray, kept: torch.Tensor
+    ) -> tuple[np.ndarray, float]:
+        """Add the slopes of some rows' summed log loss to the gradients of the dense weights.
 
         Args:
             kept: float32, shape (rows, 2 * width): what dropout multiplies the pooled numbers by.
+
+        Returns:
+            the slopes by the first layer's inputs, float32 of shape (positions, 2 * width), and the log loss.
         """
-        words, offsets = self.encoder.shorten(features.words, features.offsets)
-        walk = self._walk(words, offsets)
-        width, count_rows = self.encoder.config.width, len(labels)
-        pooled, places = _empty(count_rows, 2 * width), np.empty((count_rows, width), dtype=np.int64)
-        pool(walk[-1].states.numpy(), offsets, pooled, places)
-        seen = torch.from_numpy(pooled) * kept
-        logits = self.encoder.output(seen).squeeze(1)
-        truth = torch.from_numpy(labels)
-
-        slopes = (torch.sigmoid(logits) - truth).unsqueeze(1)
-        state_slopes = _empty(len(words), width)
-        pool_back((slopes @ self.encoder.output.weight * kept).numpy(), offsets, places, state_slopes)
-        input_slopes, by_parameter = self._walk_back(walk, offsets, state_slopes)
-        by_parameter |= {self.encoder.output.weight: slopes.T @ seen, self.encoder.output.bias: slopes.sum(0)}
+        weights = np.ones(len(words), dtype=np.float32)
+        if self.vectors is None:
+            walk = self.encoder.walk(words, offsets, weights)
+        else:
+            buckets, places = np.unique(words, return_inverse=True)
+            chosen = torch.from_numpy(buckets)
+            vectors = self.vectors.index_select(0, chosen)
+            table = self.own.index_select(0, chosen).addmm_(vectors, self.matrix)
+            words = places.astype(np.int32)
+            walk = self.encoder.walk(words, offsets, weights, table.numpy())
+        output, truth = self.encoder.output, torch.from_numpy(labels)
+        seen = torch.from_numpy(walk.pooled) * kept
+        logits = output(seen).squeeze(1)
+        slopes = (torch.sigmoid(logits) - truth.mul(1 - 2 * _LABEL_NOISE).add_(_LABEL_NOISE)).unsqueeze(1)
+        _gradient(output.weight).addmm_(slopes.T, seen)
+        _gradient(output.bias).add_(slopes.sum(0))
+        state_slopes = np.empty_like(walk.layers[-1].memory)
+        pool_back((slopes @ output.weight * kept).numpy(), offsets, walk.places, state_slopes)
+        input_slopes = self._walk_back(walk, offsets, state_slopes)
+        if self.vectors is not None:
+            sums = np.zeros((len(buckets), self.own.shape[1]), dtype=np.float32)
+            add_up_slopes(words, offsets, input_slopes, sums)
+            _gradient(self.matrix).addmm_(vectors.T, torch.from_numpy(sums))
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="sum")
-        dense = [by_parameter[parameter] for parameter in self.dense]
-        return _Lesson(words, offsets, input_slopes, dense, float(loss))
+        return input_slopes, float(loss)
 
-    def _walk(self, words: np.ndarray, offsets: np.ndarray) -> list[_Layer]:
-        """Every layer of a batch, from the first."""
-        encoder, width = self.encoder, self.encoder.config.width
-        inputs = _empty(len(words), 2 * width)
-        embed(encoder.words.data.numpy(), words, offsets, encoder.bias.data.numpy(), inputs)
-        walk: list[_Layer] = []
-        for following in [*encoder.layers, None]:
-            gates, memory = _empty(len(words), width), _empty(len(words), width)
-            remember(inputs, offsets, gates, memory)
-            states = torch.from_numpy(memory)
-            walk.append(_Layer(inputs, gates, memory, walk[-1].states + states if walk else states))
-            if following is not None:
-                inputs = following(walk[-1].states).numpy()
-        return walk
-
-    def _walk_back(
-        self, walk: list[_Layer], offsets: np.ndarray, state_slopes: np.ndarray
-    ) -> tuple[np.ndarray, dict[torch.Tensor, torch.Tensor]]:
+    def _walk_back(self, walk: Walk, offsets: np.ndarray, state_slopes: np.ndarray) -> np.ndarray:
         """Slopes by the first layer's inputs, (positions, 2 * width), from those by the last one's states, (positions, width);
-        and those by the dense weights on the way."""
-        by_parameter: dict[torch.Tensor, torch.Tensor] = {}
-        for number in range(len(walk) - 1, -1, -1):
-            inputs, gates, memory, _ = walk[number]
-            past_layer = torch.from_numpy(state_slopes.copy())
+        those by the dense weights on the way are added to their gradients."""
+        for number in range(len(walk.layers) - 1, -1, -1):
+            inputs, gates, memory, _ = walk.layers[number]
             input_slopes = np.empty_like(inputs)
             remember_back(inputs, offsets, gates, memory, state_slopes, input_slopes)
             slopes = torch.from_numpy(input_slopes)
             if number > 0:
                 layer = self.encoder.layers[number - 1]
                 assert isinstance(layer, torch.nn.Linear)
-                by_parameter[layer.weight] = slopes.T @ walk[number - 1].states
-                by_parameter[layer.bias] = slopes.sum(0)
-                state_slopes = past_layer.addmm_(slopes, layer.weight).numpy()
-        by_parameter[self.encoder.bias] = slopes.sum(0)
-        return input_slopes, by_parameter
+                _gradient(layer.weight).addmm_(slopes.T, walk.layers[number - 1].states)
+                _gradient(layer.bias).add_(slopes.sum(0))
+                torch.from_numpy(state_slopes).addmm_(slopes, layer.weight)
+        _gradient(self.encoder.bias).add_(slopes.sum(0))
+        return input_slopes
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """See `Learner`."""
+        if self.vectors is not None:
+            torch.addmm(self.own, self.vectors, self.matrix, out=self.encoder.words.data)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """See `Learner`."""
-        changing = {f"encoder.{name}": parameter.data for name, parameter in self.encoder.named_parameters()}
-        changing["encoder.squares"] = self.squares
+        changing = {"own": self.own, "squares": self.squares}
         for number, parameter in enumerate(self.dense):
+            changing[f"dense.{number}"] = parameter.data
             for name, value in self.adam.state[parameter].items():
                 changing[f"adam.{number}.{name}"] = value
-        return changing
+        return {f"encoder.{self.encoder.number}.{name}": value for name, value in changing.items()}
+
+
+def _gradient(parameter: torch.Tensor) -> torch.Tensor:
+    assert parameter.grad is not None
+    return parameter.grad

@@ -1,4 +1,4 @@
-"""The sentiment model: a trainable embedding over hashed word n-grams, beside it a small sequence encoder and a lexicon.
+"""The sentiment model: a trainable embedding over hashed word n-grams, beside it small sequence encoders and a lexicon.
 
 The n-grams' embeddings are summed. With two classes and a sum, a wider embedding can say nothing that one number a bucket
 cannot, so that is its width; the table then stays near the processor, which is where all the time goes. The encoder is
@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -29,17 +29,18 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from sentiment.encoder import Encoder
 from sentiment.errors import ModelError
 from sentiment.features import NGRAMS_PER_POSITION, Features, extract, holds_known_word
 from sentiment.lexicon import Lexicon, Reading
 from sentiment.model_config import ModelConfig
 
+if TYPE_CHECKING:
+    from sentiment.encoder import Encoders
+
 WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "config.json"
 _BATCH_ROWS = 20_000
 _BATCH_BYTES = 4 << 20
-_ENCODER_POSITIONS = 8192
 _THREADS = min(os.cpu_count() or 1, 8)
 
 
@@ -106,7 +107,11 @@ class SentimentModel(torch.nn.Module):
         self.config = config
         self.ngrams = torch.nn.Parameter(torch.zeros(1 << config.features.ngram_bits), requires_grad=False)
         self.register_buffer("is_familiar", torch.zeros(1 << config.features.word_bits, dtype=torch.bool))
-        self.encoder = Encoder(config.encoder, config.features.word_bits) if config.encoder else None
+        self.encoders: Encoders | None = None
+        if config.encoder:
+            from sentiment.encoder import Encoders  # with numba, which the n-grams alone can do without
+
+            self.encoders = Encoders(config.encoder, config.features.word_bits)
         self.lexicon = Lexicon(config.lexicon) if config.lexicon else None
 
     def heed(self, features: Features) -> Heed | None:
@@ -147,26 +152,9 @@ class SentimentModel(torch.nn.Module):
     def encoder_logits(self, features: Features, heed: Heed | None = None) -> np.ndarray:
         """Encode each row: float32, shape (rows,); zeros without an encoder. Words' vectors count as far as the words are
         heeded."""
-        logits = np.zeros(len(features.offsets) - 1, dtype=np.float32)
-        if self.encoder:
-            words, offsets = self.encoder.shorten(features.words, features.offsets)
-            weights = None
-            if heed is not None:
-                weights = self.encoder.shorten(heed.word_weights, features.offsets)[0]
-            lengths = np.diff(offsets)
-            order = np.argsort(lengths, kind="stable")
-            first = 0
-            with torch.inference_mode():
-                while first < len(order):
-                    last = min(first + max(1, _ENCODER_POSITIONS // int(lengths[order[first]])), len(order))
-                    last = min(last, first + max(1, _ENCODER_POSITIONS // int(lengths[order[last - 1]])))
-                    rows = order[first:last]
-                    ends = np.concatenate([[0], np.cumsum(lengths[rows])])
-                    places = np.arange(ends[-1]) + np.repeat(offsets[rows] - ends[:-1], lengths[rows])
-                    known = None if weights is None else torch.from_numpy(weights[places])
-                    logits[rows] = self.encoder(torch.from_numpy(words[places]), torch.from_numpy(ends), known).numpy()
-                    first = last
-        return logits
+        if self.encoders is None:
+            return np.zeros(len(features.offsets) - 1, dtype=np.float32)
+        return self.encoders.logits(features, None if heed is None else heed.word_weights)
 
     def part_logits(self, features: Features) -> np.ndarray:
         """Score each row by each part: float32, shape (rows, 3), n-grams, encoder and lexicon; zeros for one that is not
@@ -213,11 +201,16 @@ class SentimentModel(torch.nn.Module):
         """Write weights and config into `folder`, each file whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
         weights = folder / f".{WEIGHTS_FILE}.part"
-        save_file(self.state_dict(), weights)
+        save_file({name: _stored(name, value) for name, value in self.state_dict().items()}, weights)
         weights.replace(folder / WEIGHTS_FILE)
         config = folder / f".{CONFIG_FILE}.part"
         config.write_text(self.config.model_dump_json(indent=2) + "\n")
         config.replace(folder / CONFIG_FILE)
+
+    def round_vectors(self) -> None:
+        """Round the words' vectors to what `save` writes of them, so that a saved model gives the same probabilities."""
+        for name, value in self.state_dict().items():
+            value.copy_(_stored(name, value))
 
     @classmethod
     def load(cls, folder: Path) -> SentimentModel:
@@ -255,6 +248,11 @@ class SentimentModel(torch.nn.Module):
                 "Use another version or train again."
             ) from error
         return model.eval()
+
+
+def _stored(name: str, value: torch.Tensor) -> torch.Tensor:
+    """Words' vectors are most of a file and need few digits: float16, a part in 2,000."""
+    return value.half() if name.endswith(".words") else value
 
 
 def _first_line(error: Exception) -> str:

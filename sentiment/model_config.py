@@ -14,7 +14,7 @@ from sentiment.features import FeatureConfig
 
 
 class EncoderConfig(BaseModel):
-    """The shape of the encoder."""
+    """How many encoders there are, and their shape."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,6 +22,7 @@ class EncoderConfig(BaseModel):
         default=32, ge=2, le=512, description="numbers a position in each layer; the second half reads backwards"
     )
     layers: int = Field(default=2, ge=1, le=8, description="layers of gated memory, one upon the other")
+    count: int = Field(default=1, ge=1, le=32, description="encoders beside each other; their logits are averaged")
 
 
 class LexiconConfig(BaseModel):
@@ -57,11 +58,11 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["sentiment-model-2"] = "sentiment-model-2"
+    format: Literal["sentiment-model-3"] = "sentiment-model-3"
     features: FeatureConfig = FeatureConfig()
     encoder: EncoderConfig | None = None
     ngram_weight: float = Field(default=1.0, description="of the n-grams' logit; fitted after training")
-    encoder_weight: float = Field(default=0.0, description="of the encoder's logit; fitted after training")
+    encoder_weight: float = Field(default=0.0, description="of the encoders' mean logit; fitted after training")
     lexicon: LexiconConfig | None = None
     lexicon_weight: float = Field(default=0.0, ge=0, description="of the lexicon's score; chosen after training")
     topic_fade: float = Field(

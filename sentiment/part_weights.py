@@ -79,7 +79,7 @@ def _fit(
 
 def _parts(model: SentimentModel) -> list[int]:
     """The columns of `SentimentModel.logits` that the model has; the lexicon, if any, is the last."""
-    return [0, *([1] if model.encoder else []), *([2] if model.lexicon else [])]
+    return [0, *([1] if model.encoders is not None else []), *([2] if model.lexicon else [])]
 
 
 def _logits(model: SentimentModel, texts: pl.Series, config: ModelConfig) -> np.ndarray:

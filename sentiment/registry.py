@@ -44,7 +44,7 @@ TRAINING_KEY = "training_key"
 FED_ROWS = "fed_rows.parquet"
 PROBE = "probe.parquet"
 # What the model needs where it is loaded, besides the copied code.
-REQUIREMENTS = ("torch", "polars", "numpy", "safetensors", "pydantic", "pandas", "mlflow")
+REQUIREMENTS = ("torch", "polars", "numpy", "numba", "safetensors", "pydantic", "pandas", "mlflow")
 MODEL_CODE = (
     "__init__.py",
     "errors.py",
@@ -53,6 +53,7 @@ MODEL_CODE = (
     "features.py",
     "model_config.py",
     "lexicon.py",
+    "kernels.py",
     "encoder.py",
     "model.py",
 )

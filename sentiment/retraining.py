@@ -57,15 +57,17 @@ def train_version(
     config: TrainingConfig,
     seed: int,
     warm_start: RegisteredVersion | None = None,
+    word_vectors: Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> TrainedVersion:
     """Train on the first `rows` rows of an export and register the version; or take the one that was trained so before.
 
     Args:
         warm_start: the version whose weights training begins with. What it was fed counts as fed to the new one too.
+        word_vectors: the file that `config.vectors` speaks of.
 
     Raises:
-        InputError: more rows are asked for than there are.
+        InputError: more rows are asked for than there are, or the word vectors cannot be used.
         TrainingError: the subset is too small to train on, or the warm start's shape or list of fed rows is in the way.
     """
     if rows > export.count_train_rows:
@@ -81,7 +83,7 @@ def train_version(
     found = registry.find(key)
     was_reused = found is not None
     if found is None:
-        found = _train(home, registry, export, rows, config, seed, key, warm_start, on_progress)
+        found = _train(home, registry, export, rows, config, seed, key, warm_start, word_vectors, on_progress)
     cost = registry.metrics(found)
     row: dict[str, Any] = {
         "model_version": found.model_version,
@@ -153,6 +155,7 @@ def _train(
     seed: int,
     key: str,
     warm_start: RegisteredVersion | None,
+    word_vectors: Path | None,
     on_progress: Callable[[Progress], None] | None,
 ) -> RegisteredVersion:
     from sentiment.training import fit  # with torch, which those who only name a flow can do without
@@ -187,6 +190,7 @@ def _train(
             seed=seed,
             fed_rows_path=fed_rows,
             warm_start=registry.load(warm_start.model_version) if warm_start else None,
+            word_vectors=word_vectors,
             on_progress=on_progress,
             checkpoint_folder=folder,
         )

@@ -12,8 +12,10 @@ thread, since its order, and so its rounding, would follow the number of threads
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,12 +32,12 @@ from sentiment.model import SentimentModel, one_torch_thread
 from sentiment.model_config import ModelConfig
 from sentiment.part_weights import weigh, weigh_for_elsewhere
 from sentiment.training_config import EFFORTS, Effort, TrainingConfig
-from sentiment.training_rows import FedRows, Group, Subset, open_subset, read_groups
+from sentiment.training_rows import FedRows, Group, Subset, count_words, open_subset, read_groups
+from sentiment.word_vectors import WordVectors, read_word_vectors
 
 _FAMILIAR_ONE_IN = 7_500
 """A word is familiar that stands in the training rows at least once for so many of them."""
-_NGRAM_BATCH_ROWS = 4_096
-_ENCODER_BATCH_ROWS = 256
+_CORES = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def fit(
     seed: int,
     fed_rows_path: Path,
     warm_start: SentimentModel | None = None,
+    word_vectors: Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     checkpoint_folder: Path | None = None,
 ) -> TrainingResult:
@@ -95,14 +98,33 @@ def fit(
         seed: decides the order of rows; the same seed, rows and config give the same weights bit for bit.
         fed_rows_path: where to write down the rows that were fed; appears when training has ended well.
         warm_start: begin with the weights of this model instead of from nothing; it is not changed.
+        word_vectors: the file that `config.vectors` speaks of.
         on_progress: called after each row group.
         checkpoint_folder: where a run that was killed finds how far it had come; empty again at the end.
 
     Raises:
-        TrainingError: fewer rows than asked for, too few of a class, or a warm start from a model of another shape.
+        TrainingError: fewer rows than asked for, too few of a class, a warm start from a model of another shape or together
+            with word vectors, or word vectors without an encoder.
+        InputError: the word vectors cannot be used.
     """
-    with one_torch_thread():
-        return _fit(subset, count_rows, config, seed, fed_rows_path, warm_start, on_progress, checkpoint_folder)
+    effort = EFFORTS[config.effort]
+    count_learners = 1 + (effort.encoder.count if effort.encoder else 0)
+    with (
+        one_torch_thread(),
+        ThreadPoolExecutor(min(count_learners, _CORES), initializer=torch.set_num_threads, initargs=(1,)) as threads,
+    ):
+        return _fit(
+            subset,
+            count_rows,
+            config,
+            seed,
+            fed_rows_path,
+            warm_start,
+            word_vectors,
+            on_progress,
+            checkpoint_folder,
+            threads,
+        )
 
 
 def _fit(
@@ -112,17 +134,17 @@ def _fit(
     seed: int,
     fed_rows_path: Path,
     warm_start: SentimentModel | None,
+    word_vectors: Path | None,
     on_progress: Callable[[Progress], None] | None,
     checkpoint_folder: Path | None,
+    threads: Executor,
 ) -> TrainingResult:
     subset = open_subset(path, count_rows)
     effort = EFFORTS[config.effort]
     lexicon = Lexicon.shipped()
     model = SentimentModel(ModelConfig(features=config.features, encoder=effort.encoder, lexicon=lexicon.config))
     model.lexicon = lexicon
-    learners: list[Learner] = [NgramLearner(model.ngrams, lexicon)]
-    if model.encoder:
-        learners.append(EncoderLearner(model.encoder, seed))
+    learners = _learners(model, lexicon, seed, _pretrained(config, subset, word_vectors, warm_start))
     identity = hashlib.sha256(f"{subset.digest} {seed} {config.model_dump_json()}".encode())
     if warm_start is not None:
         _begin_with(model, warm_start)
@@ -147,11 +169,13 @@ def _fit(
             if run.step < count_groups:
                 fed.add(group.rows)
                 counts += torch.from_numpy(np.bincount(group.features.words, minlength=len(counts)))
-            loss = _learn_group(learners, group, run, effort, subset, seed)
+            loss = _learn_group(learners, group, run, effort, subset, seed, threads)
             run.step += 1
             if on_progress:
                 on_progress(Progress(run.rows_seen, rows_total, loss))
             if run.step % count_groups == 0:
+                for learner in learners:
+                    learner.settle()
                 model.is_familiar |= counts * _FAMILIAR_ONE_IN >= subset.count_train_rows
                 _end_pass(model, subset, run, best, time.perf_counter() - started)
                 if _has_stalled(run, config.patience):
@@ -162,6 +186,7 @@ def _fit(
                 rows_at_checkpoint = run.rows_seen
     model.ngrams.data = best["ngrams"]  # until now a view of the learner's table
     model.load_state_dict(best)
+    model.round_vectors()
     model.config, accuracy, _ = weigh_for_elsewhere(model, subset.early_texts, subset.early_labels)
     if checkpoint_folder:
         remove_checkpoint(checkpoint_folder)
@@ -177,6 +202,33 @@ def _fit(
     )
 
 
+def _pretrained(
+    config: TrainingConfig, subset: Subset, path: Path | None, warm_start: SentimentModel | None
+) -> WordVectors | None:
+    if config.vectors is None:
+        return None
+    if EFFORTS[config.effort].encoder is None:
+        first = min(number for number, effort in EFFORTS.items() if effort.encoder)
+        raise TrainingError(
+            f"Effort {config.effort} trains n-grams alone, which have no word vectors; expected effort {first} or more with "
+            "pretrained ones. Ask for more effort, or leave the word vectors out."
+        )
+    if warm_start is not None:
+        raise TrainingError(
+            "A warm start begins with the champion's word vectors, so it cannot begin with pretrained ones too. "
+            "Leave out one of the two."
+        )
+    assert path is not None, "a config that speaks of word vectors needs their file"
+    return read_word_vectors(path, *count_words(subset), frozen=config.vectors.frozen)
+
+
+def _learners(model: SentimentModel, lexicon: Lexicon, seed: int, pretrained: WordVectors | None) -> list[Learner]:
+    learners: list[Learner] = []
+    if model.encoders is not None:
+        learners = [EncoderLearner(encoder, seed, pretrained) for encoder in model.encoders]
+    return [*learners, NgramLearner(model.ngrams, lexicon)]
+
+
 def _begin_with(model: SentimentModel, other: SentimentModel) -> None:
     if (model.config.features, model.config.encoder) != (other.config.features, other.config.encoder):
         raise TrainingError(
@@ -187,24 +239,33 @@ def _begin_with(model: SentimentModel, other: SentimentModel) -> None:
     with torch.no_grad():
         model.ngrams.copy_(other.ngrams)
         model.is_familiar.copy_(other.is_familiar)
-        if model.encoder and other.encoder:
-            model.encoder.load_state_dict(other.encoder.state_dict())
+        if model.encoders is not None and other.encoders is not None:
+            model.encoders.load_state_dict(other.encoders.state_dict())
 
 
-def _learn_group(learners: list[Learner], group: Group, run: _Run, effort: Effort, subset: Subset, seed: int) -> float:
-    """One row group through every learner that is not done; returns the last learner's mean log loss."""
-    plans = [(_NGRAM_BATCH_ROWS, effort.ngram_passes), (_ENCODER_BATCH_ROWS, effort.encoder_passes)]
-    count_rows, loss = len(group.labels), 0.0
-    for learner, (batch_rows, passes) in zip(learners, plans, strict=False):
+def _learn_group(
+    learners: list[Learner], group: Group, run: _Run, effort: Effort, subset: Subset, seed: int, threads: Executor
+) -> float:
+    """One row group through every learner that is not done, each on a thread; returns the mean of the log losses of the
+    encoders while these learn, else that of the n-grams."""
+    count_rows = len(group.labels)
+
+    def teach(learner: Learner) -> float | None:
+        passes = effort.ngram_passes if isinstance(learner, NgramLearner) else effort.encoder_passes
         learner_rows = passes * subset.count_train_rows
         if run.rows_seen >= learner_rows:
-            continue
+            return None
         learner.begin(seed, run.step)
         loss = 0.0
-        for first in range(0, count_rows, batch_rows):
-            last = min(first + batch_rows, count_rows)
+        for first in range(0, count_rows, learner.batch_rows):
+            last = min(first + learner.batch_rows, count_rows)
             rate = 1 - (run.rows_seen + first) / learner_rows
             loss += learner.learn(group.features.rows(first, last), group.labels[first:last], rate)
+        return loss
+
+    losses = [loss for loss in threads.map(teach, learners) if loss is not None]
+    of_encoders = losses[: effort.encoder.count] if effort.encoder else losses
+    loss = sum(of_encoders) / len(of_encoders)
     run.rows_seen += count_rows
     run.loss_sum += loss
     return loss / max(count_rows, 1)

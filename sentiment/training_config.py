@@ -12,7 +12,7 @@ from sentiment.model_config import EncoderConfig
 
 @dataclass(frozen=True)
 class Effort:
-    """A step of the dial: how often each part of the model sees the rows, and the encoder beside the n-grams, if any.
+    """A step of the dial: how often each part of the model sees the rows, and the encoders beside the n-grams, if any.
 
     The n-grams overfit in a third pass, so they never have one."""
 
@@ -28,10 +28,19 @@ class Effort:
 
 EFFORTS = {
     1: Effort(ngram_passes=2),
-    2: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=32, layers=2)),
-    3: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=64, layers=2)),
-    4: Effort(ngram_passes=2, encoder_passes=4, encoder=EncoderConfig(width=128, layers=3)),
+    2: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=32, layers=2, count=2)),
+    3: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=32, layers=2, count=4)),
+    4: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=64, layers=2, count=8)),
 }
+
+
+class VectorsConfig(BaseModel):
+    """Which pretrained word vectors the encoders begin with. A model is known by what is in the file, not by where it lies."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str = Field(description="SHA-256 of the file")
+    frozen: bool = Field(default=False, description="whether words keep their vectors; else they are fine-tuned")
 
 
 class TrainingConfig(BaseModel):
@@ -43,8 +52,9 @@ class TrainingConfig(BaseModel):
         default=1,
         ge=1,
         le=max(EFFORTS),
-        description="1: n-grams alone; 2 to 4: an encoder too, ever larger and for more passes",
+        description="1: n-grams alone; 2 to 4: encoders too, ever more and larger ones",
     )
     features: FeatureConfig = FeatureConfig()
+    vectors: VectorsConfig | None = None
     patience: int = Field(default=2, ge=1, description="passes without a better log loss before training stops")
     checkpoint_rows: int = Field(default=400_000, ge=1, description="rows between two checkpoints")

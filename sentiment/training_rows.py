@@ -22,11 +22,12 @@ import pyarrow.parquet as pq
 
 from sentiment import hashing
 from sentiment.errors import TrainingError
-from sentiment.features import FeatureConfig, Features, extract
+from sentiment.features import FeatureConfig, Features, extract, hash_words
 
 FEWEST_ROWS_OF_A_CLASS = 20
 _EARLY_STOPPING_SHARE = 0.05
 _MOST_EARLY_STOPPING_ROWS = 20_000
+_VOCABULARY_ROWS = 400_000
 _EARLY_STOPPING_SALT = np.uint64(0xA5C3_9F1D_77E1_0B4D)
 _FED_ROWS_SCHEMA = pa.schema([("tweet_id", pa.int64()), ("text_key", pa.int64()), ("purpose", pa.string())])
 
@@ -100,6 +101,28 @@ def open_subset(path: Path, count_rows: int) -> Subset:
         early_labels=early_rows["label"].to_numpy(),
         digest=digest.hexdigest(),
     )
+
+
+def count_words(subset: Subset) -> tuple[np.ndarray, np.ndarray]:
+    """The words of the first `_VOCABULARY_ROWS` rows or so: what is rarer than that, nothing much is learnt of.
+
+    Returns:
+        their hashes, uint64, ascending, and how often each was seen, int64; both of shape (words,).
+    """
+    hashes, counts = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
+    seen = 0
+    with pq.ParquetFile(subset.path) as file:
+        for group, count_rows in enumerate(subset.group_rows):
+            texts = _read_group(file, group, count_rows, ["text"])["text"]
+            found, times = np.unique(hash_words(texts).hashes, return_counts=True)
+            hashes, places = np.unique(np.concatenate([hashes, found]), return_inverse=True)
+            counts = np.bincount(places, weights=np.concatenate([counts, times]), minlength=len(hashes)).astype(
+                np.int64
+            )
+            seen += count_rows
+            if seen >= _VOCABULARY_ROWS:
+                break
+    return hashes, counts
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What learns by hand-written slopes must follow those of the model that scores."""
+"""What scores by compiled loops and learns by hand-written slopes must follow the same model said in torch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from sentiment import learners
-from sentiment.encoder import Encoder
-from sentiment.features import FeatureConfig, Features, extract
+from sentiment.encoder import Encoder, Encoders, shorten
+from sentiment.features import FeatureConfig, Features, extract, hash_words
 from sentiment.learners import EncoderLearner, NgramLearner
 from sentiment.model import SentimentModel
 from sentiment.model_config import EncoderConfig, ModelConfig
+from sentiment.word_vectors import WordVectors
+from tests import reference_encoder
 
 CONFIG = FeatureConfig(ngram_bits=12, word_bits=10)
 
@@ -25,32 +27,110 @@ def batch() -> tuple[Features, np.ndarray]:
     return extract(pl.Series(texts), CONFIG), chance.integers(0, 2, 40).astype(np.float32)
 
 
-@pytest.mark.parametrize("layers", [1, 3])
-def test_the_encoder_learns_along_the_slopes_of_what_scores(
-    batch: tuple[Features, np.ndarray], layers: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    features, labels = batch
-    encoder = Encoder(EncoderConfig(width=6, layers=layers), CONFIG.word_bits)
-    learner = EncoderLearner(encoder, seed=0)
+def make_encoder(layers: int, number: int = 0) -> Encoder:
+    torch.manual_seed(3)
+    encoder = Encoder(EncoderConfig(width=6, layers=layers), CONFIG.word_bits, number)
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    encoder.words.requires_grad_()
-    logits = encoder(torch.from_numpy(features.words), torch.from_numpy(features.offsets))
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels), reduction="sum")
-    slopes = torch.autograd.grad(loss, list(encoder.parameters()))
-    encoder.words.requires_grad_(False)
-    words_before = encoder.words.data.clone()
+    return encoder
 
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_encoders_score_by_the_mean_of_what_the_reference_says(batch: tuple[Features, np.ndarray], layers: int) -> None:
+    features, _ = batch
+    encoders = Encoders(EncoderConfig(width=6, layers=layers, count=2), CONFIG.word_bits)
+    for parameter in encoders.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    weights = np.random.default_rng(1).random(len(features.hashes), dtype=np.float32)
+    offsets = torch.from_numpy(features.offsets)
+    said = [
+        reference_encoder.logits(
+            encoder, encoder.words, torch.from_numpy(encoder.buckets(features)), offsets, torch.from_numpy(weights)
+        )
+        for encoder in encoders
+    ]
+    assert not torch.equal(said[0], said[1])
+    np.testing.assert_allclose(encoders.logits(features, weights), sum(said).detach().numpy() / 2, atol=1e-5)
+    assert not np.array_equal(*(encoder.buckets(features) for encoder in encoders))
+
+
+def without_chance_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learners, "_DROPOUT", 0.0)
     # With so much caution the squared gradients do not count, and a step is the slope.
     monkeypatch.setattr(learners, "_WORD_CAUTION", 1e12)
     monkeypatch.setattr(learners, "_WORD_STEP", 1e6)
+
+
+def losses_of(logits: torch.Tensor, labels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """The log loss that is learnt from, and the one that is told."""
+    truth = torch.from_numpy(labels)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits
+    return loss(logits, truth * 0.8 + 0.1, reduction="sum"), loss(logits, truth, reduction="sum")
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_encoder_learns_along_the_slopes_of_the_reference(
+    batch: tuple[Features, np.ndarray], layers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, labels = batch
+    encoder = make_encoder(layers)
+    learner = EncoderLearner(encoder, seed=0)
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    vectors = encoder.words.data.clone().requires_grad_()
+    words, offsets = torch.from_numpy(encoder.buckets(features)), torch.from_numpy(features.offsets)
+    loss, told = losses_of(reference_encoder.logits(encoder, vectors, words, offsets, torch.ones(len(words))), labels)
+    by_vectors, *slopes = torch.autograd.grad(loss, [vectors, *learner.dense])
+
+    without_chance_and_memory(monkeypatch)
     learner.begin(seed=0, step=0)
-    assert learner.learn(features, labels, rate=1.0) == pytest.approx(loss.item(), rel=1e-5)
-    for (name, parameter), slope in zip(encoder.named_parameters(), slopes, strict=True):
-        found = words_before - parameter.data if name == "words" else parameter.grad * len(labels)
-        np.testing.assert_allclose(found.numpy(), slope.numpy(), atol=2e-5, err_msg=name)
+    assert learner.learn(features, labels, rate=1.0) == pytest.approx(told.item(), rel=1e-5)
+    np.testing.assert_allclose((vectors.data - encoder.words.data).numpy(), by_vectors.numpy(), atol=2e-5)
+    for parameter, slope in zip(learner.dense, slopes, strict=True):
+        assert parameter.grad is not None
+        np.testing.assert_allclose(parameter.grad.numpy() * len(labels), slope.numpy(), atol=2e-5)
         assert slope.abs().max() > 0.01
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_pretrained_vectors_are_projected_along_the_slopes_and_kept_if_frozen(
+    batch: tuple[Features, np.ndarray], frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, labels = batch
+    encoder = make_encoder(layers=2, number=1)
+    known = np.unique(hash_words(pl.Series(["good bad not"])).hashes)
+    pretrained = WordVectors(
+        hashes=known,
+        counts=np.array([3, 2, 1]),
+        places=np.array([0, -1, 1]),
+        vectors=np.random.default_rng(2).normal(size=(2, 5)).astype(np.float32),
+        frozen=frozen,
+    )
+    learner = EncoderLearner(encoder, seed=0, pretrained=pretrained)
+    given, has_vector = pretrained.by_bucket(CONFIG.word_bits, 1)
+    assert has_vector.sum() == 2
+    own = learner.own.clone()
+    assert (own[torch.from_numpy(has_vector)] == 0).all()
+    matrix = learner.matrix.detach().clone().requires_grad_()
+    words, offsets = torch.from_numpy(encoder.buckets(features)), torch.from_numpy(features.offsets)
+    vectors = own.clone().requires_grad_()
+    table = vectors + torch.from_numpy(given) @ matrix
+    loss, _ = losses_of(reference_encoder.logits(encoder, table, words, offsets, torch.ones(len(words))), labels)
+    by_matrix, by_vectors = torch.autograd.grad(loss, [matrix, vectors])
+
+    without_chance_and_memory(monkeypatch)
+    learner.begin(seed=0, step=0)
+    learner.learn(features, labels, rate=1.0)
+    assert learner.matrix.grad is not None
+    np.testing.assert_allclose(learner.matrix.grad.numpy() * len(labels), by_matrix.numpy(), atol=2e-5)
+    moved = (own - learner.own).numpy()
+    assert by_vectors[torch.from_numpy(has_vector)].abs().max() > 0.01
+    assert (moved[has_vector] == 0).all() == frozen
+    np.testing.assert_allclose(moved[~has_vector], by_vectors.numpy()[~has_vector], atol=2e-5)
+    learner.settle()
+    np.testing.assert_allclose(
+        encoder.words.data.numpy(), learner.own.numpy() + given @ learner.matrix.detach().numpy(), atol=1e-5
+    )
 
 
 def test_ngrams_that_stand_in_positive_rows_alone_become_positive() -> None:
@@ -65,10 +145,9 @@ def test_ngrams_that_stand_in_positive_rows_alone_become_positive() -> None:
 
 
 def test_the_encoder_reads_the_beginning_of_an_endless_text() -> None:
-    encoder = Encoder(EncoderConfig(width=4, layers=2), CONFIG.word_bits)
     beginning, endless = " ".join(["good", "bad", "day"] * 85), " ".join(["good", "bad", "day"] * 1000)
     features = extract(pl.Series([beginning, "", endless, "short one"]), CONFIG)
-    words, offsets = encoder.shorten(features.words, features.offsets)
+    words, offsets = shorten(features.words, features.offsets)
     assert np.diff(offsets).tolist() == [256, 1, 256, 3]
     assert np.array_equal(words[:256], words[257:513])
     assert np.array_equal(words[-2:], features.words[-2:])

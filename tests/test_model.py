@@ -24,11 +24,14 @@ def model() -> SentimentModel:
     """Random weights, as large as trained ones."""
     torch.manual_seed(7)
     config = ModelConfig(
-        features=FeatureConfig(ngram_bits=12, word_bits=8), encoder=EncoderConfig(width=4, layers=3), encoder_weight=1.0
+        features=FeatureConfig(ngram_bits=12, word_bits=8),
+        encoder=EncoderConfig(width=4, layers=3, count=2),
+        encoder_weight=1.0,
     )
     model = SentimentModel(config)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
+    model.round_vectors()
     return model.eval()
 
 

@@ -62,7 +62,7 @@ def test_the_model_learns_what_the_labels_follow(subset: Path, effort: int) -> N
     probability = result.model.predict_probability(["lovely rain", "great bus", "awful rain", "sad bus"])
     assert (probability > 0.5).tolist() == [True, True, False, False]
     assert result.early_stop_accuracy > 0.8
-    assert (result.model.encoder is None) == (effort == 1)
+    assert (result.model.encoders is None) == (effort == 1)
 
 
 def test_exactly_the_prefix_is_fed_each_row_once(subset: Path) -> None:

@@ -190,7 +190,7 @@ def create_app(home: Home, settings: Settings) -> FastAPI:
             loaded_at=served.loaded_at,
             champion_version=follower.champion_version or served.version.model_version,
             problem=follower.problem,
-            has_encoder=served.model.encoder is not None,
+            has_encoder=served.model.encoders is not None,
             count_train_rows=int(metrics["fed_rows"]) if "fed_rows" in metrics else None,
             holdout_accuracy=metrics.get("holdout_accuracy"),
             holdout_accuracy_lower=metrics.get("holdout_accuracy_lower"),
