@@ -3,7 +3,8 @@
 All systems train on the same rows and are scored on the same hold-out, hand-labelled set and, where the files are there,
 tweets of other years (macro-averaged recall, none trained on). All is timed from raw text: what a system does to clean or
 split a tweet is its own time. Each runs in a process of its own, so that its peak of memory is its own, and its row is
-written as soon as it is there. What `--only` leaves out keeps the row it has.
+written as soon as it is there. With `--times 3` each is trained and scored three times, round by round so that a slow
+hour of the machine meets all alike, and a row has the medians. What `--only` leaves out keeps the row it has.
 
 The peers are no part of the project and of no lock file. They are taken from a folder of their own, beside everything else:
 
@@ -149,8 +150,8 @@ def _macro_recall(score: Score, path: Path) -> float:
     return float((says_positive[is_positive].mean() + (~says_positive[~is_positive]).mean()) / 2)
 
 
-def measure(name: str, folder: Path) -> dict[str, Any]:
-    """Train and score one system, in this process."""
+def measure(name: str, folder: Path, *, with_seeds: bool) -> dict[str, Any]:
+    """Train and score one system, in this process; with seeds, the default effort by other seeds too."""
     system = systems()[name]
     holdout, gold = (
         pl.read_parquet(folder / f"{part}.parquet", columns=["label", "text"]) for part in ("holdout", "gold")
@@ -178,12 +179,14 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
         "load": load,
     }
     return (
-        found if system.effort is None else found | _more_of_ours(system.effort, score, holdout, probabilities, folder)
+        found
+        if system.effort is None
+        else found | _more_of_ours(system.effort, score, holdout, probabilities, folder, with_seeds)
     )
 
 
 def _more_of_ours(
-    effort: int, score: Score, holdout: pl.DataFrame, probabilities: np.ndarray, folder: Path
+    effort: int, score: Score, holdout: pl.DataFrame, probabilities: np.ndarray, folder: Path, with_seeds: bool
 ) -> dict[str, Any]:
     """What is asked of our own model alone: calibration, what mentions and links are worth to it, and for the default how
     much its seed decides."""
@@ -198,12 +201,28 @@ def _more_of_ours(
             score, holdout.select("label", text=texts.str.replace_all(r"(?i)(?:https?://|www\.)\S*", ""))
         ),
     }
-    if effort == TrainingConfig().effort:
+    if with_seeds and effort == TrainingConfig().effort:
         gold = pl.read_parquet(folder / "gold.parquet", columns=["label", "text"])
         scores = [score, *(ours(effort, seed)(folder / "train.parquet") for seed in range(1, SEEDS))]
         more["holdout_over_seeds"] = [_accuracy(one, holdout) for one in scores]
         more["gold_over_seeds"] = [_accuracy(one, gold) for one in scores]
     return more
+
+
+def _is_there(module: str | None) -> bool:
+    return module is None or importlib.util.find_spec(module) is not None
+
+
+def _medians(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of every number the median; of all else what the first run said."""
+
+    def median(values: list[Any]) -> Any:
+        first = values[0]
+        if isinstance(first, dict):
+            return {key: median([value[key] for value in values]) for key in first}
+        return statistics.median(values) if isinstance(first, float) else first
+
+    return {key: median([run[key] for run in runs if key in run]) for key in runs[0]}
 
 
 def draw(rows: list[dict[str, Any]]) -> None:
@@ -244,13 +263,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="systems whose name holds one of these")
     parser.add_argument("--peers", type=Path, help="the folder that the peers were installed into")
+    parser.add_argument("--times", type=int, default=1, help="how often each trains; a row has the medians")
     parser.add_argument("--rows", type=int, default=400_000, help="generated tweets, where the real file is not")
     parser.add_argument("--one", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--no-seeds", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.peers:
         sys.path.append(str(chosen.peers.resolve()))
     if chosen.one:
-        print(json.dumps(measure(chosen.one[0], Path(chosen.one[1]))))
+        print(json.dumps(measure(chosen.one[0], Path(chosen.one[1]), with_seeds=not chosen.no_seeds)))
         return
     known = systems()
     names = [name for name in known if not chosen.only or any(part in name for part in chosen.only)]
@@ -260,19 +281,19 @@ def main() -> None:
     data = json.loads((folder / "export.json").read_text())["data_digest"]
     rows: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     rows = [row for row in rows if row["data_digest"] == data]
-    for name in names:
-        needs = known[name].needs
-        if needs and importlib.util.find_spec(needs) is None:
-            print(
-                f"{name}: skipped, there is no {needs}; install the peers and name their folder (--help)",
-                file=sys.stderr,
-            )
-            continue
+    for name in [name for name in names if not _is_there(known[name].needs)]:
+        print(f"{name}: skipped, there is no {known[name].needs}; install the peers (--help)", file=sys.stderr)
+        names.remove(name)
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for name in names * chosen.times:
         print(name, file=sys.stderr, flush=True)
         command = [sys.executable, "-m", "benchmarks.accuracy", "--one", name, str(folder)]
-        peers = ["--peers", str(chosen.peers)] if chosen.peers else []
-        done = subprocess.run([*command, *peers], stdout=subprocess.PIPE, text=True, check=True)
-        found = {**json.loads(done.stdout.splitlines()[-1]), "data_digest": data}
+        command += ["--peers", str(chosen.peers)] if chosen.peers else []
+        # What another seed makes of it is asked once.
+        command += ["--no-seeds"] if runs[name] else []
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        runs[name].append(json.loads(done.stdout.splitlines()[-1]))
+        found = {**_medians(runs[name]), "runs": len(runs[name]), "data_digest": data}
         rows = [row for row in rows if row["model"] != name] + [found]
         rows.sort(key=lambda row: list(known).index(row["model"]))
         RESULTS.write_text(json.dumps(rows, indent=2) + "\n")

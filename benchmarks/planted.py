@@ -192,7 +192,7 @@ def main() -> None:
         plant("ignores negation", "behaviour", *nursery.grow(everything, deaf))
         slow = copy_of(honest)
         slow.config = honest.config.model_copy(update={"encoder": SLOW, "encoder_weight": 0.0})
-        slow.encoders = Encoders(SLOW, honest.config.features.word_bits)
+        slow.encoders = Encoders(SLOW, honest.config.features)
         plant("too slow for its budget", "speed", slow, fed)
     result = {
         "honest_challenger_passes": not refused,

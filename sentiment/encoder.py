@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 import numpy as np
 import torch
 
-from sentiment.features import Features, word_buckets
+from sentiment.features import FeatureConfig, Features, pair_buckets, word_buckets
 from sentiment.kernels import embed, pool, remember
 from sentiment.model_config import EncoderConfig
 
@@ -47,45 +47,55 @@ class Walk(NamedTuple):
 class Encoder(torch.nn.Module):
     """One small gated memory: what a bag of n-grams cannot say, such as a word's reach.
 
-    The first layer's inputs need no matrix product: each word has three vectors, for the word before, here and after, and a
-    position adds up its neighbours'. A product of embedding and filter would say less and cost more, in training and in
-    scoring. A layer keeps at each position a part of the state before and takes in new values, by gates that depend on the
-    inputs alone (SRU, Lei et al. 2018; minGRU, Feng et al. 2024), so that walking along a tweet costs two operations a
-    number; half of the numbers walk backwards. Further layers are added to the ones before. Maximum and scaled sum over
-    positions give the logit.
+    The first layer's inputs need no matrix product: each word has three vectors, for the word before, here and after, each
+    pair of words has one, and a position adds up what its words and the pair that begins there say of it. A product of
+    embedding and filter would say less and cost more, in training and in scoring. A layer keeps at each position a part of the
+    state before and takes in new values, by gates that depend on the inputs alone (SRU, Lei et al. 2018; minGRU, Feng et al.
+    2024), so that walking along a tweet costs two operations a number; half of the numbers walk backwards. Further layers are
+    added to the ones before. Maximum and scaled sum over positions give the logit.
 
     A batch is one flat sequence, in which each row begins with a separator that stays zero through all layers: a row's value
     does not depend on its neighbours. Matrix products are torch's, all else is in compiled loops (`kernels`).
     """
 
-    def __init__(self, config: EncoderConfig, word_bits: int, number: int = 0) -> None:
+    def __init__(self, config: EncoderConfig, features: FeatureConfig, number: int = 0) -> None:
         super().__init__()
-        self.config, self.word_bits, self.number = config, word_bits, number
+        self.config, self.features, self.number = config, features, number
         width = config.width
-        self.words = torch.nn.Parameter(torch.zeros(1 << word_bits, 6 * width), requires_grad=False)
+        self.words = torch.nn.Parameter(torch.zeros(1 << features.word_bits, 6 * width), requires_grad=False)
+        self.pairs = torch.nn.Parameter(torch.zeros(1 << features.pair_bits, 2 * width), requires_grad=False)
         self.bias = torch.nn.Parameter(torch.zeros(2 * width))
         self.layers = torch.nn.ModuleList(torch.nn.Linear(width, 2 * width) for _ in range(config.layers - 1))
         self.output = torch.nn.Linear(2 * width, 1)
 
-    def buckets(self, features: Features) -> np.ndarray:
-        """The row of `words` of each position: int32, shape (positions,)."""
-        return word_buckets(features.hashes, self.word_bits, self.number)
+    def rows(self, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The rows of `words` and of `pairs` of each position, int32, shape (positions,), and the offsets, (rows + 1,); of
+        the first positions of each text, see `shorten`."""
+        words = word_buckets(features.hashes, self.features.word_bits, self.number)
+        pairs = pair_buckets(features, self.features.pair_bits, self.number)
+        words, offsets = shorten(words, features.offsets)
+        return words, shorten(pairs, features.offsets)[0], offsets
 
     def walk(
-        self, words: np.ndarray, offsets: np.ndarray, weights: np.ndarray, table: np.ndarray | None = None
+        self,
+        words: np.ndarray,
+        pairs: np.ndarray,
+        offsets: np.ndarray,
+        weights: np.ndarray,
+        table: np.ndarray | None = None,
     ) -> Walk:
         """Every layer of a batch, from the first; nothing of it is for autograd.
 
         Args:
-            words: int32, shape (positions,): rows of the table.
+            words, pairs: int32, shape (positions,): rows of the tables.
             offsets: int64, shape (rows + 1,), as in `Features`.
             weights: float32, shape (positions,): how far each word counts.
-            table: in place of the encoder's own vectors: float32, shape (any, 6 * width).
+            table: in place of the encoder's own vectors of words: float32, shape (any, 6 * width).
         """
         width, count = self.config.width, len(words)
         inputs = _empty(count, 2 * width)
         vectors = self.words.data.numpy() if table is None else table
-        embed(vectors, words, offsets, weights, self.bias.data.numpy(), inputs)
+        embed(vectors, self.pairs.data.numpy(), words, pairs, offsets, weights, self.bias.data.numpy(), inputs)
         layers: list[Layer] = []
         with torch.no_grad():
             for following in [*self.layers, None]:
@@ -104,8 +114,8 @@ class Encoder(torch.nn.Module):
 class Encoders(torch.nn.ModuleList):
     """The encoders of a model, which score together."""
 
-    def __init__(self, config: EncoderConfig, word_bits: int) -> None:
-        super().__init__(Encoder(config, word_bits, number) for number in range(config.count))
+    def __init__(self, config: EncoderConfig, features: FeatureConfig) -> None:
+        super().__init__(Encoder(config, features, number) for number in range(config.count))
 
     def __iter__(self) -> Iterator[Encoder]:
         """One after the other."""
@@ -121,11 +131,11 @@ class Encoders(torch.nn.ModuleList):
         logits = np.zeros(count_rows, dtype=np.float32)
         if weights is None:
             weights = np.ones(len(features.hashes), dtype=np.float32)
-        weights, offsets = shorten(weights, features.offsets)
+        weights, _ = shorten(weights, features.offsets)
         for encoder in self:
-            words, _ = shorten(encoder.buckets(features), features.offsets)
+            words, pairs, offsets = encoder.rows(features)
             for rows, positions, block_offsets in in_blocks(offsets):
-                walk = encoder.walk(words[positions], block_offsets, weights[positions])
+                walk = encoder.walk(words[positions], pairs[positions], block_offsets, weights[positions])
                 logits[rows] += _output(encoder, walk)
         return logits / np.float32(len(self))
 

@@ -130,6 +130,10 @@ def _occlude(model: SentimentModel, features: Features, heed: Heed | None, count
         times = len(places)
         repeated = np.tile(weights, (times, 1))
         repeated[np.arange(times), places] = 0
-        copies = features._replace(hashes=np.tile(features.hashes, times), offsets=np.arange(times + 1) * positions)
+        copies = features._replace(
+            hashes=np.tile(features.hashes, times),
+            ngrams=np.tile(features.ngrams, (times, 1)),
+            offsets=np.arange(times + 1) * positions,
+        )
         lost[places - 1] = whole - model.encoders.logits(copies, repeated.ravel())
     return lost

@@ -68,6 +68,9 @@ class FeatureConfig(BaseModel):
     word_bits: int = Field(
         default=16, ge=4, le=20, description="words are hashed into 2**word_bits rows of each encoder"
     )
+    pair_bits: int = Field(
+        default=18, ge=4, le=22, description="two words in a row are hashed into 2**pair_bits rows of each encoder"
+    )
 
 
 class Words(NamedTuple):
@@ -237,6 +240,12 @@ def word_buckets(hashes: np.ndarray, bits: int, number: int = 0) -> np.ndarray:
     multiplier = np.uint64(pow(int(_MULTIPLIER_A), number + 1, 1 << 64))
     buckets: np.ndarray = ((hashes * multiplier) >> np.uint64(64 - bits)).astype(np.int32)
     return buckets
+
+
+def pair_buckets(features: Features, bits: int, number: int = 0) -> np.ndarray:
+    """The buckets of the two words that begin at each position, by the hash function of this number: int32 below 2**bits,
+    shape (positions,)."""
+    return word_buckets(features.ngrams[:, 1].astype(np.uint64), bits, number)
 
 
 def holds_known_word(features: Features, is_known: np.ndarray) -> np.ndarray:

@@ -71,14 +71,23 @@ def learn_ngrams(
 
 @_compiled
 def embed(
-    table: np.ndarray, words: np.ndarray, offsets: np.ndarray, weights: np.ndarray, bias: np.ndarray, inputs: np.ndarray
+    table: np.ndarray,
+    pair_table: np.ndarray,
+    words: np.ndarray,
+    pairs: np.ndarray,
+    offsets: np.ndarray,
+    weights: np.ndarray,
+    bias: np.ndarray,
+    inputs: np.ndarray,
 ) -> None:
-    """What each word, the one before and the one after say of its position; zero at separators.
+    """What each word, the one before and the one after say of its position, and the pair that begins there; zero at separators.
 
     Args:
         table: float32, shape (buckets, 6 * width): what a word says of the position after it, its own and the one before.
-        words, offsets: a row of the table for each position, and the rows of texts as in `features.Features`.
-        weights: float32, shape (positions,): how far each word counts.
+        pair_table: float32, shape (pair buckets, 2 * width).
+        words, pairs, offsets: rows of the tables for each position, and the rows of texts as in `features.Features`.
+        weights: float32, shape (positions,): how far each word counts; a pair counts as its stronger word does, and not at all
+            if one of them does not.
         bias: float32, shape (2 * width,).
         inputs: float32, shape (positions, 2 * width); written.
     """
@@ -87,17 +96,19 @@ def embed(
         first, end = offsets[row], offsets[row + 1]
         inputs[first] = 0
         for position in range(first + 1, end):
-            word, weight = words[position], weights[position]
+            word, pair, weight = words[position], pairs[position], weights[position]
+            beside = weights[position + 1] if position + 1 < end else weight
+            of_pair = max(weight, beside) if min(weight, beside) > 0 else np.float32(0)
             for k in range(size):
-                inputs[position, k] = bias[k] + weight * table[word, size + k]
+                inputs[position, k] = bias[k] + weight * table[word, size + k] + of_pair * pair_table[pair, k]
             if position > first + 1:
                 word, weight = words[position - 1], weights[position - 1]
                 for k in range(size):
                     inputs[position, k] += weight * table[word, k]
             if position + 1 < end:
-                word, weight = words[position + 1], weights[position + 1]
+                word = words[position + 1]
                 for k in range(size):
-                    inputs[position, k] += weight * table[word, 2 * size + k]
+                    inputs[position, k] += beside * table[word, 2 * size + k]
 
 
 @_compiled
@@ -111,12 +122,13 @@ def learn_embedding(
     step: float,
     caution: float,
 ) -> None:
-    """The way back of `embed` with all weights 1, by Adagrad with one sum of squared gradients a word.
+    """The words' way back of `embed` with all weights 1, by Adagrad with one sum of squared gradients a word.
 
     Args:
         squares: float32, shape (buckets,); changed in place like the table.
         is_frozen: bool, shape (buckets,): whose vectors stay as they are.
         slopes: float32, shape (positions, 2 * width): slopes of the loss by the inputs.
+        caution: the sum of squared gradients that each begins with: what was seen a few times moves little.
     """
     size = slopes.shape[1]
     for row in range(len(offsets) - 1):
@@ -138,6 +150,30 @@ def learn_embedding(
                 table[word, size + k] -= rate * slopes[position, k]
             for k in range(size):
                 table[word, 2 * size + k] -= rate * slopes[before, k]
+
+
+@_compiled
+def learn_pairs(
+    table: np.ndarray,
+    squares: np.ndarray,
+    pairs: np.ndarray,
+    offsets: np.ndarray,
+    slopes: np.ndarray,
+    step: float,
+    caution: float,
+) -> None:
+    """The pairs' way back of `embed`; see `learn_embedding`."""
+    size = slopes.shape[1]
+    for row in range(len(offsets) - 1):
+        for position in range(offsets[row] + 1, offsets[row + 1]):
+            pair = pairs[position]
+            square = np.float32(0)
+            for k in range(size):
+                square += slopes[position, k] ** 2
+            squares[pair] += square / np.float32(size)
+            rate = np.float32(step / np.sqrt(squares[pair] + caution))
+            for k in range(size):
+                table[pair, k] -= rate * slopes[position, k]
 
 
 @_compiled

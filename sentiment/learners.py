@@ -18,9 +18,9 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from sentiment.encoder import Encoder, Walk, in_blocks, shorten
+from sentiment.encoder import Encoder, Walk, in_blocks
 from sentiment.features import Features
-from sentiment.kernels import add_up_slopes, learn_embedding, learn_ngrams, pool_back, remember_back
+from sentiment.kernels import add_up_slopes, learn_embedding, learn_ngrams, learn_pairs, pool_back, remember_back
 from sentiment.lexicon import Lexicon
 from sentiment.word_vectors import WordVectors
 
@@ -35,6 +35,8 @@ _NGRAM_CAUTION = np.float32(5.0) / _NGRAM_SHARES**2
 
 _WORD_STEP = 0.8
 _WORD_CAUTION = 1e-3
+_PAIR_CAUTION = 5e-3
+"""Pairs are rarer than words and would remember rows."""
 _WORD_SPREAD = 0.1
 _DENSE_STEP = 5e-3
 _DROPOUT = 0.2
@@ -89,7 +91,7 @@ class NgramLearner:
 
 
 class EncoderLearner:
-    """Learns one encoder: its words' vectors row by row, everything else densely.
+    """Learns one encoder: vectors of words and pairs row by row, everything else densely.
 
     With pretrained vectors a word's row is the product of its vector and a matrix that is learnt, plus a row of its own that
     is learnt too unless the vectors are to stay frozen. The model gets the sum: it is no larger for them, scores as fast, and
@@ -105,18 +107,18 @@ class EncoderLearner:
         for name, parameter in encoder.named_parameters():
             if name == "words":
                 parameter.data.normal_(std=_WORD_SPREAD, generator=self.chance)
-            elif parameter.dim() == 2:
+            elif parameter.dim() == 2 and name != "pairs":
                 bound = parameter.shape[1] ** -0.5
                 parameter.data.uniform_(-bound, bound, generator=self.chance)
             else:
                 parameter.data.zero_()
         self.own = encoder.words.data
-        self.squares = torch.zeros(len(self.own))
+        self.squares, self.pair_squares = torch.zeros(len(self.own)), torch.zeros(len(encoder.pairs))
         self.is_frozen = np.zeros(len(self.own), dtype=bool)
         self.dense = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
         self.vectors: torch.Tensor | None = None
         if pretrained is not None:
-            vectors, has_vector = pretrained.by_bucket(encoder.word_bits, encoder.number)
+            vectors, has_vector = pretrained.by_bucket(encoder.features.word_bits, encoder.number)
             self.vectors = torch.from_numpy(vectors)
             spread = _WORD_SPREAD * vectors.shape[1] ** -0.5
             self.matrix = torch.nn.Parameter(
@@ -150,25 +152,29 @@ class EncoderLearner:
         for parameter in self.dense:
             assert parameter.grad is not None
             parameter.grad.zero_()
-        words, offsets = shorten(self.encoder.buckets(features), features.offsets)
+        words, pairs, offsets = self.encoder.rows(features)
         lessons, loss = [], 0.0
-        for rows, positions, block_offsets in in_blocks(offsets):
-            block = words[positions]
-            slopes, block_loss = self._study(block, block_offsets, labels[rows], kept[rows])
-            lessons.append((block, block_offsets, slopes))
+        for rows, positions, block in in_blocks(offsets):
+            slopes, block_loss = self._study(words[positions], pairs[positions], block, labels[rows], kept[rows])
+            lessons.append((positions, block, slopes))
             loss += block_loss
         for parameter in self.dense:
             assert parameter.grad is not None
             parameter.grad.div_(count_rows)
         self.adam.param_groups[0]["lr"] = rate * _DENSE_STEP
         self.adam.step()
-        table, squares, step = self.own.numpy(), self.squares.numpy(), rate * _WORD_STEP
-        for block, block_offsets, slopes in lessons:
-            learn_embedding(table, squares, self.is_frozen, block, block_offsets, slopes, step, _WORD_CAUTION)
+        step = rate * _WORD_STEP
+        word_table, word_squares = self.own.numpy(), self.squares.numpy()
+        pair_table, pair_squares = self.encoder.pairs.data.numpy(), self.pair_squares.numpy()
+        for positions, block, slopes in lessons:
+            learn_embedding(
+                word_table, word_squares, self.is_frozen, words[positions], block, slopes, step, _WORD_CAUTION
+            )
+            learn_pairs(pair_table, pair_squares, pairs[positions], block, slopes, step, _PAIR_CAUTION)
         return loss
 
     def _study(
-        self, words: np.ndarray, offsets: np.ndarray, labels: np.ndarray, kept: torch.Tensor
+        self, words: np.ndarray, pairs: np.ndarray, offsets: np.ndarray, labels: np.ndarray, kept: torch.Tensor
     ) -> tuple[np.ndarray, float]:
         """Add the slopes of some rows' summed log loss to the gradients of the dense weights.
 
@@ -180,14 +186,14 @@ class EncoderLearner:
         """
         weights = np.ones(len(words), dtype=np.float32)
         if self.vectors is None:
-            walk = self.encoder.walk(words, offsets, weights)
+            walk = self.encoder.walk(words, pairs, offsets, weights)
         else:
             buckets, places = np.unique(words, return_inverse=True)
             chosen = torch.from_numpy(buckets)
             vectors = self.vectors.index_select(0, chosen)
             table = self.own.index_select(0, chosen).addmm_(vectors, self.matrix)
             words = places.astype(np.int32)
-            walk = self.encoder.walk(words, offsets, weights, table.numpy())
+            walk = self.encoder.walk(words, pairs, offsets, weights, table.numpy())
         output, truth = self.encoder.output, torch.from_numpy(labels)
         seen = torch.from_numpy(walk.pooled) * kept
         logits = output(seen).squeeze(1)
@@ -230,6 +236,7 @@ class EncoderLearner:
     def tensors(self) -> dict[str, torch.Tensor]:
         """See `Learner`."""
         changing = {"own": self.own, "squares": self.squares}
+        changing |= {"pairs": self.encoder.pairs.data, "pair_squares": self.pair_squares}
         for number, parameter in enumerate(self.dense):
             changing[f"dense.{number}"] = parameter.data
             for name, value in self.adam.state[parameter].items():

@@ -111,7 +111,7 @@ class SentimentModel(torch.nn.Module):
         if config.encoder:
             from sentiment.encoder import Encoders  # with numba, which the n-grams alone can do without
 
-            self.encoders = Encoders(config.encoder, config.features.word_bits)
+            self.encoders = Encoders(config.encoder, config.features)
         self.lexicon = Lexicon(config.lexicon) if config.lexicon else None
 
     def heed(self, features: Features) -> Heed | None:
@@ -208,7 +208,7 @@ class SentimentModel(torch.nn.Module):
         config.replace(folder / CONFIG_FILE)
 
     def round_vectors(self) -> None:
-        """Round the words' vectors to what `save` writes of them, so that a saved model gives the same probabilities."""
+        """Round words' and pairs' vectors to what `save` writes of them, so that a saved model gives the same probabilities."""
         for name, value in self.state_dict().items():
             value.copy_(_stored(name, value))
 
@@ -251,8 +251,8 @@ class SentimentModel(torch.nn.Module):
 
 
 def _stored(name: str, value: torch.Tensor) -> torch.Tensor:
-    """Words' vectors are most of a file and need few digits: float16, a part in 2,000."""
-    return value.half() if name.endswith(".words") else value
+    """Words' and pairs' vectors are most of a file and need few digits: float16, a part in 2,000."""
+    return value.half() if name.endswith((".words", ".pairs")) else value
 
 
 def _first_line(error: Exception) -> str:

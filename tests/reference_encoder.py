@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 
 from sentiment.encoder import Encoder
+from sentiment.features import Features
 
 
 def logits(
-    encoder: Encoder, vectors: torch.Tensor, words: torch.Tensor, offsets: torch.Tensor, weights: torch.Tensor
+    encoder: Encoder, vectors: torch.Tensor, of_pairs: torch.Tensor, features: Features, weights: torch.Tensor
 ) -> torch.Tensor:
     """One row after the other, one position after the other.
 
     Args:
         vectors: float32, shape (buckets, 6 * width): the words'.
-        words: int32, shape (positions,), offsets: int64, shape (rows + 1,), weights: float32, shape (positions,).
+        of_pairs: float32, shape (pair buckets, 2 * width).
+        weights: float32, shape (positions,).
 
     Returns:
         float32, shape (rows,).
     """
     width = encoder.config.width
+    words, pairs, offsets = encoder.rows(features)
     rows = []
-    for first, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        taken = vectors[words[first:end].long()] * weights[first:end, None]
+    for first, end in pairwise(offsets.tolist()):
+        weight = weights[first + 1 : end, None]
+        beside = torch.cat([weight[1:], weight[-1:]])
+        of_pair = torch.where((weight > 0) & (beside > 0), torch.maximum(weight, beside), 0)
+        of_pair = of_pair * of_pairs[torch.from_numpy(pairs[first + 1 : end]).long()]
+        taken = vectors[torch.from_numpy(words[first:end]).long()] * weights[first:end, None]
         taken = torch.cat([torch.zeros_like(taken[:1]), taken[1:]])
         before, here, after = taken.chunk(3, dim=1)
         blank = torch.zeros_like(here[:1])
+        here = here + torch.cat([torch.zeros_like(here[:1]), of_pair])
         inputs = here + torch.cat([blank, before[:-1]]) + torch.cat([after[1:], blank]) + encoder.bias
         states = _remember(inputs, width)
         for layer in encoder.layers:

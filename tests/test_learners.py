@@ -16,7 +16,7 @@ from sentiment.model_config import EncoderConfig, ModelConfig
 from sentiment.word_vectors import WordVectors
 from tests import reference_encoder
 
-CONFIG = FeatureConfig(ngram_bits=12, word_bits=10)
+CONFIG = FeatureConfig(ngram_bits=12, word_bits=10, pair_bits=10)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def batch() -> tuple[Features, np.ndarray]:
 
 def make_encoder(layers: int, number: int = 0) -> Encoder:
     torch.manual_seed(3)
-    encoder = Encoder(EncoderConfig(width=6, layers=layers), CONFIG.word_bits, number)
+    encoder = Encoder(EncoderConfig(width=6, layers=layers), CONFIG, number)
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return encoder
@@ -38,26 +38,26 @@ def make_encoder(layers: int, number: int = 0) -> Encoder:
 @pytest.mark.parametrize("layers", [1, 3])
 def test_encoders_score_by_the_mean_of_what_the_reference_says(batch: tuple[Features, np.ndarray], layers: int) -> None:
     features, _ = batch
-    encoders = Encoders(EncoderConfig(width=6, layers=layers, count=2), CONFIG.word_bits)
+    encoders = Encoders(EncoderConfig(width=6, layers=layers, count=2), CONFIG)
     for parameter in encoders.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     weights = np.random.default_rng(1).random(len(features.hashes), dtype=np.float32)
-    offsets = torch.from_numpy(features.offsets)
+    weights[::7] = 0
     said = [
-        reference_encoder.logits(
-            encoder, encoder.words, torch.from_numpy(encoder.buckets(features)), offsets, torch.from_numpy(weights)
-        )
+        reference_encoder.logits(encoder, encoder.words, encoder.pairs, features, torch.from_numpy(weights))
         for encoder in encoders
     ]
     assert not torch.equal(said[0], said[1])
     np.testing.assert_allclose(encoders.logits(features, weights), sum(said).detach().numpy() / 2, atol=1e-5)
-    assert not np.array_equal(*(encoder.buckets(features) for encoder in encoders))
+    for first, second in zip(*(encoder.rows(features)[:2] for encoder in encoders), strict=True):
+        assert not np.array_equal(first, second)
 
 
 def without_chance_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learners, "_DROPOUT", 0.0)
     # With so much caution the squared gradients do not count, and a step is the slope.
     monkeypatch.setattr(learners, "_WORD_CAUTION", 1e12)
+    monkeypatch.setattr(learners, "_PAIR_CAUTION", 1e12)
     monkeypatch.setattr(learners, "_WORD_STEP", 1e6)
 
 
@@ -78,14 +78,16 @@ def test_the_encoder_learns_along_the_slopes_of_the_reference(
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     vectors = encoder.words.data.clone().requires_grad_()
-    words, offsets = torch.from_numpy(encoder.buckets(features)), torch.from_numpy(features.offsets)
-    loss, told = losses_of(reference_encoder.logits(encoder, vectors, words, offsets, torch.ones(len(words))), labels)
-    by_vectors, *slopes = torch.autograd.grad(loss, [vectors, *learner.dense])
+    of_pairs = encoder.pairs.data.clone().requires_grad_()
+    weights = torch.ones(len(features.hashes))
+    loss, told = losses_of(reference_encoder.logits(encoder, vectors, of_pairs, features, weights), labels)
+    by_vectors, by_pairs, *slopes = torch.autograd.grad(loss, [vectors, of_pairs, *learner.dense])
 
     without_chance_and_memory(monkeypatch)
     learner.begin(seed=0, step=0)
     assert learner.learn(features, labels, rate=1.0) == pytest.approx(told.item(), rel=1e-5)
     np.testing.assert_allclose((vectors.data - encoder.words.data).numpy(), by_vectors.numpy(), atol=2e-5)
+    np.testing.assert_allclose((of_pairs.data - encoder.pairs.data).numpy(), by_pairs.numpy(), atol=2e-5)
     for parameter, slope in zip(learner.dense, slopes, strict=True):
         assert parameter.grad is not None
         np.testing.assert_allclose(parameter.grad.numpy() * len(labels), slope.numpy(), atol=2e-5)
@@ -112,10 +114,10 @@ def test_pretrained_vectors_are_projected_along_the_slopes_and_kept_if_frozen(
     own = learner.own.clone()
     assert (own[torch.from_numpy(has_vector)] == 0).all()
     matrix = learner.matrix.detach().clone().requires_grad_()
-    words, offsets = torch.from_numpy(encoder.buckets(features)), torch.from_numpy(features.offsets)
     vectors = own.clone().requires_grad_()
     table = vectors + torch.from_numpy(given) @ matrix
-    loss, _ = losses_of(reference_encoder.logits(encoder, table, words, offsets, torch.ones(len(words))), labels)
+    weights = torch.ones(len(features.hashes))
+    loss, _ = losses_of(reference_encoder.logits(encoder, table, encoder.pairs, features, weights), labels)
     by_matrix, by_vectors = torch.autograd.grad(loss, [matrix, vectors])
 
     without_chance_and_memory(monkeypatch)
