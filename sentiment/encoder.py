@@ -62,7 +62,7 @@ class Encoder(torch.nn.Module):
         super().__init__()
         self.config, self.features, self.number = config, features, number
         width = config.width
-        self.words = torch.nn.Parameter(torch.zeros(1 << features.word_bits, 6 * width), requires_grad=False)
+        self.words = torch.nn.Parameter(torch.zeros(1 << features.vector_bits, 6 * width), requires_grad=False)
         self.pairs = torch.nn.Parameter(torch.zeros(1 << features.pair_bits, 2 * width), requires_grad=False)
         self.bias = torch.nn.Parameter(torch.zeros(2 * width))
         self.layers = torch.nn.ModuleList(torch.nn.Linear(width, 2 * width) for _ in range(config.layers - 1))
@@ -71,7 +71,7 @@ class Encoder(torch.nn.Module):
     def rows(self, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The rows of `words` and of `pairs` of each position, int32, shape (positions,), and the offsets, (rows + 1,); of
         the first positions of each text, see `shorten`."""
-        words = word_buckets(features.hashes, self.features.word_bits, self.number)
+        words = word_buckets(features.hashes, self.features.vector_bits, self.number)
         pairs = pair_buckets(features, self.features.pair_bits, self.number)
         words, offsets = shorten(words, features.offsets)
         return words, shorten(pairs, features.offsets)[0], offsets

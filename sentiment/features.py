@@ -66,7 +66,10 @@ class FeatureConfig(BaseModel):
     hash: Literal["poly64-v1"] = "poly64-v1"
     ngram_bits: int = Field(default=24, ge=4, le=26, description="n-grams are hashed into 2**ngram_bits buckets")
     word_bits: int = Field(
-        default=16, ge=4, le=20, description="words are hashed into 2**word_bits rows of each encoder"
+        default=16, ge=4, le=20, description="words are hashed into 2**word_bits buckets to tell frequent ones"
+    )
+    vector_bits: int = Field(
+        default=17, ge=4, le=22, description="words are hashed into 2**vector_bits rows of each encoder"
     )
     pair_bits: int = Field(
         default=18, ge=4, le=22, description="two words in a row are hashed into 2**pair_bits rows of each encoder"
@@ -165,7 +168,7 @@ class Features(NamedTuple):
     """int32, shape (positions, 4), each below 2**ngram_bits: buckets of the n-grams of one, two and three words that begin
     at the position, and of the first and third of these words without the second."""
     words: np.ndarray
-    """int32, shape (positions,), each below 2**word_bits: bucket of the word; a further encoder has buckets of its own."""
+    """int32, shape (positions,), each below 2**word_bits: bucket of the word, to tell frequent ones."""
     offsets: np.ndarray
     """int64, shape (rows + 1,): the positions of row i are those from `offsets[i]` to `offsets[i + 1]`; the first of them
     is its separator."""

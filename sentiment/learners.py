@@ -118,7 +118,7 @@ class EncoderLearner:
         self.dense = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
         self.vectors: torch.Tensor | None = None
         if pretrained is not None:
-            vectors, has_vector = pretrained.by_bucket(encoder.features.word_bits, encoder.number)
+            vectors, has_vector = pretrained.by_bucket(encoder.features.vector_bits, encoder.number)
             self.vectors = torch.from_numpy(vectors)
             spread = _WORD_SPREAD * vectors.shape[1] ** -0.5
             self.matrix = torch.nn.Parameter(

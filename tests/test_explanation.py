@@ -18,7 +18,7 @@ from sentiment.model_config import Bend, EncoderConfig, ModelConfig
 def make_model(*, encoder: EncoderConfig | None, with_lexicon: bool) -> SentimentModel:
     lexicon = Lexicon.shipped()
     config = ModelConfig(
-        features=FeatureConfig(ngram_bits=12, word_bits=8, pair_bits=8),
+        features=FeatureConfig(ngram_bits=12, word_bits=8, vector_bits=8, pair_bits=8),
         encoder=encoder,
         encoder_weight=0.5,
         ngram_weight=0.8,

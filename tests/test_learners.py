@@ -16,7 +16,7 @@ from sentiment.model_config import EncoderConfig, ModelConfig
 from sentiment.word_vectors import WordVectors
 from tests import reference_encoder
 
-CONFIG = FeatureConfig(ngram_bits=12, word_bits=10, pair_bits=10)
+CONFIG = FeatureConfig(ngram_bits=12, word_bits=10, vector_bits=10, pair_bits=10)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_pretrained_vectors_are_projected_along_the_slopes_and_kept_if_frozen(
         frozen=frozen,
     )
     learner = EncoderLearner(encoder, seed=0, pretrained=pretrained)
-    given, has_vector = pretrained.by_bucket(CONFIG.word_bits, 1)
+    given, has_vector = pretrained.by_bucket(CONFIG.vector_bits, 1)
     assert has_vector.sum() == 2
     own = learner.own.clone()
     assert (own[torch.from_numpy(has_vector)] == 0).all()

@@ -24,7 +24,7 @@ def model() -> SentimentModel:
     """Random weights, as large as trained ones."""
     torch.manual_seed(7)
     config = ModelConfig(
-        features=FeatureConfig(ngram_bits=12, word_bits=8, pair_bits=8),
+        features=FeatureConfig(ngram_bits=12, word_bits=8, vector_bits=8, pair_bits=8),
         encoder=EncoderConfig(width=4, layers=3, count=2),
         encoder_weight=1.0,
     )

@@ -16,7 +16,7 @@ from sentiment.features import FeatureConfig
 from sentiment.training import Progress, TrainingResult, fit
 from sentiment.training_config import EFFORTS, TrainingConfig
 
-FEATURES = FeatureConfig(ngram_bits=12, word_bits=8, pair_bits=8)
+FEATURES = FeatureConfig(ngram_bits=12, word_bits=8, vector_bits=8, pair_bits=8)
 GROUP_ROWS = 100
 TOPICS = ["rain", "exam", "coffee", "football", "holiday", "bus", "music", "dinner"]
 
