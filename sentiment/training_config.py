@@ -14,7 +14,7 @@ from sentiment.model_config import EncoderConfig
 class Effort:
     """A step of the dial: how often each part of the model sees the rows, and the encoders beside the n-grams, if any.
 
-    The n-grams overfit in a third pass, so they never have one."""
+    In a third pass both would learn rows by heart, so they never have one."""
 
     ngram_passes: int
     encoder_passes: int = 0
@@ -29,8 +29,8 @@ class Effort:
 EFFORTS = {
     1: Effort(ngram_passes=2),
     2: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=32, layers=2, count=2)),
-    3: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=32, layers=2, count=4)),
-    4: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=64, layers=2, count=8)),
+    3: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=64, layers=2, count=2)),
+    4: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=64, layers=3, count=8)),
 }
 
 

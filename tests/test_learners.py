@@ -56,8 +56,7 @@ def test_encoders_score_by_the_mean_of_what_the_reference_says(batch: tuple[Feat
 def without_chance_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learners, "_DROPOUT", 0.0)
     # With so much caution the squared gradients do not count, and a step is the slope.
-    monkeypatch.setattr(learners, "_WORD_CAUTION", 1e12)
-    monkeypatch.setattr(learners, "_PAIR_CAUTION", 1e12)
+    monkeypatch.setattr(learners, "_VECTOR_CAUTION", 1e12)
     monkeypatch.setattr(learners, "_WORD_STEP", 1e6)
 
 
