@@ -31,7 +31,7 @@ from sentiment.lexicon import Lexicon
 from sentiment.model import SentimentModel, one_torch_thread
 from sentiment.model_config import ModelConfig
 from sentiment.part_weights import weigh, weigh_for_elsewhere
-from sentiment.training_config import EFFORTS, Effort, TrainingConfig
+from sentiment.training_config import EFFORTS, PASSES, TrainingConfig
 from sentiment.training_rows import FedRows, Group, Subset, count_words, open_subset, read_groups
 from sentiment.word_vectors import WordVectors, read_word_vectors
 
@@ -53,8 +53,8 @@ class Progress:
 class TrainingResult:
     """A fitted, calibrated model and what it took.
 
-    `curve` has one entry a pass: rows_seen, loss (mean log loss of the pass in nats, of the encoder while it learns, else
-    of the n-grams), early_stop_accuracy and early_stop_loss (of both together), seconds (since the start, earlier
+    `curve` has one entry a pass: rows_seen, loss (mean log loss of the pass in nats, of the encoders, else of the
+    n-grams), early_stop_accuracy and early_stop_loss (of both together), seconds (since the start, earlier
     attempts included).
     """
 
@@ -107,8 +107,8 @@ def fit(
             with word vectors, or word vectors without an encoder.
         InputError: the word vectors cannot be used.
     """
-    effort = EFFORTS[config.effort]
-    count_learners = 1 + (effort.encoder.count if effort.encoder else 0)
+    encoder = EFFORTS[config.effort]
+    count_learners = 1 + (encoder.count if encoder else 0)
     with (
         one_torch_thread(),
         ThreadPoolExecutor(min(count_learners, _CORES), initializer=torch.set_num_threads, initargs=(1,)) as threads,
@@ -140,9 +140,10 @@ def _fit(
     threads: Executor,
 ) -> TrainingResult:
     subset = open_subset(path, count_rows)
-    effort = EFFORTS[config.effort]
     lexicon = Lexicon.shipped()
-    model = SentimentModel(ModelConfig(features=config.features, encoder=effort.encoder, lexicon=lexicon.config))
+    model = SentimentModel(
+        ModelConfig(features=config.features, encoder=EFFORTS[config.effort], lexicon=lexicon.config)
+    )
     model.lexicon = lexicon
     learners = _learners(model, lexicon, seed, _pretrained(config, subset, word_vectors, warm_start))
     identity = hashlib.sha256(f"{subset.digest} {seed} {config.model_dump_json()}".encode())
@@ -160,16 +161,16 @@ def _fit(
             value.copy_(saved.tensors[name])
     started = time.perf_counter() - run.seconds
     count_groups = len(subset.group_rows)
-    rows_total = effort.passes * subset.count_train_rows
+    rows_total = PASSES * subset.count_train_rows
     rows_at_checkpoint = run.rows_seen
-    groups = read_groups(subset, config.features, passes=effort.passes, seed=seed, first_step=run.step)
+    groups = read_groups(subset, config.features, passes=PASSES, seed=seed, first_step=run.step)
     with FedRows(fed_rows_path, subset) as fed, closing(groups):
         fed.add_again(min(run.step, count_groups))
         for group in groups:
             if run.step < count_groups:
                 fed.add(group.rows)
                 counts += torch.from_numpy(np.bincount(group.features.words, minlength=len(counts)))
-            loss = _learn_group(learners, group, run, effort, subset, seed, threads)
+            loss = _learn_group(learners, group, run, rows_total, seed, threads)
             run.step += 1
             if on_progress:
                 on_progress(Progress(run.rows_seen, rows_total, loss))
@@ -178,8 +179,6 @@ def _fit(
                     learner.settle()
                 model.is_familiar |= counts * _FAMILIAR_ONE_IN >= subset.count_train_rows
                 _end_pass(model, subset, run, best, time.perf_counter() - started)
-                if _has_stalled(run, config.patience):
-                    break
             if checkpoint_folder and run.rows_seen - rows_at_checkpoint >= config.checkpoint_rows:
                 run.seconds = time.perf_counter() - started
                 write_checkpoint(checkpoint_folder, Checkpoint(identity.hexdigest(), vars(run), tensors))
@@ -207,8 +206,8 @@ def _pretrained(
 ) -> WordVectors | None:
     if config.vectors is None:
         return None
-    if EFFORTS[config.effort].encoder is None:
-        first = min(number for number, effort in EFFORTS.items() if effort.encoder)
+    if EFFORTS[config.effort] is None:
+        first = min(number for number, encoder in EFFORTS.items() if encoder)
         raise TrainingError(
             f"Effort {config.effort} trains n-grams alone, which have no word vectors; expected effort {first} or more with "
             "pretrained ones. Ask for more effort, or leave the word vectors out."
@@ -244,28 +243,23 @@ def _begin_with(model: SentimentModel, other: SentimentModel) -> None:
 
 
 def _learn_group(
-    learners: list[Learner], group: Group, run: _Run, effort: Effort, subset: Subset, seed: int, threads: Executor
+    learners: list[Learner], group: Group, run: _Run, rows_total: int, seed: int, threads: Executor
 ) -> float:
-    """One row group through every learner that is not done, each on a thread; returns the mean of the log losses of the
-    encoders while these learn, else that of the n-grams."""
+    """One row group through every learner, each on a thread; returns the mean of the log losses of the encoders, else that of
+    the n-grams."""
     count_rows = len(group.labels)
 
-    def teach(learner: Learner) -> float | None:
-        passes = effort.ngram_passes if isinstance(learner, NgramLearner) else effort.encoder_passes
-        learner_rows = passes * subset.count_train_rows
-        if run.rows_seen >= learner_rows:
-            return None
+    def teach(learner: Learner) -> float:
         learner.begin(seed, run.step)
         loss = 0.0
         for first in range(0, count_rows, learner.batch_rows):
             last = min(first + learner.batch_rows, count_rows)
-            rate = 1 - (run.rows_seen + first) / learner_rows
+            rate = 1 - (run.rows_seen + first) / rows_total
             loss += learner.learn(group.features.rows(first, last), group.labels[first:last], rate)
         return loss
 
-    losses = [loss for loss in threads.map(teach, learners) if loss is not None]
-    of_encoders = losses[: effort.encoder.count] if effort.encoder else losses
-    loss = sum(of_encoders) / len(of_encoders)
+    *of_encoders, of_ngrams = threads.map(teach, learners)
+    loss = sum(of_encoders) / len(of_encoders) if of_encoders else of_ngrams
     run.rows_seen += count_rows
     run.loss_sum += loss
     return loss / max(count_rows, 1)
@@ -287,8 +281,3 @@ def _end_pass(model: SentimentModel, subset: Subset, run: _Run, best: dict[str, 
     if loss <= min(point["early_stop_loss"] for point in run.curve):
         for name, value in model.state_dict().items():
             best[name].copy_(value)
-
-
-def _has_stalled(run: _Run, patience: int) -> bool:
-    losses = [point["early_stop_loss"] for point in run.curve]
-    return len(losses) - 1 - losses.index(min(losses)) >= patience

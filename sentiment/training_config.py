@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from sentiment.features import FeatureConfig
 from sentiment.model_config import EncoderConfig
 
+PASSES = 2
+"""How often the rows are read. In a third pass n-grams and encoders would learn them by heart."""
 
-@dataclass(frozen=True)
-class Effort:
-    """A step of the dial: how often each part of the model sees the rows, and the encoders beside the n-grams, if any.
-
-    In a third pass both would learn rows by heart, so they never have one."""
-
-    ngram_passes: int
-    encoder_passes: int = 0
-    encoder: EncoderConfig | None = None
-
-    @property
-    def passes(self) -> int:
-        """How often the rows are read."""
-        return max(self.ngram_passes, self.encoder_passes)
-
-
-EFFORTS = {
-    1: Effort(ngram_passes=2),
-    2: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=32, layers=2, count=2)),
-    3: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=64, layers=2, count=2)),
-    4: Effort(ngram_passes=2, encoder_passes=2, encoder=EncoderConfig(width=64, layers=3, count=8)),
+EFFORTS: dict[int, EncoderConfig | None] = {
+    1: None,
+    2: EncoderConfig(width=32, layers=2, count=2),
+    3: EncoderConfig(width=64, layers=2, count=2),
+    4: EncoderConfig(width=64, layers=3, count=8),
 }
+"""The steps of the dial: which encoders stand beside the n-grams, if any."""
 
 
 class VectorsConfig(BaseModel):
@@ -56,5 +41,4 @@ class TrainingConfig(BaseModel):
     )
     features: FeatureConfig = FeatureConfig()
     vectors: VectorsConfig | None = None
-    patience: int = Field(default=2, ge=1, description="passes without a better log loss before training stops")
     checkpoint_rows: int = Field(default=400_000, ge=1, description="rows between two checkpoints")

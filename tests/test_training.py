@@ -14,7 +14,7 @@ from sentiment.calibration import fit_bend, fit_weights, log_loss, raise_last_we
 from sentiment.errors import TrainingError
 from sentiment.features import FeatureConfig
 from sentiment.training import Progress, TrainingResult, fit
-from sentiment.training_config import EFFORTS, TrainingConfig
+from sentiment.training_config import PASSES, TrainingConfig
 
 FEATURES = FeatureConfig(ngram_bits=12, word_bits=8, vector_bits=8, pair_bits=8)
 GROUP_ROWS = 100
@@ -158,7 +158,7 @@ def test_a_run_that_fails_leaves_no_list_of_fed_rows(subset: Path) -> None:
 def test_progress_and_curve_count_the_rows_of_all_passes(subset: Path) -> None:
     seen: list[Progress] = []
     result = train(subset, on_progress=seen.append)
-    total = EFFORTS[2].passes * result.count_train_rows
+    total = PASSES * result.count_train_rows
     assert seen[-1].rows_done == seen[-1].rows_total == total
     assert [point["rows_seen"] for point in result.curve] == [result.count_train_rows, total]
     assert set(result.curve[0]) == {"rows_seen", "loss", "early_stop_accuracy", "early_stop_loss", "seconds"}
