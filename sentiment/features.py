@@ -69,7 +69,7 @@ class FeatureConfig(BaseModel):
         default=16, ge=4, le=20, description="words are hashed into 2**word_bits buckets to tell frequent ones"
     )
     vector_bits: int = Field(
-        default=17, ge=4, le=22, description="words are hashed into 2**vector_bits rows of each encoder"
+        default=16, ge=4, le=22, description="words are hashed into 2**vector_bits rows of each encoder"
     )
     pair_bits: int = Field(
         default=18, ge=4, le=22, description="two words in a row are hashed into 2**pair_bits rows of each encoder"

@@ -129,7 +129,7 @@ class EncoderLearner:
             self.own[torch.from_numpy(has_vector)] = 0
             if pretrained.frozen:
                 self.is_frozen = has_vector
-        self.adam = torch.optim.Adam(self.dense, lr=_DENSE_STEP, betas=(0.9, 0.99), foreach=False)
+        self.adam = torch.optim.Adam(self.dense, lr=_DENSE_STEP, betas=(0.9, 0.99), fused=True)
         for parameter in self.dense:
             parameter.grad = torch.zeros_like(parameter)
             self.adam.state[parameter] = {
