@@ -4,7 +4,8 @@ First one weight for each part of the model's logit, which also decides how far 
 than these rows would give it (`part_weights`). Then beta calibration
 (Kull, Silva Filho and Flach 2017), which bends the positive and the negative side by factors of their own: on tweets the
 model is too sure of negatives and not sure enough of positives, and no single temperature can mend both. One more term
-makes the middle steeper than the ends, since n-grams that share words count the same evidence twice.
+makes the middle steeper than the ends, since n-grams that share words count the same evidence twice, and one the ends than
+the middle, since encoders learn from labels that are never quite sure.
 """
 
 from __future__ import annotations
@@ -85,15 +86,23 @@ def raise_last_weight(
 def fit_bend(logits: np.ndarray, labels: np.ndarray) -> Bend:
     """The bend of the weighted logits with the least log loss; both arguments of shape (rows,). Never changes their order."""
     logits = logits.astype(np.float64)
-    sides = [np.logaddexp(0, logits), -np.logaddexp(0, -logits), np.ones(len(logits))]
-    prior = [1.0, 1.0, 0.0]
-    values = np.stack([*sides, np.arcsinh(logits)], axis=1)
-    rise, fall, offset, middle = _fit_logistic(values, labels, np.array([*prior, 0.0])).tolist()
-    if middle < 0:
-        rise, fall, offset = _fit_logistic(np.stack(sides, axis=1), labels, np.array(prior)).tolist()
-    return Bend(
-        rise=max(rise, _SMALLEST_FACTOR), fall=max(fall, _SMALLEST_FACTOR), middle=max(middle, 0.0), offset=offset
-    )
+    terms = {
+        "rise": np.logaddexp(0, logits),
+        "fall": -np.logaddexp(0, -logits),
+        "offset": np.ones(len(logits)),
+        "middle": np.arcsinh(logits),
+        "ends": logits * np.abs(logits),
+    }
+    while True:
+        prior = np.array([float(name in ("rise", "fall")) for name in terms])
+        found = dict(
+            zip(terms, _fit_logistic(np.stack(list(terms.values()), axis=1), labels, prior).tolist(), strict=True)
+        )
+        least = min(("middle", "ends"), key=lambda name: found.get(name, 0.0))
+        if found.get(least, 0.0) >= 0:
+            break
+        del terms[least]  # below zero it could turn the order round
+    return Bend(**found | {side: max(found[side], _SMALLEST_FACTOR) for side in ("rise", "fall")})
 
 
 def _fit_logistic(values: np.ndarray, labels: np.ndarray, prior: np.ndarray) -> np.ndarray:

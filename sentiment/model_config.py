@@ -36,21 +36,22 @@ class LexiconConfig(BaseModel):
 
 
 class Bend(BaseModel):
-    """Calibration of a logit, fitted after training: beta calibration and a term for the middle. Always rising, so that the
-    order of tweets stays."""
+    """Calibration of a logit, fitted after training: beta calibration, a term for the middle and one for the ends. Always
+    rising, so that the order of tweets stays."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rise: float = Field(default=1.0, gt=0, description="how far positive logits count")
     fall: float = Field(default=1.0, gt=0, description="how far negative logits count")
     middle: float = Field(default=0.0, ge=0, description="how much further logits near zero count than large ones")
+    ends: float = Field(default=0.0, ge=0, description="how much further large logits count than those near zero")
     offset: float = Field(default=0.0, description="added to the logit")
 
     def __call__(self, logits: np.ndarray) -> np.ndarray:
         """Bend logits: float64, shape as given; the defaults change nothing."""
         wide = logits.astype(np.float64)
         sides = self.rise * np.logaddexp(0, wide) - self.fall * np.logaddexp(0, -wide)
-        return sides + self.middle * np.arcsinh(wide) + self.offset
+        return sides + self.middle * np.arcsinh(wide) + self.ends * wide * np.abs(wide) + self.offset
 
 
 class ModelConfig(BaseModel):

@@ -14,7 +14,7 @@ EFFORTS: dict[int, EncoderConfig | None] = {
     1: None,
     2: EncoderConfig(width=32, layers=2, count=2),
     3: EncoderConfig(width=64, layers=3, count=2),
-    4: EncoderConfig(width=64, layers=3, count=6),
+    4: EncoderConfig(width=64, layers=3, count=4),
 }
 """The steps of the dial: which encoders stand beside the n-grams, if any."""
 

@@ -234,6 +234,18 @@ def test_the_bend_mends_each_side_by_itself_and_keeps_the_order() -> None:
     assert np.all(np.diff(bend(np.linspace(-20, 20, 500))) > 0)
 
 
+def test_the_bend_undoes_logits_that_are_never_quite_sure() -> None:
+    chance = np.random.default_rng(6)
+    truth = 1 / (1 + np.exp(-3 * chance.normal(size=40_000)))
+    labels = (chance.random(40_000) < truth).astype(np.int8)
+    softened = 0.1 + 0.8 * truth
+    shown = np.log(softened / (1 - softened))
+    bend = fit_bend(shown, labels)
+    assert bend.ends > 0.1
+    assert np.mean(np.abs(1 / (1 + np.exp(-bend(shown))) - truth)) < 0.015
+    assert np.all(np.diff(bend(np.linspace(-20, 20, 500))) > 0)
+
+
 def test_labels_against_the_logits_never_turn_the_order_round() -> None:
     logits = np.linspace(-3, 3, 400)
     bend = fit_bend(logits, (logits < 0).astype(np.int8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -124,6 +125,26 @@ def test_a_refused_challenger_completes_the_flow_and_changes_nothing_that_people
     assert ("better",) in rows(failed)
     assert retrain(RetrainOptions(rows=100, effort=1)).trained.was_reused
     assert newest_artifact("decision").startswith(f"**Nothing new to learn: version {version}, trained on these rows")
+
+
+@pytest.mark.usefixtures("loaded_here", "looped")
+def test_a_challenger_may_begin_with_word_vectors_and_is_known_by_what_is_in_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("the 0.1 0.2 0.3\nday -1 0 1\ni 1 1 0\n")
+    trained = retrain(RetrainOptions(rows=100, effort=2, word_vectors=path)).trained
+    version = trained.version.model_version
+    assert not trained.was_reused
+    config = f"select config->'vectors'->>'digest' from model_versions where model_version = {version}"
+    assert rows(config) == [(hashlib.sha256(path.read_bytes()).hexdigest(),)]
+    renamed = path.rename(tmp_path / "renamed.txt")
+    assert retrain(RetrainOptions(rows=100, effort=2, word_vectors=renamed)).trained.was_reused
+    for options, words in [
+        (RetrainOptions(rows=100, effort=1, word_vectors=renamed), "expected effort 2 or more"),
+        (RetrainOptions(rows=100, effort=2, word_vectors=path), "cannot be read"),
+    ]:
+        state = retrain(options, return_state=True)
+        assert state.is_failed()
+        assert words in (state.message or "")
 
 
 def test_the_pipeline_again_loads_trains_and_scores_nothing(
