@@ -1,15 +1,16 @@
 """The sentiment model: a trainable embedding over hashed word n-grams, beside it small sequence encoders and a lexicon.
 
 The n-grams' embeddings are summed. With two classes and a sum, a wider embedding can say nothing that one number a bucket
-cannot, so that is its width; the table then stays near the processor, which is where all the time goes. The encoder is
-optional. Each part learns on its own, because together the n-grams explain the training rows away before the encoder has
+cannot, so that is its width; the table then stays near the processor, which is where all the time goes. Encoders are
+optional. Each part learns on its own, because together the n-grams explain the training rows away before an encoder has
 learnt anything; the lexicon (`lexicon`) knows what words mean beyond the training rows, and learns nothing. The stranger a
 tweet, the more the lexicon counts and the less what was learnt of words that it does not know. A weighted sum of the
 parts' logits, bent so that it means what it says, gives the probability. The weights and the bend are fitted on rows held
 back from training.
 
 A saved model is a folder with `weights.safetensors` and `config.json`, never a pickle. This module and the ones it
-imports need nothing but numpy, polars, torch, safetensors and pydantic: they travel with a registered model as code.
+imports need nothing but numpy, polars, torch, safetensors and pydantic, and numba for encoders: they travel with a registered
+model as code.
 """
 
 from __future__ import annotations
