@@ -240,20 +240,22 @@ def draw(rows: list[dict[str, Any]]) -> None:
         ("training from raw text, seconds", "scoring from raw text, tweets a second"),
         strict=True,
     ):
-        for is_ours, style in ((True, "o-"), (False, "s")):
+        for is_ours, style, whose in ((True, "o-", "this project"), (False, "s", "peers")):
             # A system that learns nothing has no place on this axis, and a lexicon's accuracy would flatten all others.
             shown = [row for row in rows if (row["effort"] is not None) == is_ours and row["train_seconds"] > 0]
             shown.sort(key=lambda row: row[measured])
-            axes.plot([row[measured] for row in shown], [100 * row["holdout"] for row in shown], style)
+            axes.plot([row[measured] for row in shown], [100 * row["holdout"] for row in shown], style, label=whose)
             for row in shown:
                 place = (row[measured], 100 * row["holdout"])
-                axes.annotate(row["model"], place, (5, 5), textcoords="offset points", fontsize=8)
+                name = f"effort {row['effort']}" if is_ours else row["model"]
+                axes.annotate(name, place, (5, -12) if is_ours else (5, 5), textcoords="offset points", fontsize=8)
         axes.set(xscale="log", xlabel=label, ylabel="hold-out accuracy, %")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.margins(x=0.4)
         axes.grid(alpha=0.3)
+    both[0].legend(loc="lower right")
     figure.savefig(RESULTS.with_suffix(".png"), dpi=100)
     plt.close(figure)
 
