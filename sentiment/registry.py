@@ -43,6 +43,7 @@ EXPERIMENT = "retrain"
 TRAINING_KEY = "training_key"
 FED_ROWS = "fed_rows.parquet"
 PROBE = "probe.parquet"
+_SECONDS_BETWEEN_SYSTEM_METRICS = 5
 # What the model needs where it is loaded, besides the copied code.
 REQUIREMENTS = ("torch", "polars", "numpy", "numba", "safetensors", "pydantic", "pandas", "mlflow")
 MODEL_CODE = (
@@ -147,7 +148,8 @@ class Registry:
 
     @contextmanager
     def training_run(self, training_key: str, run_name: str) -> Iterator[str]:
-        """A run to train in; runs of the same key that were killed are marked as such.
+        """A run to train in, with what it takes of processor, memory, disk and network; runs of the same key that were killed
+        are marked as such.
 
         Yields:
             the run's id.
@@ -159,7 +161,8 @@ class Registry:
         for run in self.client.search_runs([self.experiment_id], query):
             self.client.set_terminated(run.info.run_id, "KILLED")
         created = self.client.create_run(self.experiment_id, run_name=run_name, tags={TRAINING_KEY: training_key})
-        with mlflow.start_run(run_id=created.info.run_id):
+        mlflow.set_system_metrics_sampling_interval(_SECONDS_BETWEEN_SYSTEM_METRICS)  # type: ignore[no-untyped-call]
+        with mlflow.start_run(run_id=created.info.run_id, log_system_metrics=True):
             yield created.info.run_id
 
     def register(
@@ -363,7 +366,9 @@ def _copy_model_code(folder: Path) -> Path:
     package.mkdir()
     for name in MODEL_CODE:
         source = Path(__file__).with_name(name).read_text()
-        (package / name).write_text(re.sub(r"^from sentiment\b", f"from {package.name}", source, flags=re.MULTILINE))
+        (package / name).write_text(
+            re.sub(r"^( *)from sentiment\b", rf"\1from {package.name}", source, flags=re.MULTILINE)
+        )
     return package
 
 

@@ -169,7 +169,7 @@ def _train(
             f"The list of rows that version {warm_start.model_version} was fed is missing, so nothing could prove that a model "
             "that begins with its weights has not seen the hold-out. Train without a warm start."
         )
-    with registry.training_run(key, run_name=f"{rows:,} rows, seed {seed}") as run_id:
+    with registry.training_run(key, run_name=f"{rows:,} rows, effort {config.effort}, seed {seed}") as run_id:
         registry.log(
             run_id,
             parameters={

@@ -6,15 +6,19 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
+from sentiment import registry as registry_module
 from sentiment.errors import ModelError
 from sentiment.model import SentimentModel
+from sentiment.model_config import EncoderConfig
 from sentiment.registry import CHAMPION, Registry
 from sentiment.settings import Home, Settings
 
@@ -33,16 +37,31 @@ print(json.dumps({
 """
 
 
+def with_encoders(model: SentimentModel) -> SentimentModel:
+    """The same n-grams, and encoders that say a little."""
+    features = model.config.features.model_copy(update={"vector_bits": 8, "pair_bits": 8})
+    update = {"features": features, "encoder": EncoderConfig(width=4, count=2), "encoder_weight": 0.1}
+    richer = SentimentModel(model.config.model_copy(update=update))
+    torch.manual_seed(5)
+    for name, parameter in richer.named_parameters():
+        parameter.data = model.ngrams.data if name == "ngrams" else torch.randn(parameter.shape) * 0.3
+    richer.round_vectors()
+    return richer
+
+
 def test_a_champion_is_loaded_by_mlflow_alone_in_a_process_that_knows_nothing_of_this_project(
-    registry: Registry, register: Callable, lexicon_model: Callable[[int], SentimentModel], tmp_path: Path
+    registry: Registry, lexicon_model: Callable[[int], SentimentModel], tmp_path: Path
 ) -> None:
-    registry.set_champion(register(20).model_version)
+    model = with_encoders(lexicon_model(20))
+    with registry.training_run("key", "with encoders") as run_id:
+        registry.set_champion(registry.register(run_id, "key", model, {}, {}).model_version)
     command = [sys.executable, "-I", "-c", PREDICT, registry.uri, registry.name]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["labels"] == ["negative", "positive", "positive"]
-    expected = lexicon_model(20).predict_probability(["sad1 today", "glad1 today", ""])
+    expected = model.predict_probability(["sad1 today", "glad1 today", ""])
+    assert found["labels"] == ["positive" if value >= 0.5 else "negative" for value in expected]
+    assert found["labels"][:2] == ["negative", "positive"]
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-6)
     assert found["imported"] == []
 
@@ -168,6 +187,17 @@ def test_runs_of_a_killed_process_are_marked_when_it_is_tried_again(registry: Re
     assert status[killed] == "KILLED"
     assert status[other] == "RUNNING"
     assert status[run_id] == "FINISHED"
+
+
+def test_what_a_training_takes_of_the_machine_is_written_down(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_module, "_SECONDS_BETWEEN_SYSTEM_METRICS", 0.05)
+    with registry.training_run("key", "run") as run_id:
+        time.sleep(0.5)
+    found = registry.client.get_run(run_id).data.metrics
+    assert found["system/cpu_utilization_percentage"] >= 0
+    assert found["system/system_memory_usage_megabytes"] > 0
 
 
 def test_parameters_metrics_curve_and_dataset_are_logged(registry: Registry, frozen: object) -> None:
