@@ -50,7 +50,7 @@ NEGATIONS = [
     "wouldnt",
 ]
 NEGATION = r"(?i)\b(?:not|no|never|cannot|nothing|nobody|none|\w+n'?t)\b"
-SLOW = EncoderConfig(width=256, layers=4)
+SLOW = EncoderConfig(width=512, layers=8)
 
 
 @dataclass(frozen=True)
@@ -191,8 +191,9 @@ def main() -> None:
         deaf = altered(nursery, "deaf", lambda rows: rows.with_columns(pl.col("text").str.replace_all(NEGATION, " ")))
         plant("ignores negation", "behaviour", *nursery.grow(everything, deaf))
         slow = copy_of(honest)
-        slow.config = honest.config.model_copy(update={"encoder": SLOW, "encoder_weight": 0.0})
-        slow.encoders = Encoders(SLOW, honest.config.features)
+        few_rows = honest.config.features.model_copy(update={"vector_bits": 4, "pair_bits": 4})
+        slow.config = honest.config.model_copy(update={"encoder": SLOW, "encoder_weight": 0.0, "features": few_rows})
+        slow.encoders = Encoders(SLOW, few_rows)
         plant("too slow for its budget", "speed", slow, fed)
     result = {
         "honest_challenger_passes": not refused,
