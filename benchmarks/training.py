@@ -32,7 +32,7 @@ from benchmarks.data import exported
 RESULTS = Path(__file__).with_name("results") / "training.json"
 KILLS = 10
 KILLED_ROWS, KILLED_EFFORT, CHECKPOINT_ROWS = 400_000, 2, 20_000
-LATEST_KILL = 0.25
+LATEST_KILL = 0.18
 """Of the time that an undisturbed training takes: early enough that ten kills fit into one."""
 TEXTS, LONG_TEXTS = 10_000, 3
 # First and last code point of: control characters, ASCII, Latin, Greek and Cyrillic, Hebrew and Arabic, Devanagari, Thai,
