@@ -6,7 +6,7 @@ loop, row by row. An encoder learns by batches: its matrix products are torch's,
 and forth by hand, for a fraction of what autograd takes. Its few dense weights learn with Adam (Kingma and Ba 2015).
 
 A tenth of the labels may be wrong, and an encoder is large enough to learn these by heart: it learns from labels that are
-that much less sure (label smoothing, Szegedy et al. 2016), which is worth 0.4 points; to the n-grams it is worth nothing.
+that much less sure (label smoothing, Szegedy et al. 2016), which is worth 0.3 points; to the n-grams it is worth nothing.
 
 All that changes is in `tensors`, so that a checkpoint can hold it.
 """
