@@ -17,6 +17,7 @@ from flows.events import CHAMPION_CHANGED
 from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
 from sentiment import retraining
+from sentiment.errors import InputError
 from sentiment.gate import Decision, decide_on
 from sentiment.learning_curve import Outlook
 from sentiment.locks import operation_lock
@@ -143,6 +144,11 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
     else:
         with writer(home, settings, say_waiting) as warehouse:
             rows = next_rung(warehouse.value("steps/select_largest_subset"), snapshot.count_train_rows)
+    if options.freeze_word_vectors and options.word_vectors is None:
+        raise InputError(
+            "Found freeze_word_vectors without a file of word vectors; there is nothing to freeze. Name the file as "
+            "word_vectors (--word-vectors), or leave both out."
+        )
     vectors = options.word_vectors and describe(options.word_vectors, frozen=options.freeze_word_vectors)
     step = Step(f"train on {rows:,} rows")
     registry = Registry(home, settings)

@@ -1,8 +1,8 @@
 """The sequence encoders beside the n-grams: small gated memories over the words of a tweet.
 
 Several read beside each other and their logits are averaged. Each has vectors and a hash of words of its own, so words that
-share a bucket in one are told apart by the others, and each learns the noise of the labels in its own way: averaged, two
-small ones are better than one that takes as long to train.
+share a bucket in one are told apart by the others, and each learns the noise of the labels in its own way: averaged, they
+are better than each alone.
 
 What a batch needs to be scored, training needs too, so both walk the same way (`Encoder.walk`); `learners` goes back.
 """

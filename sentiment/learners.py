@@ -149,9 +149,7 @@ class EncoderLearner:
         count_rows = len(labels)
         kept = torch.rand(count_rows, 2 * self.encoder.config.width, generator=self.chance)
         kept = (kept >= _DROPOUT).float().div_(1 - _DROPOUT)
-        for parameter in self.dense:
-            assert parameter.grad is not None
-            parameter.grad.zero_()
+        self.adam.zero_grad(set_to_none=False)
         words, pairs, offsets = self.encoder.rows(features)
         lessons, loss = [], 0.0
         for rows, positions, block in in_blocks(offsets):
@@ -159,8 +157,7 @@ class EncoderLearner:
             lessons.append((positions, block, slopes))
             loss += block_loss
         for parameter in self.dense:
-            assert parameter.grad is not None
-            parameter.grad.div_(count_rows)
+            _gradient(parameter).div_(count_rows)
         self.adam.param_groups[0]["lr"] = rate * _DENSE_STEP
         self.adam.step()
         step = rate * _WORD_STEP
