@@ -25,16 +25,16 @@ import duckdb
 import uvicorn
 
 from benchmarks.data import command
-from sentiment.champion import promote, rollback
-from sentiment.ingest import ingest_file
-from sentiment.publishing import publish
-from sentiment.registry import Registry
-from sentiment.retraining import train_version
+from sentiment.ingest.load import ingest_file
+from sentiment.registry.champion import promote, rollback
+from sentiment.registry.client import Registry
 from sentiment.sample import write_sample
 from sentiment.settings import Home, Settings
-from sentiment.subsets import export
-from sentiment.training_config import TrainingConfig
-from sentiment.warehouse import writer
+from sentiment.training.config import TrainingConfig
+from sentiment.training.subsets import export
+from sentiment.training.versions import train_version
+from sentiment.warehouse.connection import writer
+from sentiment.warehouse.snapshot import publish
 
 SECONDS = 20
 BATCH = 1_000

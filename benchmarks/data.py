@@ -66,10 +66,10 @@ def exported(rows: int = 1_600_000) -> Path:
     Returns:
         a folder with `train.parquet`, `holdout.parquet` and `gold.parquet`.
     """
-    from sentiment.ingest import ingest_file
+    from sentiment.ingest.load import ingest_file
     from sentiment.settings import Settings
-    from sentiment.subsets import export
-    from sentiment.warehouse import writer
+    from sentiment.training.subsets import export
+    from sentiment.warehouse.connection import writer
 
     name = "real" if REAL.exists() else f"generated-{rows}"
     home = Home(Path(tempfile.gettempdir()) / "sentiment-benchmarks" / name).create()

@@ -39,7 +39,7 @@ def read_csv(decoded: Path, folder: Path) -> dict[str, float]:
 
 def ingest(path: Path, folder: Path) -> dict[str, float]:
     """Ours: the first time, and the same file again."""
-    from sentiment.ingest import ingest_file
+    from sentiment.ingest.load import ingest_file
     from sentiment.settings import Home, Settings
 
     home = Home(folder / "home").create()

@@ -17,20 +17,20 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.data import REAL_GOLD, training_csv
-from sentiment.encoder import Encoders
-from sentiment.features import extract
-from sentiment.gate import decide_on
-from sentiment.ingest import ingest_file
-from sentiment.model import CONFIG_FILE, WEIGHTS_FILE, SentimentModel
-from sentiment.model_config import EncoderConfig
-from sentiment.promotion import CheckName, GateThresholds
-from sentiment.registry import FED_ROWS, PROBE, RegisteredVersion, Registry
-from sentiment.settings import Home, Settings
-from sentiment.slices import slice_masks
-from sentiment.subsets import Export, export
-from sentiment.training import fit
-from sentiment.training_config import TrainingConfig
-from sentiment.warehouse import writer
+from sentiment.evaluation.slices import slice_masks
+from sentiment.gate.decide import decide_on
+from sentiment.ingest.load import ingest_file
+from sentiment.model.classifier import CONFIG_FILE, WEIGHTS_FILE, SentimentModel
+from sentiment.model.config import EncoderConfig
+from sentiment.model.encoder import Encoders
+from sentiment.model.features import extract
+from sentiment.registry.client import Registry
+from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
+from sentiment.settings import CheckName, GateThresholds, Home, Settings
+from sentiment.training.config import TrainingConfig
+from sentiment.training.fit import fit
+from sentiment.training.subsets import Export, export
+from sentiment.warehouse.connection import writer
 
 CHAMPION_ROWS, WORSE_ROWS = 100_000, 43_500
 NEGATIONS = [

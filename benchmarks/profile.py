@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import scored_home
-from sentiment.profile import keep, measure, write_page
-from sentiment.publishing import publish
+from sentiment.monitoring.profile import keep, measure, write_page
 from sentiment.settings import Settings
-from sentiment.warehouse import Warehouse, reader
+from sentiment.warehouse.connection import reader
+from sentiment.warehouse.session import Warehouse
+from sentiment.warehouse.snapshot import publish
 
 QUERIES = Path(__file__).parents[1] / "sql" / "queries"
 

@@ -39,11 +39,11 @@ def shown(home: Path) -> tuple[int, int, int]:
 
 def take_over(root: str) -> None:
     """Child: promote version 2, score with it and publish; says `go` when everything is imported."""
-    from sentiment.champion import promote
-    from sentiment.publishing import publish
-    from sentiment.registry import Registry
+    from sentiment.registry.champion import promote
+    from sentiment.registry.client import Registry
     from sentiment.scoring import score
     from sentiment.settings import Home, Settings
+    from sentiment.warehouse.snapshot import publish
 
     home, settings = Home(Path(root)), Settings(home=Path(root))
     registry = Registry(home, settings)

@@ -19,17 +19,17 @@ from typing import Any
 
 import polars as pl
 import sqlalchemy
+from tests.databases.server import PASSWORD, postgresql_server
 
 from benchmarks.data import run, scored_home
-from sentiment.databases import publish_to
-from sentiment.databases.publication import SCHEMA
-from sentiment.databases.rows import write_rows
-from sentiment.databases.tables import published_tables
-from sentiment.publishing import publish
+from sentiment.publish import publish_to
+from sentiment.publish.rows import write_rows
+from sentiment.publish.tables import published_tables
+from sentiment.publish.target import SCHEMA
 from sentiment.sample import write_sample
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import reader, writer
-from tests.databases.server import PASSWORD, postgresql_server
+from sentiment.warehouse.connection import reader, writer
+from sentiment.warehouse.snapshot import publish
 
 MORE_ROWS = 16_000
 # One transaction takes the rows over, so that all of them have one of two sets of times.

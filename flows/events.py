@@ -6,28 +6,39 @@ library; one request does. Inside flows, `prefect.events.emit_event` does the sa
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
-from flows.prefect_rest import ask
+from prefect.events import emit_event
+from prefect.logging import get_run_logger
 
 FILE_LANDED = "sentiment.file.landed"
 ROWS_LOADED = "sentiment.rows.loaded"
-CHAMPION_CHANGED = "sentiment.champion.changed"
+CHAMPION_CHANGED = "sentiment.registry.champion.changed"
 
 
-def announce(api: str, event: str, resource: str, payload: dict[str, Any]) -> None:
-    """Send one event to the server at `api`.
+DRIFT_FOUND = "sentiment.monitoring.drift.found"
 
-    Raises:
-        OSError: it does not answer or does not take it.
-    """
-    told = {
-        "id": str(uuid4()),
-        "occurred": datetime.now(UTC).isoformat(),
-        "event": event,
-        "resource": {"prefect.resource.id": resource},
-        "payload": payload,
-    }
-    ask(f"{api}/events", [told])
+
+DATA_LATE = "sentiment.data.late"
+
+
+VOLUME_CHANGED = "sentiment.volume.changed"
+
+
+DISK_LOW = "sentiment.disk.low"
+
+
+CHALLENGER_REFUSED = "sentiment.challenger.refused"
+
+
+CHALLENGER_WAITS = "sentiment.challenger.waits"
+
+
+def raise_alert(event: str, sentence: str, **payload: Any) -> None:
+    """Say a sentence in the run's log and as an event that automations see."""
+    get_run_logger().warning("%s", sentence)
+    emit_event(
+        event,
+        {"prefect.resource.id": "sentiment.tweets", "prefect.resource.name": event},
+        payload={"sentence": sentence, **payload},
+    )

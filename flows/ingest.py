@@ -13,13 +13,13 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
+from flows.artifacts import ingest_markdown
 from flows.events import ROWS_LOADED
-from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
+from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment.errors import InputError, NotReadyError
-from sentiment.inbox import find_inbox_files, is_abandoned, refuse_file
-from sentiment.ingest import IngestReport, ingest_file
-from sentiment.reports import ingest_markdown
+from sentiment.ingest.inbox import find_inbox_files, is_abandoned, refuse_file
+from sentiment.ingest.load import IngestReport, ingest_file
 from sentiment.settings import open_home
 
 
@@ -81,7 +81,7 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
     if (options.source_url is None) != (options.source_query is None):
         raise InputError("To read from a database, both `source_url` and `source_query` are needed; found one of them.")
     if options.source_url is not None:
-        from sentiment.databases import check_address  # SQLAlchemy is for those who need it.
+        from sentiment.publish import check_address
 
         check_address(options.source_url)
     summary = IngestSummary([], [])
@@ -145,7 +145,7 @@ def load_file(path: Path, gold: str | None, label_by_emoticon: bool) -> IngestRe
 @task(name="load query", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def load_query(options: IngestOptions) -> IngestReport:
     """Load what a query gives, from where its last run ended."""
-    from sentiment.databases import ingest_query
+    from sentiment.publish import ingest_query
 
     assert options.source_url is not None
     assert options.source_query is not None

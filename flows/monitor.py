@@ -11,11 +11,12 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 from pydantic import BaseModel, Field
 
-from flows.alerts import DATA_LATE, DISK_LOW, DRIFT_FOUND, VOLUME_CHANGED, raise_alert
-from flows.home import AsOf, is_busy, recorded_run, say_waiting
-from sentiment import clock, monitoring
-from sentiment.monitor_report import alarm_sentence, monitor_markdown, write_html
-from sentiment.monitoring import MonitorReport
+from flows.events import DATA_LATE, DISK_LOW, DRIFT_FOUND, VOLUME_CHANGED, raise_alert
+from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
+from sentiment import clock
+from sentiment.monitoring import daily
+from sentiment.monitoring.daily import MonitorReport
+from sentiment.monitoring.report import alarm_sentence, monitor_markdown, write_html
 from sentiment.settings import open_home
 
 
@@ -71,7 +72,7 @@ def monitor(options: MonitorOptions = MonitorOptions()) -> MonitorReport | None:
 def measure(options: MonitorOptions) -> MonitorReport:
     """Compare each new day with the weeks before it."""
     settings, home = open_home()
-    return monitoring.monitor(
+    return daily.monitor(
         home,
         settings,
         days=options.days,

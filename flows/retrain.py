@@ -12,23 +12,23 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.alerts import CHALLENGER_REFUSED, CHALLENGER_WAITS, raise_alert
-from flows.events import CHAMPION_CHANGED
-from flows.home import AsOf, is_busy, recorded_run, say_waiting
+from flows.events import CHALLENGER_REFUSED, CHALLENGER_WAITS, CHAMPION_CHANGED, raise_alert
 from flows.progress import Step
-from sentiment import retraining
+from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment.errors import InputError
-from sentiment.gate import Decision, decide_on
-from sentiment.learning_curve import Outlook
+from sentiment.gate.decide import Decision, decide_on
+from sentiment.gate.report import decision_markdown, outlook_markdown
 from sentiment.locks import operation_lock
-from sentiment.registry import RegisteredVersion, Registry
-from sentiment.reports import decision_markdown, outlook_markdown
-from sentiment.retraining import TrainedVersion, train_version
+from sentiment.registry.client import Registry
+from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import open_home
-from sentiment.subsets import Export, export, next_rung
-from sentiment.training_config import EFFORTS, TrainingConfig
-from sentiment.warehouse import writer
-from sentiment.word_vectors import describe
+from sentiment.training import versions
+from sentiment.training.config import EFFORTS, TrainingConfig
+from sentiment.training.learning_curve import Outlook
+from sentiment.training.subsets import Export, export, next_rung
+from sentiment.training.versions import TrainedVersion, train_version
+from sentiment.training.word_vectors import describe
+from sentiment.warehouse.connection import writer
 
 DEFAULT_EFFORT, MOST_EFFORT = TrainingConfig().effort, max(EFFORTS)
 
@@ -143,7 +143,7 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
         rows = options.rows or snapshot.count_train_rows
     else:
         with writer(home, settings, say_waiting) as warehouse:
-            rows = next_rung(warehouse.value("steps/select_largest_subset"), snapshot.count_train_rows)
+            rows = next_rung(warehouse.value("steps/warehouse/select_largest_subset"), snapshot.count_train_rows)
     if options.freeze_word_vectors and options.word_vectors is None:
         raise InputError(
             "Found freeze_word_vectors without a file of word vectors; there is nothing to freeze. Name the file as "
@@ -170,7 +170,7 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
 def look_ahead(snapshot: Export, trained: TrainedVersion) -> tuple[Outlook, bytes]:
     """Forecast what the next subset should bring, and draw the curve."""
     settings, home = open_home()
-    return retraining.look_ahead(home, settings, Registry(home, settings), snapshot, trained)
+    return versions.look_ahead(home, settings, Registry(home, settings), snapshot, trained)
 
 
 @task

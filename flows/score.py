@@ -10,12 +10,12 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 from pydantic import BaseModel, Field
 
-from flows.home import AsOf, is_busy, recorded_run, say_waiting
+from flows.artifacts import score_markdown
 from flows.progress import Step
+from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment import scoring
 from sentiment.errors import NoChampionError
-from sentiment.registry import Registry
-from sentiment.reports import score_markdown
+from sentiment.registry.client import Registry
 from sentiment.scoring import CHUNK_ROWS, ScoreReport
 from sentiment.settings import open_home
 

@@ -20,15 +20,15 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from sentiment import clock
-from sentiment.champion import publish_if_complete
 from sentiment.errors import InputError, NoChampionError
 from sentiment.locks import operation_lock
-from sentiment.registry import Registry
+from sentiment.registry.champion import publish_if_complete
+from sentiment.registry.client import Registry
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import writer
+from sentiment.warehouse.connection import writer
 
 if TYPE_CHECKING:
-    from sentiment.model import SentimentModel
+    from sentiment.model.classifier import SentimentModel
 
 CHUNK_ROWS = 100_000
 
@@ -91,9 +91,9 @@ def score(
     with operation_lock(home, "score", settings.writer_wait_seconds, on_wait):
         while True:
             with writer(home, settings, on_wait) as warehouse:
-                pending = warehouse.value("steps/count_unscored", **wanted)
+                pending = warehouse.value("steps/scoring/count_unscored", **wanted)
                 if pending:
-                    warehouse.run("steps/export_unscored", **wanted, path=str(shard))
+                    warehouse.run("steps/scoring/export_unscored", **wanted, path=str(shard))
             if not pending:
                 break
             model = model or registry.load(model_version)
@@ -111,11 +111,12 @@ def score(
                 # All of it was forgotten or changed while it was scored; the next run sees what is left.
                 break
         with writer(home, settings, on_wait) as warehouse, warehouse.transaction():
-            count_tweets = warehouse.value("steps/count_tweets")
+            count_tweets = warehouse.value("steps/warehouse/count_tweets")
             # Asked again: the alias may have moved while this was scoring.
             champion = registry.champion()
             is_complete = (
-                warehouse.value("steps/count_unscored", model_version=model_version, since=None, until=None) == 0
+                warehouse.value("steps/scoring/count_unscored", model_version=model_version, since=None, until=None)
+                == 0
             )
             is_flipped = champion is not None and publish_if_complete(warehouse, champion.model_version)
             is_published = is_flipped and champion is not None and champion.model_version == model_version
@@ -151,7 +152,7 @@ def _score_shard(
             scored = predict_frame(model, frame).drop("text")
             with writer(home, settings, on_wait) as warehouse, warehouse.transaction():
                 count_scored += warehouse.load(
-                    "steps/insert_predictions",
+                    "steps/scoring/insert_predictions",
                     scored,
                     model_version=model_version,
                     run_id=run_id,

@@ -11,18 +11,47 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from zoneinfo import available_timezones
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sentiment.errors import HomeError, InputError
-from sentiment.promotion import GateThresholds
 
 LEAST_FREE_BYTES = 200 * 2**20
 # A file of the inbox is taken once it has lain still for so long; programs that write under another name end it so.
 SETTLE_SECONDS = 5.0
 UNFINISHED_SUFFIXES = frozenset({".part", ".tmp", ".crdownload", ".swp"})
+
+
+CheckName = Literal["no_leak", "loads", "floor", "better", "gold", "slices", "behaviour", "speed"]
+
+
+class GateThresholds(BaseModel, extra="forbid"):
+    """What the gate asks for; each default can be moved by a setting."""
+
+    floor_accuracy: float = Field(default=0.70, ge=0, le=1, description="Least hold-out accuracy of any champion.")
+    floor_calibration_error: float = Field(
+        default=0.05, ge=0, le=1, description="Largest calibration error on the hold-out of any champion."
+    )
+    load_tolerance: float = Field(
+        default=1e-5, gt=0, description="Largest difference of a probability after loading from the registry."
+    )
+    behaviour_rate: float = Field(
+        default=0.70, ge=0, le=1, description="Least share of behaviour tests that must pass."
+    )
+    rescoring_seconds: float = Field(default=600, gt=0, description="Time in which all tweets must be scored again.")
+    slice_rows: int = Field(default=500, ge=50, description="Slices of the hold-out with fewer rows are not compared.")
+    switched_off: tuple[CheckName, ...] = Field(
+        default=(), description="Checks that never refuse; recorded as switched off, with what they found."
+    )
+    alpha: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="Chance of a false promotion that a year of comparisons may add up to; a third is spent on the first.",
+    )
 
 
 class Settings(BaseSettings):

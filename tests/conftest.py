@@ -15,15 +15,16 @@ import hypothesis
 import polars as pl
 import pytest
 
-from sentiment import evidence
-from sentiment.features import FeatureConfig, extract
-from sentiment.ingest import IngestReport, ingest_file
-from sentiment.model import SentimentModel
-from sentiment.model_config import ModelConfig
-from sentiment.registry import FED_ROWS, PROBE, RegisteredVersion, Registry
+from sentiment.gate import evidence
+from sentiment.ingest.load import IngestReport, ingest_file
+from sentiment.model.classifier import SentimentModel
+from sentiment.model.config import ModelConfig
+from sentiment.model.features import FeatureConfig, extract
+from sentiment.registry.client import Registry
+from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
 from sentiment.settings import Home, Settings
-from sentiment.subsets import Export, export
-from sentiment.warehouse import writer
+from sentiment.training.subsets import Export, export
+from sentiment.warehouse.connection import writer
 
 # Whoever runs the tests may work with a home and thresholds of their own.
 for name in [name for name in os.environ if name.startswith("SENTIMENT_")]:

@@ -11,7 +11,7 @@ import pytest
 
 from sentiment import scoring
 from sentiment.errors import InputError, ModelError, NoChampionError
-from sentiment.registry import Registry
+from sentiment.registry.client import Registry
 from sentiment.scoring import ScoreReport
 from sentiment.settings import Home, Settings
 

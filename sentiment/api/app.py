@@ -19,15 +19,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from sentiment.api import bodies
-from sentiment.api.bodies import DailySentiment, Model, Problem, Ready, Status
+from sentiment.api import schemas
+from sentiment.api.batching import SMALL_CHARACTERS, SMALL_REQUEST, Answer, Lane, LaneFullError
+from sentiment.api.champion_watcher import ChampionFollower, Served
 from sentiment.api.daily import DailyReader
-from sentiment.api.following import ChampionFollower, Served
-from sentiment.api.lanes import SMALL_CHARACTERS, SMALL_REQUEST, Answer, Lane, LaneFullError
 from sentiment.api.limits import Room, check_key, read_body, requires_key, too_busy
 from sentiment.api.metrics import Measured, Metrics
 from sentiment.api.page import page_and_policy
-from sentiment.api.route import PlainRoute
+from sentiment.api.plain_route import PlainRoute
+from sentiment.api.schemas import DailySentiment, Model, Problem, Ready, Status
 from sentiment.errors import HomeError, InputError, NoChampionError
 from sentiment.settings import Home, Settings
 
@@ -76,7 +76,7 @@ class Service:
         Raises:
             NoChampionError: there is no version that answers.
         """
-        from sentiment.explanation import explain
+        from sentiment.model.explanation import explain
 
         served = self._served()
         return replace(self._predict(served, texts), explanations=[explain(served.model, text) for text in texts])
@@ -95,7 +95,7 @@ class Service:
         self.metrics.batch.observe(len(texts))
         return Answer(version, probabilities)
 
-    async def ask(self, question: bodies.Question) -> Answer:
+    async def ask(self, question: schemas.Question) -> Answer:
         """Answer in the lane that fits.
 
         Raises:
@@ -108,7 +108,7 @@ class Service:
         except NoChampionError as error:
             raise HTTPException(503, str(error)) from error
 
-    def _lane(self, question: bodies.Question) -> Lane:
+    def _lane(self, question: schemas.Question) -> Lane:
         if question.is_explained:
             return self.explained
         is_small = len(question.texts) <= SMALL_REQUEST and sum(map(len, question.texts)) <= SMALL_CHARACTERS
@@ -142,7 +142,7 @@ def create_app(home: Home, settings: Settings) -> FastAPI:
 
     @app.exception_handler(RequestValidationError)
     async def tell(_: Request, error: RequestValidationError) -> Response:
-        return JSONResponse({"detail": bodies.sentence_of(error.errors())}, 422)
+        return JSONResponse({"detail": schemas.sentence_of(error.errors())}, 422)
 
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     guarded = [requires_key(key)] if key else []
@@ -153,11 +153,11 @@ def create_app(home: Home, settings: Settings) -> FastAPI:
             check_key(request, key)
         with service.room.taken_by(request):
             try:
-                question = bodies.parse_question(await read_body(request))
+                question = schemas.parse_question(await read_body(request))
             except InputError as error:
                 raise HTTPException(422, str(error)) from error
             answer = await service.ask(question)
-        write = bodies.many_answers if question.is_batch else bodies.one_answer
+        write = schemas.many_answers if question.is_batch else schemas.one_answer
         return Response(write(answer), media_type="application/json")
 
     app.router.add_api_route(
@@ -169,11 +169,11 @@ def create_app(home: Home, settings: Settings) -> FastAPI:
         dependencies=guarded,
         response_class=Response,
         responses={
-            200: {"model": bodies.OneAnswer | bodies.ManyAnswers, "description": "One answer, or one for each text."},
+            200: {"model": schemas.OneAnswer | schemas.ManyAnswers, "description": "One answer, or one for each text."},
             **problems(*refusals, 408, 413, 422, 429, 503),
         },
         openapi_extra={
-            "requestBody": {"required": True, "content": {"application/json": {"schema": bodies.PREDICT_SCHEMA}}}
+            "requestBody": {"required": True, "content": {"application/json": {"schema": schemas.PREDICT_SCHEMA}}}
         },
     )
 

@@ -14,9 +14,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from sentiment.api.app import Service, create_app
-from sentiment.api.following import NO_CHAMPION, Served
-from sentiment.model import SentimentModel
-from sentiment.registry import RegisteredVersion
+from sentiment.api.champion_watcher import NO_CHAMPION, Served
+from sentiment.model.classifier import SentimentModel
+from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import Home, Settings
 
 

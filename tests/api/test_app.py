@@ -17,11 +17,11 @@ import pytest
 from fastapi import FastAPI
 
 from sentiment.api.app import create_app
-from sentiment.explanation import explain
-from sentiment.model import SentimentModel
-from sentiment.publishing import publish
+from sentiment.model.classifier import SentimentModel
+from sentiment.model.explanation import explain
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import writer
+from sentiment.warehouse.connection import writer
+from sentiment.warehouse.snapshot import publish
 from tests.api.conftest import listening, service_of
 
 
@@ -133,7 +133,7 @@ class TestDailySentiment:
                 "insert into predictions select tweet_id, 2, if(tweet_id = 0, 0.25, 0.75), "
                 "if(tweet_id = 0, 'negative', 'positive'), now(), 'run' from tweets"
             )
-            warehouse.run("steps/flip_published_model", model_version=2)
+            warehouse.run("steps/registry/flip_published_model", model_version=2)
         publish(home, settings)
         return home
 
@@ -171,7 +171,7 @@ class TestDailySentiment:
             assert api.get("/daily_sentiment").json()["model_version"] == 2
             with writer(scored, settings) as warehouse:
                 warehouse.connection.execute("update predictions set model_version = 3")
-                warehouse.run("steps/flip_published_model", model_version=3)
+                warehouse.run("steps/registry/flip_published_model", model_version=3)
             publish(scored, settings)
             assert api.get("/daily_sentiment").json()["model_version"] == 3
 

@@ -14,7 +14,8 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.server.utilities.user_templates import render_user_template
 
 from flows import alerts
-from flows.deploy import (
+from flows.events import CHAMPION_CHANGED, FILE_LANDED, ROWS_LOADED
+from flows.server.deploy import (
     AUTOMATIONS,
     DEPLOYMENTS,
     PROJECT,
@@ -24,8 +25,7 @@ from flows.deploy import (
     notification,
     put_automation,
 )
-from flows.deploy import remove_automation as remove
-from flows.events import CHAMPION_CHANGED, FILE_LANDED, ROWS_LOADED
+from flows.server.deploy import remove_automation as remove
 from sentiment.settings import Settings
 
 DEFINITIONS = yaml.safe_load((PROJECT / AUTOMATIONS).read_text())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from sentiment.ingest import IngestReport, ingest_file
+from sentiment.ingest.load import IngestReport, ingest_file
 from sentiment.settings import Home, Settings
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

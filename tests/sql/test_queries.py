@@ -11,10 +11,11 @@ import duckdb
 import pytest
 import sqlalchemy
 
-from sentiment.profile import keep, measure
-from sentiment.publishing import publish
+from sentiment.monitoring.profile import keep, measure
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import SQL_FOLDER, query
+from sentiment.warehouse.query import query
+from sentiment.warehouse.session import SQL_FOLDER
+from sentiment.warehouse.snapshot import publish
 
 # id, text, label of the source, split, probability of version 1, of version 2
 TWEETS = [

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from sentiment.publishing import publish
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import SQL_FOLDER, query, writer
+from sentiment.warehouse.connection import writer
+from sentiment.warehouse.query import query
+from sentiment.warehouse.session import SQL_FOLDER
+from sentiment.warehouse.snapshot import publish
 
 TWEETS: list[tuple[int, str, str, str]] = [
     (1, "one", "4", "Mon Apr 06 23:30:00 UTC 2009"),
