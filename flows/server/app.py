@@ -40,6 +40,8 @@ from fastapi import FastAPI, Request, Response
 from filelock import FileLock
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
+from sentiment.model.atomic import atomic_write
+
 STATE_OF_FLOW_RUN = re.compile(r"/api/flow_runs/([0-9a-f-]{36})/set_state")
 Respond = Callable[[Request], Awaitable[Response]]
 
@@ -129,9 +131,8 @@ def migrate() -> None:
     database = Path(PREFECT_HOME.value()) / "prefect.db"
     with FileLock(database.with_name("schema.lock")):
         if not database.exists() and prepared_database().exists():
-            draft = database.with_suffix(".draft")
-            shutil.copyfile(prepared_database(), draft)
-            draft.replace(database)
+            with atomic_write(database) as draft:
+                shutil.copyfile(prepared_database(), draft)
         asyncio.run(provide_database_interface().create_db())
 
 
@@ -146,11 +147,11 @@ def prepare() -> None:
         os.environ["PREFECT_HOME"] = home
         migrate()
         prepared_database().parent.mkdir(parents=True, exist_ok=True)
-        draft = prepared_database().with_suffix(".draft")
-        draft.unlink(missing_ok=True)
-        with closing(sqlite3.connect(Path(home) / "prefect.db")) as database:
+        with (
+            atomic_write(prepared_database()) as draft,
+            closing(sqlite3.connect(Path(home) / "prefect.db")) as database,
+        ):
             database.execute("vacuum into ?", [str(draft)])
-        draft.replace(prepared_database())
 
 
 def remember_runs(app: FastAPI) -> set[UUID]:
