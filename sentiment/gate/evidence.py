@@ -26,7 +26,7 @@ from sentiment.gate.checks import BehaviourEvidence, Evidence
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
 from sentiment.registry.subprocess_check import predict_in_fresh_process
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.training.subsets import Export
 from sentiment.warehouse.connection import scratch
 
@@ -48,7 +48,6 @@ class Answers:
 
 def gather_evidence(
     home: Home,
-    settings: Settings,
     registry: Registry,
     export: Export,
     challenger: RegisteredVersion,
@@ -108,7 +107,7 @@ def gather_evidence(
     before, after = former.is_right[is_compared], found.is_right[is_compared]
     return replace(
         evidence,
-        comparison=paired_difference(before, after, alpha_of_look(look, settings.gate.alpha)),
+        comparison=paired_difference(before, after, alpha_of_look(look, home.settings.gate.alpha)),
         champion_error=champion_error,
         champion_accuracy=float(before.mean()) if len(before) else math.nan,
         challenger_accuracy=float(after.mean()) if len(after) else math.nan,
@@ -123,7 +122,7 @@ def gather_evidence(
             {name: mask[is_compared] for name, mask in slice_masks(holdout).items()},
             before,
             after,
-            least_rows=settings.gate.slice_rows,
+            least_rows=home.settings.gate.slice_rows,
         ),
         behaviour=BehaviourEvidence(
             len(cases),

@@ -25,7 +25,7 @@ from sentiment.evaluation.metrics import Evaluation, evaluate
 from sentiment.registry.client import Registry
 from sentiment.registry.history import config_json, count_looks, record_version
 from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.training.config import TrainingConfig
 from sentiment.training.learning_curve import USUAL_DISCORDANCE, CurvePoint, Outlook, is_flat, noise_of_rung
 from sentiment.training.learning_curve_plot import curve_figure
@@ -51,7 +51,6 @@ class TrainedVersion:
 
 def train_version(
     home: Home,
-    settings: Settings,
     registry: Registry,
     export: Export,
     *,
@@ -104,17 +103,15 @@ def train_version(
         "train_peak_mb": cost["train_peak_mb"],
     }
     evaluations = evaluate_version(registry, export, found.model_version)
-    with writer(home, settings) as warehouse:
+    with writer(home) as warehouse:
         record_version(warehouse, row, evaluations)
     shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
     return TrainedVersion(found, was_reused, rows, cost["train_seconds"], evaluations["holdout"])
 
 
-def look_ahead(
-    home: Home, settings: Settings, registry: Registry, export: Export, trained: TrainedVersion
-) -> tuple[Outlook, bytes]:
+def look_ahead(home: Home, registry: Registry, export: Export, trained: TrainedVersion) -> tuple[Outlook, bytes]:
     """Say what the next rung should bring, from the rungs trained so far, and draw it (PNG, kept beside the run too)."""
-    with writer(home, settings) as warehouse:
+    with writer(home) as warehouse:
         rows = warehouse.frame("steps/training/select_curve_points", holdout_digest=export.holdout_digest).rows(
             named=True
         )
@@ -127,7 +124,7 @@ def look_ahead(
         points.append(CurvePoint(trained.count_train_rows, trained.holdout.accuracy, noise, trained.train_seconds))
         points.sort(key=lambda point: point.rows)
     following = next_rung(max(point.rows for point in points), export.count_train_rows)
-    resolvable = detectable_difference(count_holdout, USUAL_DISCORDANCE, alpha_of_look(look, settings.gate.alpha))
+    resolvable = detectable_difference(count_holdout, USUAL_DISCORDANCE, alpha_of_look(look, home.settings.gate.alpha))
     picture = curve_figure(points, max(following, 2 * points[-1].rows))
     with tempfile.TemporaryDirectory(dir=home.work) as folder:
         path = Path(folder) / "learning_curve.png"

@@ -14,7 +14,7 @@ from sentiment.errors import InputError, TrainingError
 from sentiment.evaluation.metrics import evaluate
 from sentiment.model.features import FeatureConfig
 from sentiment.registry.client import Registry
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.training import fit, versions
 from sentiment.training.config import TrainingConfig
 from sentiment.training.subsets import Export
@@ -24,9 +24,9 @@ CONFIG = TrainingConfig(effort=1, features=FeatureConfig(ngram_bits=12))
 
 
 @pytest.fixture
-def train(world: Home, settings: Settings, registry: Registry, frozen: Export) -> Callable[..., TrainedVersion]:
+def train(world: Home, registry: Registry, frozen: Export) -> Callable[..., TrainedVersion]:
     def train(rows: int = 1000, seed: int = 0, config: TrainingConfig = CONFIG, **options: Any) -> TrainedVersion:
-        return train_version(world, settings, registry, frozen, rows=rows, config=config, seed=seed, **options)
+        return train_version(world, registry, frozen, rows=rows, config=config, seed=seed, **options)
 
     return train
 
