@@ -320,7 +320,7 @@ def test_a_run_that_was_killed_on_its_way_is_finished_by_the_next(
         raise KeyboardInterrupt
 
     target: tuple[Any, str] = {
-        "the verdict": (history, "record_decision"),
+        "the verdict": (gate, "record_decision"),
         "the alias": (registry, "set_champion"),
         "the history": (history, "record_champion"),
     }[killed_at]
