@@ -39,8 +39,8 @@ def main() -> None:
     with training_csv() as tweets, tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "home").create()
         settings = Settings(home=home.root)
-        ingest_file(home, settings, tweets)
-        with writer(home, settings) as warehouse:
+        ingest_file(home, tweets)
+        with writer(home) as warehouse:
             made = export(warehouse, home)
         holdout = pl.read_parquet(made.holdout, columns=["label", "text"])
         labels = holdout["label"].to_numpy()

@@ -67,7 +67,6 @@ def exported(rows: int = 1_600_000) -> Path:
         a folder with `train.parquet`, `holdout.parquet` and `gold.parquet`.
     """
     from sentiment.ingest.load import ingest_file
-    from sentiment.settings import Settings
     from sentiment.training.subsets import export
     from sentiment.warehouse.connection import writer
 
@@ -75,12 +74,11 @@ def exported(rows: int = 1_600_000) -> Path:
     home = Home(Path(tempfile.gettempdir()) / "sentiment-benchmarks" / name).create()
     done = home.root / "export.txt"
     if not done.exists():
-        settings = Settings(home=home.root)
         with training_csv(rows) as path:
-            ingest_file(home, settings, path)
+            ingest_file(home, path)
         if REAL_GOLD.exists():
-            ingest_file(home, settings, REAL_GOLD, gold_set="manual")
-        with writer(home, settings) as warehouse:
+            ingest_file(home, REAL_GOLD, gold_set="manual")
+        with writer(home) as warehouse:
             done.write_text(str(export(warehouse, home).folder))
     return Path(done.read_text())
 

@@ -11,7 +11,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -68,15 +68,14 @@ class Nursery:
     """A home with data and a champion, in which challengers are grown."""
 
     def __init__(self, root: Path, tweets: Path) -> None:
-        self.home = Home(root).create()
         # Nothing moves while challengers are judged: whoever passes waits for approval.
-        self.settings = Settings(home=root, needs_approval=True)
-        ingest_file(self.home, self.settings, tweets)
+        self.home = Home(root, Settings(home=root, needs_approval=True)).create()
+        ingest_file(self.home, tweets)
         if REAL_GOLD.exists():
-            ingest_file(self.home, self.settings, REAL_GOLD, gold_set="manual")
-        with writer(self.home, self.settings) as warehouse:
+            ingest_file(self.home, REAL_GOLD, gold_set="manual")
+        with writer(self.home) as warehouse:
             self.export: Export = export(warehouse, self.home)
-        self.registry = Registry(self.home, self.settings)
+        self.registry = Registry(self.home)
         self.holdout = pl.read_parquet(self.export.holdout)
         self.count = 0
 
@@ -97,8 +96,8 @@ class Nursery:
 
     def judge(self, version: RegisteredVersion, switched_off: tuple[CheckName, ...] = ()) -> dict[str, str]:
         """Reasons of the checks that refuse, by name."""
-        settings = self.settings.model_copy(update={"gate": GateThresholds(switched_off=switched_off)})
-        verdict = decide_on(self.home, settings, self.registry, self.export, version).verdict
+        settings = self.home.settings.model_copy(update={"gate": GateThresholds(switched_off=switched_off)})
+        verdict = decide_on(replace(self.home, settings=settings), self.registry, self.export, version).verdict
         return {check.check_name: check.reason for check in verdict.failed}
 
     def right(self, model: SentimentModel, rows: pl.DataFrame) -> float:

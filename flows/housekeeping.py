@@ -42,6 +42,6 @@ def housekeeping(options: HousekeepingOptions = HousekeepingOptions()) -> Housek
 @task(name="tidy up", retries=3, retry_delay_seconds=60, retry_condition_fn=is_busy)
 def tidy_up() -> HousekeepingReport:
     """Apply the rules."""
-    settings, home = open_home()
+    home = open_home(say_waiting)
     Step("tidy up")(0)
-    return keep_house(home, settings, Registry(home, settings), say_waiting)
+    return keep_house(home, Registry(home))

@@ -77,7 +77,7 @@ def name_run() -> str:
 @flow(flow_run_name=name_run)
 def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
     """Load new files; every line becomes a tweet, counts as a duplicate, or is kept as rejected."""
-    settings, home = open_home()
+    home = open_home(say_waiting)
     if (options.source_url is None) != (options.source_query is None):
         raise InputError("To read from a database, both `source_url` and `source_query` are needed; found one of them.")
     if options.source_url is not None:
@@ -100,7 +100,7 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
                 reason = f"{error}{ended if isinstance(error, NotReadyError) else ''}"
                 summary.errors.append(reason)
                 if is_of_inbox:
-                    refuse_file(home, settings, path, reason)
+                    refuse_file(home, path, reason)
         run.count_rows = sum(report.count_lines for report in summary.files)
         run.outcome = f"{summary.count_loaded:,} new tweets from {len(summary.files)} file(s)"
     create_markdown_artifact(ingest_markdown(summary.files), key="ingest", description="What became of each file")
@@ -117,9 +117,9 @@ def paths_to_load(options: IngestOptions) -> Iterator[Path]:
     if options.paths or options.source_url is not None:
         yield from map(Path, options.paths)
         return
-    settings, home = open_home()
+    home = open_home(say_waiting)
     given: set[Path] = set()
-    while new := [path for path in find_inbox_files(home, settings) if path not in given]:
+    while new := [path for path in find_inbox_files(home) if path not in given]:
         given.update(new)
         yield from new
 
@@ -127,16 +127,14 @@ def paths_to_load(options: IngestOptions) -> Iterator[Path]:
 @task(task_run_name="load {path.name}", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def load_file(path: Path, gold: str | None, label_by_emoticon: bool) -> IngestReport:
     """Load one file in one transaction."""
-    settings, home = open_home()
+    home = open_home(say_waiting)
     step = Step(f"read {path.name}")
     report = ingest_file(
         home,
-        settings,
         path,
         gold_set=gold,
         label_by_emoticon=label_by_emoticon,
         on_progress=step,
-        on_wait=say_waiting,
     )
     get_run_logger().info("%s: %s", path, report)
     return report
@@ -149,15 +147,13 @@ def load_query(options: IngestOptions) -> IngestReport:
 
     assert options.source_url is not None
     assert options.source_query is not None
-    settings, home = open_home()
+    home = open_home(say_waiting)
     return ingest_query(
         home,
-        settings,
         options.source_url,
         options.source_query,
         watermark=options.watermark,
         gold_set=options.gold,
         label_by_emoticon=options.label_by_emoticon,
         on_progress=Step("read query"),
-        on_wait=say_waiting,
     )

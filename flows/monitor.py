@@ -50,7 +50,7 @@ def name_run() -> str:
 @flow(flow_run_name=name_run)
 def monitor(options: MonitorOptions = MonitorOptions()) -> MonitorReport | None:
     """Measure the new days, write them to `monitoring`, and tell whoever should know."""
-    _, home = open_home()
+    home = open_home()
     if deployment.id is not None and not home.published.exists():
         # On a schedule, before the first file, there is nothing to look at.
         get_run_logger().info("Nothing has been published yet.")
@@ -71,14 +71,12 @@ def monitor(options: MonitorOptions = MonitorOptions()) -> MonitorReport | None:
 @task(name="measure", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def measure(options: MonitorOptions) -> MonitorReport:
     """Compare each new day with the weeks before it."""
-    settings, home = open_home()
+    home = open_home(say_waiting)
     return daily.monitor(
         home,
-        settings,
         days=options.days,
         late_after_days=options.late_after_days,
         least_tweets=options.least_tweets,
-        on_wait=say_waiting,
     )
 
 

@@ -32,7 +32,7 @@ class ProfileSummary:
 @flow
 def profile() -> ProfileSummary:
     """Measure all tweets, keep the figures in SQL, and write the page."""
-    _, home = open_home()
+    home = open_home()
     with recorded_run("profile") as run:
         figures = measure()
         page = profiling.write_page(home.reports / "profile.html", figures)
@@ -47,8 +47,8 @@ def profile() -> ProfileSummary:
 @task(retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def measure() -> Figures:
     """Measure on a fresh snapshot, and keep the figures."""
-    settings, home = open_home()
-    publish(home, settings, say_waiting)
-    figures = profiling.measure(home, settings, on_progress=Step("profile"))
-    profiling.keep(home, settings, figures, say_waiting)
+    home = open_home(say_waiting)
+    publish(home)
+    figures = profiling.measure(home, on_progress=Step("profile"))
+    profiling.keep(home, figures)
     return figures

@@ -48,13 +48,11 @@ def publish(options: PublishOptions) -> TargetReport:
 @task(retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def send(options: PublishOptions) -> TargetReport:
     """Publish here, then there."""
-    settings, home = open_home()
-    snapshot.publish(home, settings, say_waiting)
+    home = open_home(say_waiting)
+    snapshot.publish(home)
     return publish_to(
         home,
-        settings,
         options.to,
         schema=options.schema_name,
         on_progress=Step("send rows"),
-        on_wait=say_waiting,
     )

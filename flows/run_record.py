@@ -55,8 +55,8 @@ class RunRecord:
 @contextmanager
 def recorded_run(flow: str, as_of: datetime | None = None) -> Iterator[RunRecord]:
     """Time a flow, write its row in `runs`, and publish the snapshot with all of it; within, it is `as_of`."""
-    settings, home = open_home()
-    if not finish_forgetting(home, settings):
+    home = open_home(say_waiting)
+    if not finish_forgetting(home):
         say_waiting("What was to be forgotten is not gone everywhere yet: another run is at work; the next one goes on")
     with clock.play(as_of), working_as(str(flow_run.name or flow)):
         record, started_at, began = RunRecord(flow), clock.now(), time.perf_counter()
@@ -79,7 +79,7 @@ def recorded_run(flow: str, as_of: datetime | None = None) -> Iterator[RunRecord
 @task(name="publish", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def publish_snapshot(run: dict[str, object]) -> None:
     """Write the run's row and publish the snapshot."""
-    settings, home = open_home()
-    with writer(home, settings, say_waiting) as warehouse:
+    home = open_home(say_waiting)
+    with writer(home) as warehouse:
         record_run(warehouse, run)
-    publish(home, settings, say_waiting)
+    publish(home)

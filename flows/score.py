@@ -67,16 +67,14 @@ def score_and_publish(options: ScoreOptions) -> ScoreReport:
 @task(retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def predict(options: ScoreOptions, run_id: str) -> ScoreReport:
     """Score what is missing, chunk by chunk."""
-    settings, home = open_home()
+    home = open_home(say_waiting)
     return scoring.score(
         home,
-        settings,
-        Registry(home, settings),
+        Registry(home),
         run_id=run_id,
         model_version=options.model_version,
         since=options.since,
         until=options.until,
         chunk_rows=options.chunk_rows,
         on_progress=Step("score"),
-        on_wait=say_waiting,
     )

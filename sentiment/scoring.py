@@ -24,7 +24,7 @@ from sentiment.errors import InputError, NoChampionError
 from sentiment.locks import operation_lock
 from sentiment.registry.champion import publish_if_complete
 from sentiment.registry.client import Registry
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ class ScoreReport:
 
 def score(
     home: Home,
-    settings: Settings,
     registry: Registry,
     *,
     run_id: str,
@@ -56,7 +55,6 @@ def score(
     until: datetime | None = None,
     chunk_rows: int = CHUNK_ROWS,
     on_progress: Callable[[int, int], None] | None = None,
-    on_wait: Callable[[str], None] | None = None,
 ) -> ScoreReport:
     """Score every tweet that a version has not scored.
 
@@ -88,9 +86,9 @@ def score(
     shard = home.work / f"unscored-{model_version}.parquet"
     count_scored = 0
     model: SentimentModel | None = None
-    with operation_lock(home, "score", settings.writer_wait_seconds, on_wait):
+    with operation_lock(home, "score"):
         while True:
-            with writer(home, settings, on_wait) as warehouse:
+            with writer(home) as warehouse:
                 pending = warehouse.value("steps/scoring/count_unscored", **wanted)
                 if pending:
                     warehouse.run("steps/scoring/export_unscored", **wanted, path=str(shard))
@@ -103,14 +101,12 @@ def score(
                 if on_progress is not None:
                     on_progress(before + done, before + pending)
 
-            count_scored += _score_shard(
-                home, settings, model, shard, model_version, run_id, chunk_rows, report, on_wait
-            )
+            count_scored += _score_shard(home, model, shard, model_version, run_id, chunk_rows, report)
             shard.unlink()
             if count_scored == before:
                 # All of it was forgotten or changed while it was scored; the next run sees what is left.
                 break
-        with writer(home, settings, on_wait) as warehouse, warehouse.transaction():
+        with writer(home) as warehouse, warehouse.transaction():
             count_tweets = warehouse.value("steps/warehouse/count_tweets")
             # Asked again: the alias may have moved while this was scoring.
             champion = registry.champion()
@@ -136,21 +132,19 @@ def predict_frame(model: SentimentModel, frame: pl.DataFrame) -> pl.DataFrame:
 
 def _score_shard(
     home: Home,
-    settings: Settings,
     model: SentimentModel,
     shard: Path,
     model_version: int,
     run_id: str,
     chunk_rows: int,
     on_progress: Callable[[int], None],
-    on_wait: Callable[[str], None] | None,
 ) -> int:
     count_scored = done = 0
     with pq.ParquetFile(shard) as file:
         for batch in file.iter_batches(chunk_rows):
             frame = pl.DataFrame(batch)
             scored = predict_frame(model, frame).drop("text")
-            with writer(home, settings, on_wait) as warehouse, warehouse.transaction():
+            with writer(home) as warehouse, warehouse.transaction():
                 count_scored += warehouse.load(
                     "steps/scoring/insert_predictions",
                     scored,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from zoneinfo import available_timezones
@@ -114,9 +115,23 @@ class Settings(BaseSettings):
 
 @dataclass(frozen=True)
 class Home:
-    """Paths below the home folder, in one place."""
+    """A home at work: the paths below its folder, the settings in force, and who is told when a lock has to be waited for.
+
+    Everything that works on a home takes this one value; nothing below the flows and commands reads the environment.
+
+    Attributes:
+        root: the home's folder.
+        settings: the defaults unless given.
+        on_wait: called once with a sentence for each lock that another process holds.
+    """
 
     root: Path
+    settings: Settings = field(default_factory=Settings.model_construct)
+    on_wait: Callable[[str], None] | None = None
+
+    def with_patience(self, seconds: float) -> Home:
+        """The same home, for work that waits for other processes for so long at most."""
+        return replace(self, settings=self.settings.model_copy(update={"writer_wait_seconds": seconds}))
 
     @property
     def warehouse(self) -> Path:
@@ -214,21 +229,24 @@ class Home:
         return self
 
 
-def open_home() -> tuple[Settings, Home]:
-    """Settings from the environment, and the home they name, ready to be written and with room to work in.
+def open_home(on_wait: Callable[[str], None] | None = None) -> Home:
+    """The home that the environment names, with the settings from there, ready to be written and with room to work in.
+
+    Args:
+        on_wait: called once with a sentence for each lock that another process holds.
 
     Raises:
         HomeError: the home cannot be written, or its disk is full.
     """
     settings = load_settings()
-    home = Home(settings.home).create()
+    home = Home(settings.home, settings, on_wait).create()
     free = shutil.disk_usage(home.root).free
     if free < LEAST_FREE_BYTES:
         raise HomeError(
             f"The disk that holds {home.root} is full: {free >> 20} MiB are free, {LEAST_FREE_BYTES >> 20} are needed "
             "to go on. What was finished is kept: free some space and run it again."
         )
-    return settings, home
+    return home
 
 
 def load_settings() -> Settings:

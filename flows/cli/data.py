@@ -220,14 +220,14 @@ def correct(
 
     if (file is None) == (tweet_id is None) or (tweet_id is None) != (label is None):
         raise InputError("Expected a tweet and its label, or --file, e.g. sentiment correct 1467810369 negative")
-    settings, home = open_home()
+    home = open_home()
     given = (
         read_corrections(file) if file is not None else pl.DataFrame({"tweet_id": [str(tweet_id)], "label": [label]})
     )
-    report = write(home, settings, given, corrected_by=corrected_by or getpass.getuser())
+    report = write(home, given, corrected_by=corrected_by or getpass.getuser())
     if file is None and report.refused:
         raise InputError(f"Nothing was changed: {report.refused[0].reason}.")
-    publish(home, settings)
+    publish(home)
     if as_json:
         print_json(report)
     else:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.run import run_flow
-from flows.cli.terminal import AsJson, notes, out, print_json, print_table
+from flows.cli.terminal import AsJson, notes, out, print_json, print_table, say_waiting
 from sentiment.errors import InputError
 from sentiment.settings import Home, load_settings, open_home
 
@@ -26,15 +26,13 @@ def forget(
     """
     from sentiment.maintenance.erasure import forget as run
 
-    settings, home = open_home()
+    home = open_home(say_waiting)
     if not user and not tweet_id and not home.forgetting.exists():
         raise InputError("Expected --user NAME or --tweet-id ID; nothing is left to do from an earlier request.")
     report = run(
         home,
-        settings,
         tweet_ids=tweet_id or (),
         users=user or (),
-        on_wait=lambda line: notes.print(line, markup=False),
     )
     if as_json:
         print_json(report)
@@ -74,8 +72,8 @@ def backup(
     """
     from sentiment.maintenance.backup import backup as run
 
-    settings, home = open_home()
-    report = run(home, settings, path, with_inbox=inbox, on_wait=lambda line: notes.print(line, markup=False))
+    home = open_home(say_waiting)
+    report = run(home, path, with_inbox=inbox)
     show_backup("Saved", report, as_json)
 
 
@@ -90,8 +88,8 @@ def restore(
     """
     from sentiment.maintenance.backup import restore as run
 
-    settings, home = open_home()
-    show_backup("Restored", run(home, settings, path), as_json)
+    home = open_home()
+    show_backup("Restored", run(home, path), as_json)
 
 
 def show_backup(done: str, report: Any, as_json: bool) -> None:
@@ -137,12 +135,12 @@ def doctor(as_json: AsJson = False) -> None:
     from sentiment.maintenance.doctor import diagnose
 
     settings = load_settings()
-    home = Home(settings.home)
+    home = Home(settings.home, settings)
     if not home.root.exists():
         raise InputError(
             f"There is no home {home.root} yet. Start with `sentiment ingest PATH`, or set SENTIMENT_HOME."
         )
-    findings = [*diagnose(home, settings), *check_server(home)]
+    findings = [*diagnose(home), *check_server(home)]
     wrong = [finding for finding in findings if not finding.is_well]
     if as_json:
         print_json({"home": str(home.root), "is_well": not wrong, "findings": findings})
@@ -165,8 +163,8 @@ def up() -> None:
     """
     from flows.server.supervisor import up as run_up
 
-    settings, home = open_home()
-    run_up(home, settings, say=lambda line: out.print(line, markup=False))
+    home = open_home()
+    run_up(home, say=lambda line: out.print(line, markup=False))
 
 
 def serve(
@@ -179,8 +177,8 @@ def serve(
     """
     from sentiment.api.server import serve as run_api
 
-    settings, home = open_home()
+    home = open_home()
     if host not in ("127.0.0.1", "::1", "localhost"):
-        keyed = "whoever has the key" if settings.api_key else "anybody, since SENTIMENT_API_KEY is not set,"
+        keyed = "whoever has the key" if home.settings.api_key else "anybody, since SENTIMENT_API_KEY is not set,"
         notes.print(f"Listening on {host}: {keyed} can ask from other machines.", markup=False)
-    run_api(home, settings, host, port, say=lambda line: out.print(line, markup=False))
+    run_api(home, host, port, say=lambda line: out.print(line, markup=False))

@@ -58,9 +58,9 @@ def change_champion(change: Callable[..., Any], reason: str, as_json: bool) -> N
     from sentiment.registry.client import Registry
     from sentiment.warehouse.snapshot import publish
 
-    settings, home = open_home()
-    made = change(home, settings, Registry(home, settings), changed_by=getpass.getuser(), reason=reason)
-    publish(home, settings)
+    home = open_home()
+    made = change(home, Registry(home), changed_by=getpass.getuser(), reason=reason)
+    publish(home)
     announce_change(home.root, made.model_version)
     if as_json:
         print_json(made)
@@ -223,8 +223,8 @@ def explain(
     from sentiment.model.explanation import explain_in_full
     from sentiment.registry.client import Registry
 
-    settings, home = open_home()
-    registry = Registry(home, settings)
+    home = open_home()
+    registry = Registry(home)
     if model_version is None:
         champion = registry.champion()
         if champion is None:

@@ -18,7 +18,7 @@ def run_flow(start: Callable[[Any], Any]) -> Any:
     Args:
         start: imports and runs the flow; gets the connection, whose `run` it calls.
     """
-    _, home = open_home()
+    home = open_home()
     with connect(home.root) as orchestration, progress_bars() as show:
         show("starting", 0, None)
         from flows.progress import show_in

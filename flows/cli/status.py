@@ -136,7 +136,7 @@ def status(as_json: AsJson = False) -> None:
     from flows.cli.status import gather_status, print_status
 
     settings = load_settings()
-    found = gather_status(Home(settings.home))
+    found = gather_status(Home(settings.home, settings))
     if as_json:
         print_json(found)
     else:

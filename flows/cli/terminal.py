@@ -29,6 +29,11 @@ out = Console(soft_wrap=True, highlight=False)
 notes = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
+def say_waiting(message: str) -> None:
+    """Show what a command waits for."""
+    notes.print(message, markup=False)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(json.dumps(value, default=plain, ensure_ascii=False, indent=2) + "\n")

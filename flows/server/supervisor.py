@@ -34,7 +34,7 @@ from flows.server.processes import Part, Parts, Say
 from flows.server.rest import ask
 from sentiment.errors import HomeError
 from sentiment.locks import operation_lock
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 
 SECONDS_TO_START = 120.0
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -43,7 +43,7 @@ DAYS_OF_RUNS = 90
 T = TypeVar("T")
 
 
-def up(home: Home, settings: Settings, say: Say) -> None:
+def up(home: Home, say: Say) -> None:
     """Run everything until SIGINT or SIGTERM; when it runs already for this home, say where and return.
 
     Args:
@@ -69,7 +69,7 @@ def up(home: Home, settings: Settings, say: Say) -> None:
         return
     parts = Parts(say)
     try:
-        start(home, settings, parts, stopping, say)
+        start(home, parts, stopping, say)
         while not stopping.wait(SECONDS_BETWEEN_LOOKS):
             parts.keep_running()
         say("stopping")
@@ -79,7 +79,7 @@ def up(home: Home, settings: Settings, say: Say) -> None:
         lock.release()
 
 
-def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Say) -> None:
+def start(home: Home, parts: Parts, stopping: Event, say: Say) -> None:
     """Start the parts in their order and wait until all answer."""
     ports = choose_ports(home)
     prefect, mlflow, api = (f"http://127.0.0.1:{ports[name]}" for name in ("prefect", "mlflow", "api"))
@@ -105,7 +105,7 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
     def answers(address: str) -> Callable[[], bool]:
         return lambda: status_of(address) == 200
 
-    with operation_lock(home, "mlflow", settings.writer_wait_seconds):  # Of two that create its database, one dies.
+    with operation_lock(home, "mlflow"):  # Of two that create its database, one dies.
         subprocess.run([*python, "sentiment.registry.store", str(home.root)], cwd=PROJECT, env=environment, check=True)
         add("mlflow", mlflow_command(home, ports["mlflow"]))
         add("api", ["flows.cli.app", "serve", "--port", str(ports["api"])])

@@ -29,7 +29,7 @@ from sentiment.api.page import page_and_policy
 from sentiment.api.plain_route import PlainRoute
 from sentiment.api.schemas import DailySentiment, Model, Problem, Ready, Status
 from sentiment.errors import HomeError, InputError, NoChampionError
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 
 DESCRIPTION = """Sentiment of tweets, by the champion of this home. A promotion or rollback is followed within two seconds.
 
@@ -52,8 +52,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 class Service:
     """What the application's routes share."""
 
-    def __init__(self, home: Home, settings: Settings) -> None:
-        self.follower = ChampionFollower(home, settings)
+    def __init__(self, home: Home) -> None:
+        self.follower = ChampionFollower(home)
         self.tweets = Lane("tweets", self.predict, threads=0)
         self.batches = Lane("batches", self.predict, threads=os.cpu_count() or 1)
         self.explained = Lane("explained", self.explain, threads=1)
@@ -115,9 +115,9 @@ class Service:
         return self.tweets if is_small else self.batches
 
 
-def create_app(home: Home, settings: Settings) -> FastAPI:
+def create_app(home: Home) -> FastAPI:
     """The application for a home. It starts following the champion when it starts up."""
-    service = Service(home, settings)
+    service = Service(home)
     follower = service.follower
 
     @asynccontextmanager
@@ -144,7 +144,7 @@ def create_app(home: Home, settings: Settings) -> FastAPI:
     async def tell(_: Request, error: RequestValidationError) -> Response:
         return JSONResponse({"detail": schemas.sentence_of(error.errors())}, 422)
 
-    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    key = home.settings.api_key.get_secret_value() if home.settings.api_key else ""
     guarded = [requires_key(key)] if key else []
     refusals = (401,) if guarded else ()
 
@@ -184,7 +184,7 @@ def create_app(home: Home, settings: Settings) -> FastAPI:
             raise HTTPException(503, follower.problem)
         metrics = served.metrics
         return Model(
-            model_name=settings.model_name,
+            model_name=home.settings.model_name,
             model_version=served.version.model_version,
             run_id=served.version.run_id,
             loaded_at=served.loaded_at,

@@ -21,7 +21,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from sentiment.errors import SentimentError
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 
 if TYPE_CHECKING:
     from sentiment.model.classifier import SentimentModel
@@ -49,9 +49,9 @@ class Served:
 class ChampionFollower(Thread):
     """Keeps `served` at the champion, from `start` to `stop`."""
 
-    def __init__(self, home: Home, settings: Settings) -> None:
+    def __init__(self, home: Home) -> None:
         super().__init__(name="champion", daemon=True)
-        self.home, self.settings = home, settings
+        self.home = home
         self.served: Served | None = None
         self.champion_version: int | None = None
         self.problem: str | None = STARTING
@@ -110,7 +110,7 @@ class ChampionFollower(Thread):
         if self._registry is None:
             # In a home that was moved, the store would name files where they were.
             relocate(self.home.mlflow / "mlflow.db", self.home)
-            self._registry = Registry(self.home, self.settings, read_only=True)
+            self._registry = Registry(self.home, read_only=True)
         return self._registry.champion()
 
     def _load(self, version: RegisteredVersion) -> Served:

@@ -19,7 +19,7 @@ from sentiment.registry import history
 from sentiment.registry.champion import champion_lock, move_champion
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
-from sentiment.settings import Home, Settings
+from sentiment.settings import GateThresholds, Home
 from sentiment.training.subsets import Export
 from sentiment.warehouse.connection import writer
 
@@ -37,9 +37,7 @@ class Decision:
     was_decided: bool = False
 
 
-def decide_on(
-    home: Home, settings: Settings, registry: Registry, export: Export, challenger: RegisteredVersion
-) -> Decision:
+def decide_on(home: Home, registry: Registry, export: Export, challenger: RegisteredVersion) -> Decision:
     """Judge a challenger against the champion on the same frozen rows, record it, and promote it if it passed.
 
     Raises:
@@ -47,13 +45,13 @@ def decide_on(
     """
     cases = load_cases([SHIPPED, home.behaviour])
     champion = registry.champion()
-    with writer(home, settings) as warehouse:
+    with writer(home) as warehouse:
         history.reconcile_champion(warehouse, champion.model_version if champion else None)
         if champion is not None and champion.model_version == challenger.model_version:
             checks = tuple(Check(**row) for row in last_decision(warehouse, challenger.model_version))
             return Decision(challenger.model_version, None, Verdict(checks), True, was_champion=True)
         rolled_back = warehouse.value("steps/gate/select_rollback_reason", model_version=challenger.model_version)
-        key = _decision_key(settings, export, challenger, champion, cases, rolled_back)
+        key = _decision_key(home.settings.gate, export, challenger, champion, cases, rolled_back)
         known = find_decision(warehouse, key)
         losses = find_losses(warehouse, key) if known else ()
         look = history.count_looks(warehouse, key) + 1
@@ -63,7 +61,6 @@ def decide_on(
     else:
         evidence = gather_evidence(
             home,
-            settings,
             registry,
             export,
             challenger,
@@ -72,8 +69,8 @@ def decide_on(
             cases=cases,
             count_tweets=count_tweets,
         )
-        verdict = decide(replace(evidence, rolled_back=rolled_back), settings.gate)
-        with writer(home, settings) as warehouse:
+        verdict = decide(replace(evidence, rolled_back=rolled_back), home.settings.gate)
+        with writer(home) as warehouse:
             record_decision(
                 warehouse,
                 verdict,
@@ -82,17 +79,16 @@ def decide_on(
                 champion_version=champion.model_version if champion else None,
             )
     champion_version = champion.model_version if champion else None
-    awaits_approval = verdict.passed and settings.needs_approval
+    awaits_approval = verdict.passed and home.settings.needs_approval
     _tell_mlflow(registry, challenger, champion_version, verdict, awaits_approval)
     if not verdict.passed or awaits_approval:
         return Decision(
             challenger.model_version, champion_version, verdict, False, awaits_approval, was_decided=bool(known)
         )
-    with champion_lock(home, settings):
+    with champion_lock(home):
         if registry.champion() == champion:
             move_champion(
                 home,
-                settings,
                 registry,
                 challenger.model_version,
                 change=history.PROMOTION,
@@ -101,11 +97,11 @@ def decide_on(
             )
             return Decision(challenger.model_version, champion_version, verdict, is_champion=True)
     # Somebody moved the alias while this was judged: the challenger has to face the champion of now.
-    return decide_on(home, settings, registry, export, challenger)
+    return decide_on(home, registry, export, challenger)
 
 
 def _decision_key(
-    settings: Settings,
+    thresholds: GateThresholds,
     export: Export,
     challenger: RegisteredVersion,
     champion: RegisteredVersion | None,
@@ -118,7 +114,7 @@ def _decision_key(
         champion.model_version if champion else None,
         export.holdout_digest,
         export.gold_digest,
-        settings.gate.model_dump_json(),
+        thresholds.model_dump_json(),
         hashlib.sha256(behaviour.encode()).hexdigest(),
         rolled_back,
     )

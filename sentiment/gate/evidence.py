@@ -27,7 +27,7 @@ from sentiment.gate.losses import behaviour_losses, gold_losses, slice_losses
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
 from sentiment.registry.subprocess_check import predict_in_fresh_process
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.training.subsets import Export
 from sentiment.warehouse.connection import scratch
 
@@ -50,7 +50,6 @@ class Answers:
 
 def gather_evidence(
     home: Home,
-    settings: Settings,
     registry: Registry,
     export: Export,
     challenger: RegisteredVersion,
@@ -112,7 +111,7 @@ def gather_evidence(
         if unseen.any()
     }
     masks = {name: mask[is_compared] for name, mask in slice_masks(holdout).items()}
-    slices = slice_differences(masks, before, after, least_rows=settings.gate.slice_rows)
+    slices = slice_differences(masks, before, after, least_rows=home.settings.gate.slice_rows)
     behaviour = BehaviourEvidence(
         len(cases),
         found.behaviour.rate.share,
@@ -125,7 +124,7 @@ def gather_evidence(
     )
     return replace(
         evidence,
-        comparison=paired_difference(before, after, alpha_of_look(look, settings.gate.alpha)),
+        comparison=paired_difference(before, after, alpha_of_look(look, home.settings.gate.alpha)),
         champion_error=champion_error,
         champion_accuracy=float(before.mean()) if len(before) else math.nan,
         challenger_accuracy=float(after.mean()) if len(after) else math.nan,

@@ -20,7 +20,7 @@ import polars as pl
 from sentiment import clock
 from sentiment.errors import InputError
 from sentiment.ingest.readers.records import LABELS
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 
 EXPECTED_LABELS = "negative, neutral or positive"
@@ -89,7 +89,7 @@ def read_corrections(path: Path) -> pl.DataFrame:
     return frame.select(pl.col(name).cast(pl.String) for name in COLUMNS if name in frame.columns)
 
 
-def correct(home: Home, settings: Settings, given: pl.DataFrame, *, corrected_by: str) -> CorrectionReport:
+def correct(home: Home, given: pl.DataFrame, *, corrected_by: str) -> CorrectionReport:
     """Write corrections; of two for the same tweet the later row counts.
 
     Args:
@@ -112,7 +112,7 @@ def correct(home: Home, settings: Settings, given: pl.DataFrame, *, corrected_by
         .replace_strict(LABELS, default=None, return_dtype=pl.String),
         corrected_by=pl.coalesce(pl.col("corrected_by").str.strip_chars().replace("", None), pl.lit(corrected_by)),
     )
-    with writer(home, settings) as warehouse, warehouse.transaction():
+    with writer(home) as warehouse, warehouse.transaction():
         ids = rows.select("tweet_id").drop_nulls().unique(maintain_order=True)
         known = warehouse.load("steps/ingest/select_corrected_tweets", ids)
         newest = {tweet_id: (label, author) for tweet_id, is_known, label, author in known.iter_rows() if is_known}

@@ -12,20 +12,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sentiment.errors import InputError
-from sentiment.settings import SETTLE_SECONDS, UNFINISHED_SUFFIXES, Home, Settings
+from sentiment.settings import SETTLE_SECONDS, UNFINISHED_SUFFIXES, Home
 from sentiment.warehouse.connection import writer
 
 SECONDS_OF_PATIENCE = 3600.0
 
 
-def find_inbox_files(home: Home, settings: Settings) -> list[Path]:
+def find_inbox_files(home: Home) -> list[Path]:
     """Files of the inbox that changed since they were last read and have not been touched for a few seconds."""
-    folder = (settings.inbox or home.inbox).expanduser().absolute()
+    folder = (home.settings.inbox or home.inbox).expanduser().absolute()
     if not folder.is_dir():
         raise InputError(f"The inbox {folder} is not a folder. Create it, or set SENTIMENT_INBOX.")
     newest = time.time() - SETTLE_SECONDS
     found = []
-    with writer(home, settings) as warehouse:
+    with writer(home) as warehouse:
         for path in sorted(folder.iterdir()):
             if path.name.startswith(".") or path.suffix in UNFINISHED_SUFFIXES or not path.is_file():
                 continue
@@ -48,10 +48,10 @@ def is_abandoned(path: Path) -> bool:
     return time.time() - path.stat().st_mtime > SECONDS_OF_PATIENCE
 
 
-def refuse_file(home: Home, settings: Settings, path: Path, reason: str) -> None:
+def refuse_file(home: Home, path: Path, reason: str) -> None:
     """Remember that a file of the inbox is none of tweets, so that it is said once and not at every look."""
     status = path.stat()
-    with writer(home, settings) as warehouse:
+    with writer(home) as warehouse:
         warehouse.run(
             "steps/ingest/insert_refused_file",
             path=str(path),

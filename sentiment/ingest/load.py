@@ -27,7 +27,7 @@ from sentiment import clock
 from sentiment.ingest.blocklist import load_forgotten
 from sentiment.ingest.merge import GoldMerger, TweetMerger
 from sentiment.ingest.readers import fingerprint, read_chunks
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.migrations import remove_unfinished_file
 from sentiment.warehouse.session import Warehouse
@@ -53,14 +53,12 @@ class IngestReport:
 
 def ingest_file(
     home: Home,
-    settings: Settings,
     path: Path,
     *,
     recorded_as: str | None = None,
     gold_set: str | None = None,
     label_by_emoticon: bool = False,
     on_progress: Callable[[int], None] | None = None,
-    on_wait: Callable[[str], None] | None = None,
 ) -> IngestReport:
     """Load one file; the same content again, wherever it lies, changes nothing.
 
@@ -78,11 +76,11 @@ def ingest_file(
     started_at, began = clock.now(), time.perf_counter()
     path = path.expanduser().absolute()
     way = {"gold_set": gold_set, "is_labelled_by_emoticon": label_by_emoticon}
-    with writer(home, settings, on_wait) as warehouse:
+    with writer(home) as warehouse:
         earlier = warehouse.frame("steps/ingest/select_file_contents", path=str(path), **way)
     content = fingerprint(path, earlier["count_bytes"].to_list())
     status = path.stat()
-    with writer(home, settings, on_wait) as warehouse:
+    with writer(home) as warehouse:
         if (known := warehouse.run("steps/ingest/select_file", file_id=content.sha256, **way).fetchone()) is not None:
             return IngestReport(
                 str(path),

@@ -27,7 +27,7 @@ from sentiment.errors import InputError
 from sentiment.ingest.load import IngestReport, ingest_file
 from sentiment.ingest.readers.ndjson import required_columns
 from sentiment.locks import operation_lock
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 
 PIECE_ROWS = 10_000
@@ -49,7 +49,6 @@ EXAMPLE = (
 
 def ingest_query(
     home: Home,
-    settings: Settings,
     address: str,
     query: str,
     *,
@@ -57,7 +56,6 @@ def ingest_query(
     gold_set: str | None = None,
     label_by_emoticon: bool = False,
     on_progress: Callable[[int], None] | None = None,
-    on_wait: Callable[[str], None] | None = None,
 ) -> IngestReport:
     """Load what a query gives.
 
@@ -76,8 +74,8 @@ def ingest_query(
     key = hashlib.sha256(f"{url} {query} {watermark}".encode()).hexdigest()[:12]
     prefix = f"{url} query {key}"
     spool = home.work / f"source-{key}.ndjson"
-    with operation_lock(home, f"source-{key}", settings.writer_wait_seconds, on_wait):
-        with writer(home, settings, on_wait) as warehouse:
+    with operation_lock(home, f"source-{key}"):
+        with writer(home) as warehouse:
             seen = warehouse.value("steps/ingest/select_last_watermark", prefix=prefix)
         since = _read_watermark(seen) if watermark else None
         try:
@@ -89,13 +87,11 @@ def ingest_query(
             try:
                 report = ingest_file(
                     home,
-                    settings,
                     spool,
                     recorded_as=name,
                     gold_set=gold_set,
                     label_by_emoticon=label_by_emoticon,
                     on_progress=on_progress,
-                    on_wait=on_wait,
                 )
             except InputError as error:
                 raise type(error)(str(error).replace(str(spool), "What the query gives")) from error

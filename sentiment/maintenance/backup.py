@@ -18,7 +18,7 @@ import sqlite3
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ from sentiment.errors import InputError
 from sentiment.locks import operation_lock
 from sentiment.registry.champion import champion_lock
 from sentiment.registry.store import relocate
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import checkpointed, translated_errors
 from sentiment.warehouse.migrations import known_migration
 from sentiment.warehouse.snapshot import publish
@@ -59,11 +59,9 @@ class BackupReport:
 
 def backup(
     home: Home,
-    settings: Settings,
     path: Path,
     *,
     with_inbox: bool = True,
-    on_wait: Callable[[str], None] | None = None,
 ) -> BackupReport:
     """Write the home into one file.
 
@@ -86,11 +84,11 @@ def backup(
         raise InputError(f"{target} lies in the home that it is to save. Name a file elsewhere, best on another disk.")
     draft = target.with_name(f".{target.name}.part")
     with (
-        operation_lock(home, "upkeep", settings.writer_wait_seconds, on_wait),
+        operation_lock(home, "upkeep"),
         tempfile.TemporaryDirectory(dir=home.work, prefix="backup-") as folder,
         translated_errors(home),
     ):
-        copies = _copy_databases(home, settings, Path(folder), on_wait)
+        copies = _copy_databases(home, Path(folder))
         try:
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 files = _write(home, file, copies, with_inbox)
@@ -108,7 +106,7 @@ def backup(
     )
 
 
-def restore(home: Home, settings: Settings, path: Path) -> BackupReport:
+def restore(home: Home, path: Path) -> BackupReport:
     """Put a backup into an empty home, wherever it lies, and publish what it holds.
 
     Raises:
@@ -116,7 +114,7 @@ def restore(home: Home, settings: Settings, path: Path) -> BackupReport:
         HomeError: the home cannot be written.
     """
     began = time.perf_counter()
-    with operation_lock(home, "upkeep", settings.writer_wait_seconds), translated_errors(home):
+    with operation_lock(home, "upkeep"), translated_errors(home):
         unpacked = home.root / _UNPACKED
         # Of a restore that was killed: the home was empty when it began.
         is_continued = (home.root / f"{_UNPACKED}.json").exists()
@@ -140,7 +138,7 @@ def restore(home: Home, settings: Settings, path: Path) -> BackupReport:
             relocate(store, home)
         (home.root / f"{_UNPACKED}.json").unlink()
         shutil.rmtree(unpacked, ignore_errors=True)
-    publish(home, settings)
+    publish(home)
     files = manifest["files"]
     return BackupReport(
         str(path.absolute()),
@@ -151,12 +149,10 @@ def restore(home: Home, settings: Settings, path: Path) -> BackupReport:
     )
 
 
-def _copy_databases(
-    home: Home, settings: Settings, folder: Path, on_wait: Callable[[str], None] | None
-) -> dict[str, Path]:
+def _copy_databases(home: Home, folder: Path) -> dict[str, Path]:
     """Copies of the databases, by their names in the home."""
     copies: dict[str, Path] = {}
-    with champion_lock(home, settings), checkpointed(home, settings, on_wait) as warehouse:
+    with champion_lock(home), checkpointed(home) as warehouse:
         copies[warehouse.name] = folder / warehouse.name
         shutil.copyfile(warehouse, copies[warehouse.name])
         for name in _DATABASES:

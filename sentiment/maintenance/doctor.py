@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from packaging.requirements import Requirement
 
 from sentiment.errors import BusyError, HomeError, ModelError, SentimentError
-from sentiment.settings import LEAST_FREE_BYTES, Home, Settings
+from sentiment.settings import LEAST_FREE_BYTES, Home
 from sentiment.warehouse.connection import inspected, reader
 from sentiment.warehouse.migrations import known_migration
 from sentiment.warehouse.session import SQL_FOLDER, Warehouse, read_sql
@@ -57,7 +57,6 @@ class Finding:
 
 def diagnose(
     home: Home,
-    settings: Settings,
     *,
     free_bytes: int | None = None,
     installed: Callable[[str], str] = importlib.metadata.version,
@@ -68,7 +67,7 @@ def diagnose(
         free_bytes: free disk, if another number is to be assumed.
         installed: gives the installed version of a package.
     """
-    impatient = settings.model_copy(update={"writer_wait_seconds": 2})
+    impatient = home.with_patience(2)
     return run_checks(
         home,
         {
@@ -76,10 +75,10 @@ def diagnose(
             "permissions": lambda: check_permissions(home),
             "disk": lambda: check_disk(home, free_bytes),
             "locks": lambda: check_locks(home),
-            "warehouse": lambda: check_warehouse(home, impatient),
+            "warehouse": lambda: check_warehouse(impatient),
             "snapshot": lambda: check_snapshot(home),
-            "registry": lambda: check_registry(home, impatient),
-            "forgetting": lambda: check_forgetting(home, impatient),
+            "registry": lambda: check_registry(impatient),
+            "forgetting": lambda: check_forgetting(impatient),
             "leftovers": lambda: check_leftovers(home),
         },
     )
@@ -179,13 +178,13 @@ def check_locks(home: Home) -> Iterator[Finding]:
                 yield Finding("locks", True, f"{path.stem} is held by process {holder or 'unknown'}, which is at work")
 
 
-def check_warehouse(home: Home, settings: Settings) -> Iterator[Finding]:
+def check_warehouse(home: Home) -> Iterator[Finding]:
     """Whether it opens, is of this version, whole, and passes the checks in sql/checks/."""
     if not home.warehouse.exists():
         yield Finding("warehouse", True, "there is none yet: sentiment ingest PATH makes it")
         return
     try:
-        with inspected(home, settings) as warehouse:
+        with inspected(home) as warehouse:
             yield from _check_tables(warehouse)
     except BusyError:
         raise
@@ -242,15 +241,15 @@ def check_snapshot(home: Home) -> Iterator[Finding]:
     yield Finding("snapshot", True, f"{count:,} tweets")
 
 
-def check_registry(home: Home, settings: Settings) -> Iterator[Finding]:
+def check_registry(home: Home) -> Iterator[Finding]:
     """Whether the champion is who the tables say, and can be loaded."""
     if not (home.mlflow / "mlflow.db").exists():
         yield Finding("registry", True, "no model yet: sentiment retrain makes one")
         return
     from sentiment.registry.client import Registry
 
-    registry = Registry(home, settings)
-    recorded, former = _recorded_champions(home, settings)
+    registry = Registry(home)
+    recorded, former = _recorded_champions(home)
     champion = registry.champion()
     if champion is None:
         if recorded is None:
@@ -279,12 +278,12 @@ def check_registry(home: Home, settings: Settings) -> Iterator[Finding]:
     yield Finding("registry", True, f"version {champion.model_version} is champion and loads")
 
 
-def _recorded_champions(home: Home, settings: Settings) -> tuple[int | None, list[int]]:
+def _recorded_champions(home: Home) -> tuple[int | None, list[int]]:
     """The champion that the tables know, and all former ones, newest first."""
     if not home.warehouse.exists():
         return None, []
     try:
-        with inspected(home, settings) as warehouse:
+        with inspected(home) as warehouse:
             recorded = warehouse.value("steps/registry/select_recorded_champion", alias="champion")
             history = warehouse.frame("steps/registry/select_history")
     except HomeError:
@@ -301,12 +300,12 @@ def _can_load(registry: Registry, model_version: int) -> bool:
     return True
 
 
-def check_forgetting(home: Home, settings: Settings) -> Iterator[Finding]:
+def check_forgetting(home: Home) -> Iterator[Finding]:
     """Whether a request to forget was finished, and whether what was forgotten can be recognised."""
     if home.forgetting.exists():
         yield Finding("forgetting", False, "a request to forget was not finished", "sentiment forget")
     if home.warehouse.exists() and not home.forget_key.exists():
-        with inspected(home, settings) as warehouse:
+        with inspected(home) as warehouse:
             tables = {name for _, name, _ in warehouse.run("steps/warehouse/select_relations").fetchall()}
             has_forgotten = "forgotten" in tables and warehouse.value("steps/maintenance/count_forgotten")
         if has_forgotten:

@@ -29,7 +29,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ from sentiment.ingest.blocklist import Forgotten, digest_of, open_key, user_key
 from sentiment.locks import operation_lock
 from sentiment.maintenance import text_search
 from sentiment.registry.names import FED_ROWS
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import rewrite, writer
 from sentiment.warehouse.session import Warehouse
 from sentiment.warehouse.snapshot import publish_alone
@@ -86,11 +86,9 @@ class Request:
 
 def forget(
     home: Home,
-    settings: Settings,
     *,
     tweet_ids: Iterable[int] = (),
     users: Iterable[str] = (),
-    on_wait: Callable[[str], None] | None = None,
 ) -> ForgetReport:
     """Forget tweets and users, together with what earlier requests have left to do.
 
@@ -106,13 +104,13 @@ def forget(
     request = Request(tuple(tweet_ids), tuple(map(user_key, users)), asked_at=clock.now().isoformat())
     if "" in request.users or any(not 0 <= tweet_id < 2**63 for tweet_id in request.tweet_ids):
         raise InputError("Expected the name of a user, or a tweet's id: a whole number from 0 to 9223372036854775807.")
-    with operation_lock(home, "upkeep", settings.writer_wait_seconds, on_wait):
+    with operation_lock(home, "upkeep"):
         if request.tweet_ids or request.users:
             _write_journal(home, _read_journal(home).joined(request))
-        return _finish(home, settings, on_wait)
+        return _finish(home)
 
 
-def finish_forgetting(home: Home, settings: Settings) -> bool:
+def finish_forgetting(home: Home) -> bool:
     """Finish what a killed request has left, unless a run that is going on keeps it from being finished.
 
     Returns:
@@ -121,13 +119,13 @@ def finish_forgetting(home: Home, settings: Settings) -> bool:
     if not home.forgetting.exists():
         return True
     try:
-        forget(home, settings.model_copy(update={"writer_wait_seconds": 0}))
+        forget(home.with_patience(0))
     except BusyError:
         return False
     return True
 
 
-def _finish(home: Home, settings: Settings, on_wait: Callable[[str], None] | None) -> ForgetReport:
+def _finish(home: Home) -> ForgetReport:
     request = _read_journal(home)
     if not request.tweet_ids and not request.users:
         return ForgetReport()
@@ -137,17 +135,17 @@ def _finish(home: Home, settings: Settings, on_wait: Callable[[str], None] | Non
         nonlocal request, report
         request, report = _delete(warehouse, home, request)
 
-    rewrite(home, settings, change, on_wait)
-    publish_alone(home, settings, on_wait)
+    rewrite(home, change)
+    publish_alone(home)
     try:
         with (
-            operation_lock(home, "retrain", settings.writer_wait_seconds, on_wait),
-            operation_lock(home, "score", settings.writer_wait_seconds, on_wait),
+            operation_lock(home, "retrain"),
+            operation_lock(home, "score"),
         ):
-            request = _forget_files(home, settings, request)
+            request = _forget_files(home, request)
             learnt = pl.DataFrame(request.learnt, schema={"run_id": pl.String, "count_rows": pl.Int64}, orient="row")
             learnt = learnt.group_by("run_id").agg(pl.col("count_rows").sum())
-            with writer(home, settings, on_wait) as warehouse, warehouse.transaction():
+            with writer(home) as warehouse, warehouse.transaction():
                 rows = warehouse.load(
                     "steps/maintenance/insert_learnt_from_forgotten", learnt, asked_at=request.asked_at
                 ).rows()
@@ -156,7 +154,7 @@ def _finish(home: Home, settings: Settings, on_wait: Callable[[str], None] | Non
             "The tables and what is published are clean. A training or scoring run is going on, whose files still hold what "
             "is to be forgotten: they go when the next run begins, or with `sentiment forget` once it has ended."
         ) from error
-    publish_alone(home, settings, on_wait)
+    publish_alone(home)
     needles = _needles(request)
     left = [str(path) for path in text_search.find(home, needles)]
     report = replace(
@@ -232,11 +230,11 @@ def _empty_rejected_lines(warehouse: Warehouse, key: bytes, request: Request) ->
     return len(held)
 
 
-def _forget_files(home: Home, settings: Settings, request: Request) -> Request:
+def _forget_files(home: Home, request: Request) -> Request:
     """Remove what is made again when it is needed, and the rows in lists that are kept; the request with who had learnt."""
     if request.texts:
         # Nobody may be spilling to the work folder meanwhile.
-        with operation_lock(home, "warehouse", settings.writer_wait_seconds):
+        with operation_lock(home, "warehouse"):
             for folder in (home.exports, home.checkpoints, home.work, home.reports):
                 empty_folder(folder)
     needles = _needles(request)

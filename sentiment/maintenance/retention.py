@@ -26,7 +26,7 @@ from sentiment import clock
 from sentiment.locks import operation_lock
 from sentiment.maintenance.erasure import finish_forgetting
 from sentiment.registry.client import Registry
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import rewrite, writer
 from sentiment.warehouse.session import Warehouse
 from sentiment.warehouse.snapshot import publish, remove_damaged
@@ -54,20 +54,17 @@ class HousekeepingReport:
     is_all_forgotten: bool = True
 
 
-def keep_house(
-    home: Home, settings: Settings, registry: Registry, on_wait: Callable[[str], None] | None = None
-) -> HousekeepingReport:
+def keep_house(home: Home, registry: Registry, on_wait: Callable[[str], None] | None = None) -> HousekeepingReport:
     """Apply the rules, as of the time of this run.
 
     Raises:
         BusyError: tweets are being scored for longer than `settings.writer_wait_seconds`; nothing was removed.
         HomeError: as `warehouse.writer`.
     """
-    is_all_forgotten = finish_forgetting(home, settings)
-    wait = settings.writer_wait_seconds
-    with operation_lock(home, "upkeep", wait, on_wait), operation_lock(home, "score", wait, on_wait):
+    is_all_forgotten = finish_forgetting(home)
+    with operation_lock(home, "upkeep"), operation_lock(home, "score"):
         champion = registry.champion()
-        with writer(home, settings, on_wait) as warehouse:
+        with writer(home) as warehouse:
             predictions = prune_predictions(warehouse, champion.model_version if champion else None)
             versions = [
                 version
@@ -83,9 +80,9 @@ def keep_house(
         size = home.warehouse.stat().st_size
         # Deleted rows free whole blocks only where all of a block is gone; after a large deletion it is worth a look.
         if sum(predictions.values()) > 1_000_000 or (free_share >= FREE_SHARE and free_bytes >= FREE_BYTES):
-            rewrite(home, settings, on_wait=on_wait)
+            rewrite(home)
         count_files += remove_damaged(home)
-    publish(home, settings, on_wait)
+    publish(home)
     return HousekeepingReport(
         predictions,
         versions,

@@ -23,7 +23,7 @@ tweets a day.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
@@ -33,7 +33,7 @@ import polars as pl
 
 from sentiment import clock
 from sentiment.monitoring.drift import Counts, Judgement, judge_distribution, judge_level
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import reader, writer
 from sentiment.warehouse.session import Warehouse
 
@@ -125,12 +125,10 @@ class Profiles:
 
 def monitor(
     home: Home,
-    settings: Settings,
     *,
     days: int = 7,
     late_after_days: int = 1,
     least_tweets: int = 100,
-    on_wait: Callable[[str], None] | None = None,
 ) -> MonitorReport:
     """Measure the days that are new, or of which more tweets arrived, and write them to `monitoring`.
 
@@ -157,7 +155,7 @@ def monitor(
     measured += _measure_corrections(corrections or (0, 0), today - timedelta(days=1))
     measured += _measure_delay(volumes, today, late_after_days)
     rows = pl.DataFrame(measured, schema=ROWS_SCHEMA, orient="row").sort("day", "measure")
-    with writer(home, settings, on_wait) as warehouse, warehouse.transaction():
+    with writer(home) as warehouse, warehouse.transaction():
         warehouse.load("steps/monitoring/replace_monitoring", rows)
     shown = pl.concat([former.join(rows, on=["day", "measure"], how="anti"), rows]).sort("day", "measure")
     words = _words_that_moved(profiles, chosen[-1]) if profiles else []

@@ -27,7 +27,7 @@ from sentiment.locks import operation_lock
 from sentiment.publish.changes import Changes, changes_between, manifest_of, read_manifest
 from sentiment.publish.rows import write_rows
 from sentiment.publish.tables import published_tables, staging_table, state_table
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
 from sentiment.warehouse.session import Warehouse
 
@@ -54,13 +54,11 @@ class TargetReport:
 
 def publish_to(
     home: Home,
-    settings: Settings,
     address: str,
     *,
     schema: str | None = None,
     piece_rows: int = PIECE_ROWS,
     on_progress: Callable[[int, int], None] | None = None,
-    on_wait: Callable[[str], None] | None = None,
 ) -> TargetReport:
     """Bring another database to the state of the published snapshot.
 
@@ -83,9 +81,9 @@ def publish_to(
     key = hashlib.sha256(f"{url} {schema}".encode()).hexdigest()[:16]
     manifests = home.root / "targets" / key
     with (
-        operation_lock(home, f"target-{key}", settings.writer_wait_seconds, on_wait),
+        operation_lock(home, f"target-{key}"),
         open_database(address) as engine,
-        reader(home, settings) as snapshot,
+        reader(home, may_spill=True) as snapshot,
     ):
         publication = home.published.resolve().stem
         target = _Target(engine, schema, published_tables(snapshot, schema))

@@ -14,7 +14,7 @@ from sentiment.errors import InputError, NoChampionError
 from sentiment.locks import operation_lock
 from sentiment.registry import history
 from sentiment.registry.client import Registry
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.session import Warehouse
 
@@ -29,7 +29,7 @@ class ChampionChange:
 
 
 def move_champion(
-    home: Home, settings: Settings, registry: Registry, model_version: int, *, change: str, changed_by: str, reason: str
+    home: Home, registry: Registry, model_version: int, *, change: str, changed_by: str, reason: str
 ) -> ChampionChange:
     """Point the alias to a version, write it down, and show its predictions if they are complete.
 
@@ -38,51 +38,49 @@ def move_champion(
     before = registry.champion()
     if before is None or before.model_version != model_version:
         registry.set_champion(model_version)
-    with writer(home, settings) as warehouse:
+    with writer(home) as warehouse:
         history.record_champion(warehouse, model_version, change=change, changed_by=changed_by, reason=reason)
         with warehouse.transaction():
             is_published = publish_if_complete(warehouse, model_version)
     return ChampionChange(model_version, before.model_version if before else None, is_published)
 
 
-def champion_lock(home: Home, settings: Settings) -> AbstractContextManager[None]:
+def champion_lock(home: Home) -> AbstractContextManager[None]:
     """Hold it from looking at the champion to moving the alias, so that no change made meanwhile is overwritten."""
-    return operation_lock(home, "champion", settings.writer_wait_seconds)
+    return operation_lock(home, "champion")
 
 
-def promote(
-    home: Home, settings: Settings, registry: Registry, model_version: int, *, changed_by: str, reason: str
-) -> ChampionChange:
+def promote(home: Home, registry: Registry, model_version: int, *, changed_by: str, reason: str) -> ChampionChange:
     """Make a version champion by hand, whatever the gate said of it.
 
     Raises:
         ModelError: there is no such version.
         InputError: it is the champion.
     """
-    with champion_lock(home, settings):
+    with champion_lock(home):
         registry.version(model_version)
         champion = registry.champion()
         if champion is not None and champion.model_version == model_version:
             raise InputError(f"Version {model_version} is the champion already; nothing was changed.")
-        _reconcile(home, settings, registry)
+        _reconcile(home, registry)
         return move_champion(
-            home, settings, registry, model_version, change=history.PROMOTION, changed_by=changed_by, reason=reason
+            home, registry, model_version, change=history.PROMOTION, changed_by=changed_by, reason=reason
         )
 
 
-def rollback(home: Home, settings: Settings, registry: Registry, *, changed_by: str, reason: str) -> ChampionChange:
+def rollback(home: Home, registry: Registry, *, changed_by: str, reason: str) -> ChampionChange:
     """Go back to the champion before this one; again goes further back.
 
     Raises:
         NoChampionError: there is no champion.
         InputError: the champion is the first one, or housekeeping has deleted the predictions of the one before.
     """
-    with champion_lock(home, settings):
-        _reconcile(home, settings, registry)
+    with champion_lock(home):
+        _reconcile(home, registry)
         champion = registry.champion()
         if champion is None:
             raise NoChampionError("There is no champion to go back from. Train one: sentiment retrain")
-        with writer(home, settings) as warehouse:
+        with writer(home) as warehouse:
             former = warehouse.value("steps/registry/select_former_champion", model_version=champion.model_version)
             is_pruned = warehouse.value("steps/registry/select_rollback_needs", model_version=former)
         if former is None:
@@ -95,9 +93,7 @@ def rollback(home: Home, settings: Settings, registry: Registry, *, changed_by: 
                 f"The predictions of version {former} are no longer kept, so readers could not be shown them. Make them "
                 f"first: sentiment score --model-version {former}; then roll back again. Nothing was changed."
             )
-        return move_champion(
-            home, settings, registry, former, change=history.ROLLBACK, changed_by=changed_by, reason=reason
-        )
+        return move_champion(home, registry, former, change=history.ROLLBACK, changed_by=changed_by, reason=reason)
 
 
 def publish_if_complete(warehouse: Warehouse, model_version: int) -> bool:
@@ -110,7 +106,7 @@ def publish_if_complete(warehouse: Warehouse, model_version: int) -> bool:
     return bool(is_complete)
 
 
-def _reconcile(home: Home, settings: Settings, registry: Registry) -> None:
+def _reconcile(home: Home, registry: Registry) -> None:
     champion = registry.champion()
-    with writer(home, settings) as warehouse:
+    with writer(home) as warehouse:
         history.reconcile_champion(warehouse, champion.model_version if champion else None)

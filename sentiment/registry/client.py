@@ -29,7 +29,7 @@ from sentiment.errors import ModelError
 from sentiment.locks import operation_lock
 from sentiment.registry.names import CHAMPION, FED_ROWS, PROBE, TRAINING_KEY, RegisteredVersion
 from sentiment.registry.store import create_store
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,7 +46,7 @@ REQUIREMENTS = ("torch", "polars", "numpy", "numba", "safetensors", "pydantic", 
 class Registry:
     """The home's model registry."""
 
-    def __init__(self, home: Home, settings: Settings, *, read_only: bool = False) -> None:
+    def __init__(self, home: Home, *, read_only: bool = False) -> None:
         """Open the registry, creating it when the home is new.
 
         Args:
@@ -70,14 +70,14 @@ class Registry:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self.home = home
-        self.name = settings.model_name
+        self.name = home.settings.model_name
         self.uri = home.mlflow_store
         mlflow.set_tracking_uri(self.uri)
         if read_only:
             self.client: MlflowClient = mlflow.MlflowClient(self.uri, self.uri)
             return
         # Of two processes that create the store at once, one would die.
-        with operation_lock(home, "mlflow", settings.writer_wait_seconds):
+        with operation_lock(home, "mlflow"):
             create_store(home)
             self.client = mlflow.MlflowClient(self.uri, self.uri)
             experiment = self.client.get_experiment_by_name(EXPERIMENT)

@@ -25,7 +25,7 @@ from sentiment.evaluation.metrics import Evaluation, evaluate
 from sentiment.registry.client import Registry
 from sentiment.registry.history import config_json, count_looks, record_evaluation, record_version
 from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.training.config import TrainingConfig
 from sentiment.training.learning_curve import USUAL_DISCORDANCE, CurvePoint, Outlook, is_flat, noise_of_rung
 from sentiment.training.learning_curve_plot import curve_figure
@@ -53,7 +53,6 @@ class TrainedVersion:
 
 def train_version(
     home: Home,
-    settings: Settings,
     registry: Registry,
     export: Export,
     *,
@@ -106,18 +105,16 @@ def train_version(
         "train_peak_mb": cost["train_peak_mb"],
     }
     evaluations = evaluate_version(registry, export, found.model_version)
-    with writer(home, settings) as warehouse:
+    with writer(home) as warehouse:
         record_version(warehouse, row, evaluations)
     shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
     return TrainedVersion(found, was_reused, rows, cost["train_seconds"], evaluations["holdout"])
 
 
-def look_ahead(
-    home: Home, settings: Settings, registry: Registry, export: Export, trained: TrainedVersion
-) -> tuple[Outlook, bytes]:
+def look_ahead(home: Home, registry: Registry, export: Export, trained: TrainedVersion) -> tuple[Outlook, bytes]:
     """Say what the next rung should bring, from the rungs trained so far, and draw it (PNG, kept with the run too)."""
-    _evaluate_rungs(home, settings, registry, export)
-    with writer(home, settings) as warehouse:
+    _evaluate_rungs(home, registry, export)
+    with writer(home) as warehouse:
         rows = warehouse.frame("steps/training/select_curve_points", holdout_digest=export.holdout_digest).rows(
             named=True
         )
@@ -129,7 +126,7 @@ def look_ahead(
         points.append(CurvePoint(trained.count_train_rows, trained.holdout.accuracy, noise, trained.train_seconds))
         points.sort(key=lambda point: point.rows)
     following = next_rung(max(point.rows for point in points), export.count_train_rows)
-    resolvable = detectable_difference(count_holdout, USUAL_DISCORDANCE, alpha_of_look(look, settings.gate.alpha))
+    resolvable = detectable_difference(count_holdout, USUAL_DISCORDANCE, alpha_of_look(look, home.settings.gate.alpha))
     picture = curve_figure(points, max(following, 2 * points[-1].rows))
     with tempfile.TemporaryDirectory(dir=home.work) as folder:
         path = Path(folder) / "learning_curve.png"
@@ -138,10 +135,10 @@ def look_ahead(
     return is_flat(points, following, resolvable), picture
 
 
-def _evaluate_rungs(home: Home, settings: Settings, registry: Registry, export: Export) -> None:
+def _evaluate_rungs(home: Home, registry: Registry, export: Export) -> None:
     """Evaluate each rung that was trained when the hold-out was another one, so that all points of the curve are measured on
     the same rows; corrections and new tweets change the hold-out. Some seconds a version; one that is gone is left out."""
-    with writer(home, settings) as warehouse:
+    with writer(home) as warehouse:
         rungs = warehouse.frame("steps/training/select_rungs_to_evaluate", holdout_digest=export.holdout_digest).rows(
             named=True
         )
@@ -150,7 +147,7 @@ def _evaluate_rungs(home: Home, settings: Settings, registry: Registry, export: 
             evaluations = evaluate_version(registry, export, rung["model_version"])
         except ModelError:
             continue  # removed from the registry, or of a format that this version cannot read
-        with writer(home, settings) as warehouse:
+        with writer(home) as warehouse:
             record_evaluation(warehouse, rung, {"holdout": evaluations["holdout"]}, export.holdout_digest)
 
 

@@ -20,24 +20,23 @@ import duckdb
 
 from sentiment.errors import BusyError, HomeError
 from sentiment.locks import operation_lock
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.migrations import migrate, remove_unfinished_file
 from sentiment.warehouse.session import CONFIG, Warehouse
 
 
 @contextmanager
-def writer(home: Home, settings: Settings, on_wait: Callable[[str], None] | None = None) -> Iterator[Warehouse]:
+def writer(home: Home) -> Iterator[Warehouse]:
     """Open the warehouse for writing, alone; wait for another writer if there is one.
 
     Args:
-        on_wait: told, once, what is being waited for.
 
     Raises:
         BusyError: another process wrote for longer than `settings.writer_wait_seconds`.
         HomeError: the file is damaged, the disk is full, or the home is read-only.
     """
-    with operation_lock(home, "warehouse", settings.writer_wait_seconds, on_wait), translated_errors(home):
-        connection = _connect(home, settings)
+    with operation_lock(home, "warehouse"), translated_errors(home):
+        connection = _connect(home)
         try:
             warehouse = Warehouse(connection)
             migrate(warehouse)
@@ -48,15 +47,15 @@ def writer(home: Home, settings: Settings, on_wait: Callable[[str], None] | None
 
 
 @contextmanager
-def checkpointed(home: Home, settings: Settings, on_wait: Callable[[str], None] | None = None) -> Iterator[Path]:
+def checkpointed(home: Home) -> Iterator[Path]:
     """The warehouse file with everything in it and nobody writing, for as long as the context lasts.
 
     Raises:
         BusyError, HomeError: as `writer`.
     """
-    with operation_lock(home, "warehouse", settings.writer_wait_seconds, on_wait), translated_errors(home):
+    with operation_lock(home, "warehouse"), translated_errors(home):
         # A checkpoint of an unchanged file changes nothing, not even its time.
-        connection = _connect(home, settings)
+        connection = _connect(home)
         try:
             migrate(Warehouse(connection))
             remove_unfinished_file(Warehouse(connection))
@@ -67,13 +66,13 @@ def checkpointed(home: Home, settings: Settings, on_wait: Callable[[str], None] 
 
 
 @contextmanager
-def inspected(home: Home, settings: Settings) -> Iterator[Warehouse]:
+def inspected(home: Home) -> Iterator[Warehouse]:
     """The writer's file as it is, read-only: nothing is migrated, removed or checkpointed.
 
     Raises:
         BusyError, HomeError: as `writer`.
     """
-    with operation_lock(home, "warehouse", settings.writer_wait_seconds), translated_errors(home):
+    with operation_lock(home, "warehouse"), translated_errors(home):
         connection = duckdb.connect(str(home.warehouse), read_only=True, config=CONFIG)
         try:
             yield Warehouse(connection)
@@ -83,9 +82,7 @@ def inspected(home: Home, settings: Settings) -> Iterator[Warehouse]:
 
 def rewrite(
     home: Home,
-    settings: Settings,
     change: Callable[[Warehouse], None] | None = None,
-    on_wait: Callable[[str], None] | None = None,
 ) -> None:
     """Write the warehouse anew, without the blocks of what was deleted, and put it in the old one's place in one step.
 
@@ -98,11 +95,11 @@ def rewrite(
     Raises:
         BusyError, HomeError: as `writer`.
     """
-    with operation_lock(home, "warehouse", settings.writer_wait_seconds, on_wait), translated_errors(home):
+    with operation_lock(home, "warehouse"), translated_errors(home):
         draft = home.work / "warehouse.draft.duckdb"
         for leftover in (draft, draft.with_name(f"{draft.name}.wal")):
             leftover.unlink(missing_ok=True)
-        connection = _connect(home, settings)
+        connection = _connect(home)
         try:
             warehouse = Warehouse(connection)
             migrate(warehouse)
@@ -122,11 +119,11 @@ def rewrite(
         draft.replace(home.warehouse)
 
 
-def _connect(home: Home, settings: Settings) -> duckdb.DuckDBPyConnection:
-    deadline = time.monotonic() + settings.writer_wait_seconds
+def _connect(home: Home) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + home.settings.writer_wait_seconds
     while True:
         try:
-            connection = duckdb.connect(str(home.warehouse), config=_bounded(home, settings))
+            connection = duckdb.connect(str(home.warehouse), config=_bounded(home))
             return _configured(connection)
         except duckdb.IOException as error:
             # Somebody opened the writer's file with another tool: wait for them as for any other process.
@@ -135,8 +132,8 @@ def _connect(home: Home, settings: Settings) -> duckdb.DuckDBPyConnection:
             time.sleep(0.2)
 
 
-def _bounded(home: Home, settings: Settings) -> dict[str, Any]:
-    spill = {"memory_limit": settings.warehouse_memory, "temp_directory": str(home.work / "duckdb")}
+def _bounded(home: Home) -> dict[str, Any]:
+    spill = {"memory_limit": home.settings.warehouse_memory, "temp_directory": str(home.work / "duckdb")}
     return {**CONFIG, **spill}
 
 
@@ -188,11 +185,11 @@ def scratch() -> Iterator[Warehouse]:
 
 
 @contextmanager
-def reader(home: Home, settings: Settings | None = None) -> Iterator[Warehouse]:
+def reader(home: Home, *, may_spill: bool = False) -> Iterator[Warehouse]:
     """Open the newest published snapshot, read-only and locked against reading other files.
 
     Args:
-        settings: for long work over all rows: holds to their memory and spills to the home beyond it.
+        may_spill: for long work over all rows: keeps to the memory that the settings allow, and spills to the home.
 
     Raises:
         HomeError: nothing has been published yet, or the snapshot is damaged.
@@ -204,7 +201,7 @@ def reader(home: Home, settings: Settings | None = None) -> Iterator[Warehouse]:
         )
     with translated_errors(home):
         # The link is resolved first: DuckDB keys open databases by path, and would give an older snapshot's data again.
-        config = CONFIG if settings is None else _bounded(home, settings)
+        config = _bounded(home) if may_spill else CONFIG
         connection = duckdb.connect(str(home.published.resolve()), read_only=True, config=config)
         try:
             try:

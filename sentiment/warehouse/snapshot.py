@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sentiment.errors import HomeError
 from sentiment.locks import operation_lock
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import checkpointed, reader, translated_errors
 
 
-def publish(home: Home, settings: Settings, on_wait: Callable[[str], None] | None = None) -> bool:
+def publish(home: Home) -> bool:
     """Publish what the warehouse holds, unless the newest snapshot holds it already.
 
     Returns:
@@ -28,7 +27,7 @@ def publish(home: Home, settings: Settings, on_wait: Callable[[str], None] | Non
     Raises:
         BusyError, HomeError: as `warehouse.writer`.
     """
-    with checkpointed(home, settings, on_wait) as warehouse, translated_errors(home):
+    with checkpointed(home) as warehouse, translated_errors(home):
         source = warehouse.stat()
         if home.published.exists():
             newest = home.published.stat()
@@ -46,18 +45,18 @@ def publish(home: Home, settings: Settings, on_wait: Callable[[str], None] | Non
             _point_to(home.published, snapshot)
         finally:
             draft.unlink(missing_ok=True)
-        _prune(home.published, settings.keep_snapshots)
+        _prune(home.published, home.settings.keep_snapshots)
     return True
 
 
-def publish_alone(home: Home, settings: Settings, on_wait: Callable[[str], None] | None = None) -> None:
+def publish_alone(home: Home) -> None:
     """Publish, and remove every older snapshot; whoever has one open keeps it until it is closed.
 
     Raises:
         BusyError, HomeError: as `warehouse.writer`.
     """
-    publish(home, settings, on_wait)
-    with operation_lock(home, "warehouse", settings.writer_wait_seconds, on_wait):
+    publish(home)
+    with operation_lock(home, "warehouse"):
         _prune(home.published, 1)
 
 

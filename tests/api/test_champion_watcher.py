@@ -15,7 +15,7 @@ from sentiment.api.app import create_app
 from sentiment.api.champion_watcher import ChampionFollower
 from sentiment.registry.client import Registry
 from sentiment.registry.names import CHAMPION
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from tests.api.conftest import listening, wait_until
 
 
@@ -25,9 +25,9 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def api(world: Home, settings: Settings) -> Iterator[httpx.Client]:
+def api(world: Home) -> Iterator[httpx.Client]:
     """The API of `world`."""
-    with listening(create_app(world, settings)) as client:
+    with listening(create_app(world)) as client:
         yield client
 
 
@@ -108,7 +108,7 @@ def test_a_champion_that_goes_takes_its_model_along(registry: Registry, register
 
 
 def test_a_store_put_in_the_place_of_the_old_one_is_seen(
-    world: Home, registry: Registry, register: Callable, settings: Settings, tmp_path: Path
+    world: Home, registry: Registry, register: Callable, tmp_path: Path
 ) -> None:
     """As a restored backup is: the same names, another champion."""
     store, backup = world.mlflow / "mlflow.db", world.mlflow / "backup.db"
@@ -117,7 +117,7 @@ def test_a_store_put_in_the_place_of_the_old_one_is_seen(
     backup.write_bytes(store.read_bytes())
     second = register(5).model_version
     registry.set_champion(second)
-    follower = ChampionFollower(world, settings)
+    follower = ChampionFollower(world)
     follower.look()
     assert follower.served is not None
     assert follower.served.version.model_version == second
@@ -127,10 +127,10 @@ def test_a_store_put_in_the_place_of_the_old_one_is_seen(
 
 
 def test_looking_costs_no_question_while_nothing_has_changed(
-    world: Home, registry: Registry, register: Callable, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    world: Home, registry: Registry, register: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.set_champion(register(20).model_version)
-    follower = ChampionFollower(world, settings)
+    follower = ChampionFollower(world)
     follower.look()
     asked: list[None] = []
     monkeypatch.setattr(follower, "_champion", lambda: asked.append(None))
@@ -142,24 +142,24 @@ def test_looking_costs_no_question_while_nothing_has_changed(
     assert asked == [None]
 
 
-def test_following_writes_nothing(world: Home, settings: Settings, new_home: Callable[[], Home]) -> None:
+def test_following_writes_nothing(world: Home, new_home: Callable[[], Home]) -> None:
     empty = new_home()
-    ChampionFollower(empty, settings).look()
+    ChampionFollower(empty).look()
     assert list(empty.mlflow.iterdir()) == []
     before = (world.mlflow / "mlflow.db").read_bytes()
-    follower = ChampionFollower(world, settings)
+    follower = ChampionFollower(world)
     follower.look()
     assert follower.problem == champion_watcher.NO_CHAMPION
     assert (world.mlflow / "mlflow.db").read_bytes() == before
 
 
 def test_a_home_that_was_moved_is_served_from_where_it_is(
-    world: Home, registry: Registry, register: Callable, settings: Settings, tmp_path: Path
+    world: Home, registry: Registry, register: Callable, tmp_path: Path
 ) -> None:
     version = register(20).model_version
     registry.set_champion(version)
     moved = Home(world.root.rename(tmp_path / "moved"))
-    follower = ChampionFollower(moved, settings)
+    follower = ChampionFollower(moved)
     follower.look()
     assert follower.problem is None
     assert follower.served is not None

@@ -12,7 +12,7 @@ import pytest
 
 from flows.cli.result_formats import SHOWN_ROWS, Form, choose_form, write_answer
 from sentiment.errors import HomeError, InputError
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.query import answer
 from sentiment.warehouse.snapshot import publish
 
@@ -23,9 +23,9 @@ ODD = (
 
 
 @pytest.fixture(scope="module")
-def ask(new_home: Callable, settings: Settings) -> Callable[[str, Form, Path | None], None]:
+def ask(new_home: Callable) -> Callable[[str, Form, Path | None], None]:
     home: Home = new_home()
-    publish(home, settings)
+    publish(home)
 
     def write(statement: str, form: Form, output: Path | None) -> None:
         with answer(home, statement) as batches:

@@ -115,7 +115,7 @@ def test_equally_good_models_raise_an_alarm_in_at_most_one_of_twenty_decisions(m
     """Overlapping slices of 6,000 rows, 600 decisions; three standard errors above 5 % are 7.7 %."""
     # Only the p-value decides; what is reported beside it would take minutes here.
     for name, value in (("_paired_bootstrap", (0, 0)), ("_mid_p_interval", (0, 1)), ("detectable_difference", 0)):
-        monkeypatch.setattr(f"sentiment.evaluation.metrics.{name}", lambda *_, value=value: value)
+        monkeypatch.setattr(f"sentiment.evaluation.comparison.{name}", lambda *_, value=value: value)
     monkeypatch.setattr("gc.collect", lambda: 0)  # statsmodels calls it for every correction
     rng = np.random.default_rng(11)
     masks = {str(number): rng.random(6000) < share for number, share in enumerate(np.linspace(0.1, 0.9, 10))}

@@ -24,7 +24,7 @@ COMMAND = """
 import sys, time
 from pathlib import Path
 
-from flows.orchestration import connect
+from flows.server.ephemeral import connect
 from sentiment.errors import SentimentError
 
 home, seconds = Path(sys.argv[1]), float(sys.argv[2])

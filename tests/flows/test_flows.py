@@ -70,7 +70,7 @@ def rows(select: str) -> list[tuple[Any, ...]]:
 
 def champion() -> int | None:
     settings = load_settings()
-    found = Registry(Home(settings.home), settings).champion()
+    found = Registry(Home(settings.home)).champion()
     return found.model_version if found else None
 
 

@@ -28,7 +28,7 @@ DECISIONS = "select * from decisions order by all"
 @pytest.fixture
 def decide_in_fresh_process(world: Home, registry: Registry, frozen: Export) -> Callable[..., Decision]:
     def decide(challenger: RegisteredVersion, settings: Settings = SETTINGS) -> Decision:
-        return gate.decide_on(world, settings, registry, frozen, challenger)
+        return gate.decide_on(replace(world, settings=settings), registry, frozen, challenger)
 
     return decide
 

@@ -12,7 +12,7 @@ from sentiment.errors import InputError
 from sentiment.gate.decide import decide_on
 from sentiment.ingest.corrections import CorrectionReport, correct, read_corrections
 from sentiment.registry.client import Registry
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.training.subsets import Export, export
 from sentiment.training.versions import TrainedVersion, evaluate_version, look_ahead
 from sentiment.warehouse.connection import writer
@@ -21,22 +21,22 @@ WORDS = ("negative", "positive")
 
 
 @pytest.fixture
-def say(settings: Settings) -> Callable[..., CorrectionReport]:
+def say() -> Callable[..., CorrectionReport]:
     """Corrects tweets of a home, given as (tweet_id, label) pairs."""
 
     def say(home: Home, *pairs: tuple[object, str], by: str = "ann") -> CorrectionReport:
         given = pl.DataFrame(
             [(str(tweet), label) for tweet, label in pairs], schema=["tweet_id", "label"], orient="row"
         )
-        return correct(home, settings, given, corrected_by=by)
+        return correct(home, given, corrected_by=by)
 
     return say
 
 
 @pytest.fixture
-def take(settings: Settings) -> Callable[[Home], Export]:
+def take() -> Callable[[Home], Export]:
     def take(home: Home) -> Export:
-        with writer(home, settings) as warehouse:
+        with writer(home) as warehouse:
             return export(warehouse, home)
 
     return take
@@ -83,14 +83,14 @@ def test_unknown_tweets_and_labels_are_named_and_the_others_written(
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "ndjson"])
-def test_files_of_each_format_are_read(four: Home, settings: Settings, tmp_path: Path, ending: str) -> None:
+def test_files_of_each_format_are_read(four: Home, tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"labels.{ending}"
     frame = pl.DataFrame(
         {"tweet_id": [1, 2], "label": ["negative", "neutral"], "corrected_by": ["eve", None], "x": [0, 0]}
     )
     getattr(frame, f"write_{ending}")(path)
-    assert correct(four, settings, read_corrections(path), corrected_by="ann").count_written == 2
-    with writer(four, settings) as warehouse:
+    assert correct(four, read_corrections(path), corrected_by="ann").count_written == 2
+    with writer(four) as warehouse:
         found = warehouse.connection.execute("select label, corrected_by from corrections order by tweet_id").fetchall()
     assert found == [("negative", "eve"), ("neutral", "ann")]
 
@@ -170,7 +170,6 @@ def test_a_confirmed_label_makes_an_export_that_says_so(
 @pytest.mark.usefixtures("loaded_here")
 def test_the_gate_decides_on_corrected_rows_for_both_models(
     world: Home,
-    settings: Settings,
     registry: Registry,
     frozen: Export,
     register: Callable,
@@ -182,7 +181,7 @@ def test_the_gate_decides_on_corrected_rows_for_both_models(
     wrong = pl.read_parquet(frozen.holdout).filter(pl.col("text").str.contains(r"\D{3,4}19 ")).head(3)
     say(world, *((row["tweet_id"], WORDS[1 - row["label"]]) for row in wrong.iter_rows(named=True)))
     corrected = take(world)
-    decision = decide_on(world, settings, registry, corrected, challenger)
+    decision = decide_on(world, registry, corrected, challenger)
     (check,) = [check for check in decision.verdict.checks if check.check_name == "better"]
     count = len(pl.read_parquet(corrected.holdout))
     assert check.champion_value == pytest.approx(1 - len(wrong) / count)
@@ -191,7 +190,6 @@ def test_the_gate_decides_on_corrected_rows_for_both_models(
 
 def test_a_version_trained_before_the_corrections_still_has_an_outlook(
     world: Home,
-    settings: Settings,
     registry: Registry,
     frozen: Export,
     register: Callable,
@@ -204,7 +202,7 @@ def test_a_version_trained_before_the_corrections_still_has_an_outlook(
     corrected = take(world)
     holdout = evaluate_version(registry, corrected, version.model_version)["holdout"]
     trained = TrainedVersion(version, True, corrected.count_train_rows, 1.0, holdout)
-    outlook, _ = look_ahead(world, settings, registry, corrected, trained)
+    outlook, _ = look_ahead(world, registry, corrected, trained)
     assert outlook.reason
 
 

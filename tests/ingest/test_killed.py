@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from sentiment.ingest import load as module
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
 from sentiment.warehouse.snapshot import publish
 
@@ -38,11 +38,11 @@ class TestAKillBetweenItsTwoTransactions:
         assert ingest_lines(home, tweet_line(1, "one"), tweet_line(2, "two"), b"broken").count_loaded == 2
 
     def test_a_snapshot_that_is_published_before_the_next_ingest_has_none_of_it(
-        self, home: Home, settings: Settings, tweet_line: Callable, ingest_lines: Callable, killed: Callable
+        self, home: Home, tweet_line: Callable, ingest_lines: Callable, killed: Callable
     ) -> None:
         with pytest.raises(KeyboardInterrupt):
             ingest_lines(home, tweet_line(1, "one"))
-        publish(home, settings)
+        publish(home)
         with reader(home) as snapshot:
             assert snapshot.value("steps/warehouse/count_tweets") == 0
 

@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from sentiment.errors import InputError, NotReadyError
 from sentiment.ingest import load as module
-from sentiment.ingest import readers
+from sentiment.ingest import merge, readers
 from sentiment.ingest.inbox import find_inbox_files
 from sentiment.ingest.load import ingest_file
 from sentiment.settings import Home, Settings
@@ -140,7 +141,7 @@ def test_repeated_lines_are_merged_in_parts_with_the_same_result(
     for rows in (3, 200_000):
         home = new_home()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "REPEATED_ROWS", rows)
+            patch.setattr(merge, "REPEATED_ROWS", rows)
             report = ingest_lines(home, *lines)
         assert (report.count_loaded, report.count_duplicate, report.count_rejected) == (7, 33, 1)
         found.append(rows_of(home, "select * exclude (ingested_at) from tweets order by all"))
@@ -151,7 +152,7 @@ def test_repeated_lines_are_merged_in_parts_with_the_same_result(
 
 
 def test_the_same_content_again_changes_nothing_under_any_name(
-    home: Home, settings: Settings, tweet_line: Callable, ingest_lines: Callable, contents: Callable
+    home: Home, tweet_line: Callable, ingest_lines: Callable, contents: Callable
 ) -> None:
     lines = [tweet_line(1, "one"), b"broken", tweet_line(2, "two", "0")]
     first = ingest_lines(home, *lines)
@@ -159,7 +160,7 @@ def test_the_same_content_again_changes_nothing_under_any_name(
     again = ingest_lines(home, *lines)
     packed = home.inbox / "copy.csv.gz"
     packed.write_bytes(gzip.compress((home.inbox / "tweets.csv").read_bytes()))
-    copy = ingest_file(home, settings, packed)
+    copy = ingest_file(home, packed)
     assert {again.outcome, copy.outcome} == {"unchanged"}
     assert copy.file_id == first.file_id
     assert "tweets.csv" in copy.note
@@ -169,17 +170,17 @@ def test_the_same_content_again_changes_nothing_under_any_name(
 
 @pytest.mark.parametrize("ending", [b"\n", b""])
 def test_a_grown_file_loads_just_its_new_lines_with_their_numbers(
-    home: Home, settings: Settings, tweet_line: Callable, rows_of: Callable, checks_pass: Callable, ending: bytes
+    home: Home, tweet_line: Callable, rows_of: Callable, checks_pass: Callable, ending: bytes
 ) -> None:
     path = home.inbox / "daily.csv"
     path.write_bytes(tweet_line(1, "one") + b"\n" + tweet_line(2, "two") + ending)
-    ingest_file(home, settings, path)
+    ingest_file(home, path)
     path.write_bytes(tweet_line(1, "one") + b"\n" + tweet_line(2, "two") + b"\n" + b"broken\n" + tweet_line(3, "x"))
-    report = ingest_file(home, settings, path)
+    report = ingest_file(home, path)
     assert (report.outcome, report.count_lines, report.count_loaded, report.count_rejected) == ("grown", 2, 1, 1)
     assert rows_of(home, "select line_number from rejected_rows") == [(3,)]
     assert rows_of(home, "select tweet_id from tweets order by 1") == [(1,), (2,), (3,)]
-    assert ingest_file(home, settings, path).outcome == "unchanged"
+    assert ingest_file(home, path).outcome == "unchanged"
     checks_pass(home)
 
 
@@ -191,37 +192,33 @@ def test_a_file_that_was_rewritten_is_read_from_its_start(
     assert (report.outcome, report.count_lines, report.count_loaded, report.count_duplicate) == ("loaded", 2, 1, 1)
 
 
-def test_a_torn_last_line_is_left_for_the_next_run(
-    home: Home, settings: Settings, tweet_line: Callable, contents: Callable
-) -> None:
+def test_a_torn_last_line_is_left_for_the_next_run(home: Home, tweet_line: Callable, contents: Callable) -> None:
     path = home.inbox / "tweets.csv"
     whole = tweet_line(1, "one") + b"\n" + tweet_line(2, "two words")
     before = contents(home)
     for length in (len(whole) - 1, len(whole) - 9, len(tweet_line(1, "one")) + 5):
         path.write_bytes(whole[:length])
         with pytest.raises(NotReadyError, match=r"line 2, the last, ends without a line break"):
-            ingest_file(home, settings, path)
+            ingest_file(home, path)
         assert contents(home) == before
     path.write_bytes(whole)
-    assert ingest_file(home, settings, path).count_loaded == 2
+    assert ingest_file(home, path).count_loaded == 2
 
 
-def test_a_truncated_archive_is_left_for_the_next_run(
-    home: Home, settings: Settings, tweet_line: Callable, contents: Callable
-) -> None:
+def test_a_truncated_archive_is_left_for_the_next_run(home: Home, tweet_line: Callable, contents: Callable) -> None:
     path = home.inbox / "tweets.csv.gz"
     packed = gzip.compress(b"".join(tweet_line(number, f"text {number * 7919}") + b"\n" for number in range(500)))
     path.write_bytes(packed[:-200])
     before = contents(home)
     with pytest.raises(NotReadyError, match="ends in the middle of its gzip data"):
-        ingest_file(home, settings, path)
+        ingest_file(home, path)
     assert contents(home) == before
     path.write_bytes(packed)
-    assert ingest_file(home, settings, path).count_loaded == 500
+    assert ingest_file(home, path).count_loaded == 500
 
 
 def test_a_file_that_changes_while_it_is_read_leaves_nothing_behind(
-    home: Home, settings: Settings, tweet_line: Callable, contents: Callable, monkeypatch: pytest.MonkeyPatch
+    home: Home, tweet_line: Callable, contents: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = home.inbox / "tweets.csv"
     path.write_bytes(tweet_line(1, "one") + b"\n")
@@ -236,13 +233,13 @@ def test_a_file_that_changes_while_it_is_read_leaves_nothing_behind(
     with monkeypatch.context() as patch:
         patch.setattr(module, "fingerprint", fingerprint_then_grow)
         with pytest.raises(NotReadyError, match="changed while it was read"):
-            ingest_file(home, settings, path)
+            ingest_file(home, path)
     assert contents(home) == before
-    assert ingest_file(home, settings, path).count_loaded == 2
+    assert ingest_file(home, path).count_loaded == 2
 
 
 def test_a_run_that_fails_in_the_middle_leaves_nothing_behind(
-    home: Home, settings: Settings, tweet_line: Callable, contents: Callable, monkeypatch: pytest.MonkeyPatch
+    home: Home, tweet_line: Callable, contents: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = home.inbox / "tweets.csv"
     lines = [tweet_line(number % 90, f"text {number % 90}") for number in range(120)] + [b"broken", b"broken again"]
@@ -259,28 +256,28 @@ def test_a_run_that_fails_in_the_middle_leaves_nothing_behind(
 
     for line in (1, 60, 122):
         with pytest.raises(KeyboardInterrupt):
-            ingest_file(home, settings, path, on_progress=stop_at(line))
+            ingest_file(home, path, on_progress=stop_at(line))
         assert contents(home) == before
-    report = ingest_file(home, settings, path)
+    report = ingest_file(home, path)
     assert (report.count_loaded, report.count_duplicate, report.count_rejected) == (90, 30, 2)
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n....", b"a,b\n1,2\n", b"words of a letter\n" * 200, b'{"a": 1}\n'])
 def test_a_file_of_another_kind_is_refused_in_a_sentence_and_leaves_nothing_behind(
-    home: Home, settings: Settings, contents: Callable, content: bytes
+    home: Home, contents: Callable, content: bytes
 ) -> None:
     path = home.inbox / "other.csv"
     path.write_bytes(content)
     before = contents(home)
     with pytest.raises(InputError, match=r"other\.csv is .*Expected is CSV with the six columns"):
-        ingest_file(home, settings, path)
+        ingest_file(home, path)
     assert contents(home) == before
 
 
-def test_a_missing_file_and_a_folder_are_refused_in_a_sentence(home: Home, settings: Settings) -> None:
+def test_a_missing_file_and_a_folder_are_refused_in_a_sentence(home: Home) -> None:
     for path in (home.inbox / "missing.csv", home.inbox):
         with pytest.raises(InputError, match=str(path)):
-            ingest_file(home, settings, path)
+            ingest_file(home, path)
 
 
 # -- Hand-labelled sets
@@ -288,7 +285,6 @@ def test_a_missing_file_and_a_folder_are_refused_in_a_sentence(home: Home, setti
 
 def test_hand_labelled_tweets_go_to_their_set_and_not_to_tweets(
     home: Home,
-    settings: Settings,
     tweet_line: Callable,
     ingest_lines: Callable,
     rows_of: Callable,
@@ -311,14 +307,12 @@ def test_hand_labelled_tweets_go_to_their_set_and_not_to_tweets(
     checks_pass(home)
 
 
-def test_a_hand_labelled_table_without_ids_counts_repeated_texts_as_duplicates(
-    home: Home, settings: Settings, rows_of: Callable
-) -> None:
+def test_a_hand_labelled_table_without_ids_counts_repeated_texts_as_duplicates(home: Home, rows_of: Callable) -> None:
     path = home.inbox / "table.parquet"
     pl.DataFrame({"text": ["one", "two", "one"], "label": ["positive", "negative", "positive"]}).write_parquet(path)
-    report = ingest_file(home, settings, path, gold_set="table")
+    report = ingest_file(home, path, gold_set="table")
     assert (report.count_loaded, report.count_duplicate) == (2, 1)
-    assert ingest_file(home, settings, path, gold_set="table").outcome == "unchanged"
+    assert ingest_file(home, path, gold_set="table").outcome == "unchanged"
     assert rows_of(home, "select text, label, tweet_id from gold_tweets order by 1") == [
         ("one", "positive", None),
         ("two", "negative", None),
@@ -329,7 +323,7 @@ def test_a_hand_labelled_table_without_ids_counts_repeated_texts_as_duplicates(
 
 
 def test_the_inbox_gives_settled_files_that_changed_since_they_were_read(
-    home: Home, settings: Settings, tweet_line: Callable, ingest_lines: Callable
+    home: Home, tweet_line: Callable, ingest_lines: Callable
 ) -> None:
     ingest_lines(home, tweet_line(1, "one"), name="read.csv")
     for name in ("new.csv", ".hidden.csv", "unfinished.part", "fresh.csv"):
@@ -340,13 +334,13 @@ def test_the_inbox_gives_settled_files_that_changed_since_they_were_read(
     for path in home.inbox.iterdir():
         if path.name not in ("fresh.csv", "read.csv"):
             os.utime(path, (now - 60, now - 60))
-    assert [path.name for path in find_inbox_files(home, settings)] == ["new.csv"]
+    assert [path.name for path in find_inbox_files(home)] == ["new.csv"]
     grown = home.inbox / "read.csv"
     grown.write_bytes(grown.read_bytes() * 2)
     os.utime(grown, (now - 30, now - 30))
-    assert [path.name for path in find_inbox_files(home, settings)] == ["new.csv", "read.csv"]
+    assert [path.name for path in find_inbox_files(home)] == ["new.csv", "read.csv"]
 
 
 def test_an_inbox_that_is_not_there_says_which_setting_names_it(home: Home, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"inbox .*nowhere is not a folder\. Create it, or set SENTIMENT_INBOX"):
-        find_inbox_files(home, Settings(inbox=tmp_path / "nowhere"))
+        find_inbox_files(replace(home, settings=Settings(inbox=tmp_path / "nowhere")))

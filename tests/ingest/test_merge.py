@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from sentiment.ingest.load import ingest_file
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 
 quick = functools.partial(hypothesis, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -156,7 +156,7 @@ def test_times_are_stored_as_instants(
 
 
 def test_ndjson_and_parquet_load_the_same_tweets_as_csv(
-    new_home: Callable[[], Home], settings: Settings, tweet_line: Callable, ingest_lines: Callable, rows_of: Callable
+    new_home: Callable[[], Home], tweet_line: Callable, ingest_lines: Callable, rows_of: Callable
 ) -> None:
     csv, json, parquet = new_home(), new_home(), new_home()
     ingest_lines(csv, *(tweet_line(number, f"day {number}", "04"[number % 2]) for number in range(20)))
@@ -175,7 +175,7 @@ def test_ndjson_and_parquet_load_the_same_tweets_as_csv(
     pl.DataFrame(rows).with_columns(pl.col("posted_at").str.to_datetime(time_zone="UTC")).write_parquet(
         parquet.inbox / "tweets.parquet"
     )
-    ingest_file(json, settings, json.inbox / "tweets.ndjson")
-    ingest_file(parquet, settings, parquet.inbox / "tweets.parquet")
+    ingest_file(json, json.inbox / "tweets.ndjson")
+    ingest_file(parquet, parquet.inbox / "tweets.parquet")
     query = "select * exclude (file_id, ingested_at) from tweets order by tweet_id"
     assert rows_of(csv, query) == rows_of(json, query) == rows_of(parquet, query)

@@ -11,8 +11,8 @@ import sqlalchemy
 from sentiment.errors import DatabaseError, InputError
 from sentiment.ingest.load import IngestReport
 from sentiment.publish import ingest_query
-from sentiment.settings import Home, Settings
-from tests.publish.conftest import Target
+from sentiment.settings import Home
+from tests.databases import Target
 
 QUERY = (
     "select id as tweet_id, body as text, created_at as posted_at, author as user_name, mood as label, id "
@@ -40,10 +40,10 @@ def add(target: Target, number: int, body: str | None = "post", mood: str = "pos
 
 
 @pytest.fixture
-def load(home: Home, settings: Settings, posts: Target) -> Callable[..., IngestReport]:
+def load(home: Home, posts: Target) -> Callable[..., IngestReport]:
     def load(query: str = QUERY, watermark: str | None = "id", **options: Any) -> IngestReport:
         schema = f"{posts.schema}." if posts.schema else ""
-        return ingest_query(home, settings, posts.address, query.format(schema), watermark=watermark, **options)
+        return ingest_query(home, posts.address, query.format(schema), watermark=watermark, **options)
 
     return load
 

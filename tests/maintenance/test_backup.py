@@ -18,7 +18,7 @@ from sentiment.maintenance.erasure import forget
 from sentiment.registry.champion import promote
 from sentiment.registry.client import Registry
 from sentiment.scoring import score
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.query import query
 from sentiment.warehouse.snapshot import publish
@@ -27,12 +27,12 @@ TABLES = ("tweets", "gold_tweets", "ingest_files", "rejected_rows", "predictions
 
 
 @pytest.fixture
-def used(world: Home, settings: Settings, register: Callable, registry: Registry) -> Home:
+def used(world: Home, register: Callable, registry: Registry) -> Home:
     """A home with tweets, a champion that has scored them, a snapshot, and a database of Prefect's."""
     register(20)
-    promote(world, settings, registry, 1, changed_by="test", reason="test")
-    score(world, settings, registry, run_id="r")
-    publish(world, settings)
+    promote(world, registry, 1, changed_by="test", reason="test")
+    score(world, registry, run_id="r")
+    publish(world)
     with closing(sqlite3.connect(world.prefect / "prefect.db")) as database:
         database.execute("pragma journal_mode = wal")
         database.execute("create table deployment (name varchar, paused boolean)")
@@ -53,32 +53,30 @@ def contents(home: Home) -> dict[str, list[tuple[object, ...]]]:
 
 
 def test_a_restored_home_has_the_same_tables_champion_and_schedules_and_needs_the_old_one_no_more(
-    used: Home, settings: Settings, elsewhere: Home, tmp_path: Path, register: Callable
+    used: Home, elsewhere: Home, tmp_path: Path, register: Callable
 ) -> None:
     expected = contents(used)
-    made = backup(used, settings, tmp_path)
+    made = backup(used, tmp_path)
     used.root.rename(tmp_path / "away")
-    restored = restore(elsewhere, settings, Path(made.path))
+    restored = restore(elsewhere, Path(made.path))
     assert restored.count_files == made.count_files
     assert contents(elsewhere) == expected
-    registry = Registry(elsewhere, settings)
+    registry = Registry(elsewhere)
     champion = registry.champion()
     assert champion is not None
     assert champion.model_version == 1
     assert registry.fed_rows(champion) is not None
     assert registry.load(1).predict_probability(["glad1 glad2"])[0] > 0.5
-    assert score(elsewhere, settings, registry, run_id="again").count_scored == 0
+    assert score(elsewhere, registry, run_id="again").count_scored == 0
     with closing(sqlite3.connect(elsewhere.prefect / "prefect.db")) as database:
         assert database.execute("select * from deployment").fetchall() == [("retrain", 1)]
     assert not (elsewhere.prefect / "server.json").exists()
 
 
-def test_a_home_that_was_moved_or_copied_works_where_it_is(
-    used: Home, settings: Settings, tmp_path: Path, lexicon_model: Callable
-) -> None:
+def test_a_home_that_was_moved_or_copied_works_where_it_is(used: Home, tmp_path: Path, lexicon_model: Callable) -> None:
     copied = Home(tmp_path / "copied")
     shutil.copytree(used.root, copied.root, symlinks=True)
-    registry = Registry(copied, settings)
+    registry = Registry(copied)
     with registry.training_run("key", "run") as run_id:
         registry.log_text(run_id, "something", "note.txt")
     assert list(copied.mlflow.rglob("note.txt"))
@@ -87,22 +85,20 @@ def test_a_home_that_was_moved_or_copied_works_where_it_is(
     assert registry.load(1).predict_probability(["glad1 glad2"])[0] > 0.5
 
 
-def test_a_home_under_a_second_name_is_left_alone(used: Home, settings: Settings, tmp_path: Path) -> None:
+def test_a_home_under_a_second_name_is_left_alone(used: Home, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(used.root)
     before = (used.mlflow / "mlflow.db").read_bytes()
-    Registry(Home(tmp_path / "link"), settings)
+    Registry(Home(tmp_path / "link"))
     assert (used.mlflow / "mlflow.db").read_bytes() == before
 
 
 def test_backups_taken_while_tweets_are_loaded_hold_whole_files(
     home: Home,
-    settings: Settings,
     tweet_line: Callable,
     ingest_lines: Callable,
     checks_pass: Callable,
     tmp_path: Path,
 ) -> None:
-    patient = settings.model_copy(update={"writer_wait_seconds": 60})
     done = threading.Event()
 
     def load() -> None:
@@ -113,46 +109,46 @@ def test_backups_taken_while_tweets_are_loaded_hold_whole_files(
 
     loading = threading.Thread(target=load)
     loading.start()
-    made = [backup(home, patient, tmp_path / f"{number}.tar.zst") for number in range(3)]
+    made = [backup(home.with_patience(60), tmp_path / f"{number}.tar.zst") for number in range(3)]
     loading.join()
     assert done.is_set()
     for number, report in enumerate(made):
         copy = Home(tmp_path / f"copy{number}").create()
-        restore(copy, settings, Path(report.path))
+        restore(copy, Path(report.path))
         checks_pass(copy)
         assert query(copy, "select count(*) % 1000 from tweets").item() == 0
 
 
 def test_what_was_forgotten_stays_out_of_a_restored_home(
-    home: Home, settings: Settings, elsewhere: Home, tweet_line: Callable, ingest_lines: Callable, tmp_path: Path
+    home: Home, elsewhere: Home, tweet_line: Callable, ingest_lines: Callable, tmp_path: Path
 ) -> None:
-    forget(home, settings, tweet_ids=[7])
-    made = backup(home, settings, tmp_path)
-    restore(elsewhere, settings, Path(made.path))
+    forget(home, tweet_ids=[7])
+    made = backup(home, tmp_path)
+    restore(elsewhere, Path(made.path))
     assert ingest_lines(elsewhere, tweet_line(7, "again")).rejected_by_reason == {"forgotten": 1}
 
 
-def test_the_inbox_can_be_left_out(home: Home, settings: Settings, elsewhere: Home, tmp_path: Path) -> None:
+def test_the_inbox_can_be_left_out(home: Home, elsewhere: Home, tmp_path: Path) -> None:
     (home.inbox / "waiting.csv").write_text("something")
-    made = [backup(home, settings, tmp_path / f"{kept}.tar.zst", with_inbox=kept) for kept in (True, False)]
+    made = [backup(home, tmp_path / f"{kept}.tar.zst", with_inbox=kept) for kept in (True, False)]
     assert made[0].count_files == made[1].count_files + 1
-    restore(elsewhere, settings, Path(made[0].path))
+    restore(elsewhere, Path(made[0].path))
     assert (elsewhere.inbox / "waiting.csv").read_text() == "something"
 
 
-def test_a_home_that_holds_something_is_never_restored_into(home: Home, settings: Settings, tmp_path: Path) -> None:
-    made = backup(home, settings, tmp_path)
+def test_a_home_that_holds_something_is_never_restored_into(home: Home, tmp_path: Path) -> None:
+    made = backup(home, tmp_path)
     before = home.warehouse.read_bytes()
     with pytest.raises(InputError, match="is not empty: it holds 1 file"):
-        restore(home, settings, Path(made.path))
+        restore(home, Path(made.path))
     assert home.warehouse.read_bytes() == before
 
 
 @pytest.mark.parametrize("damage", ["flipped byte", "cut off", "no backup", "missing"])
 def test_a_damaged_backup_restores_nothing_and_says_so(
-    home: Home, settings: Settings, elsewhere: Home, tmp_path: Path, damage: str
+    home: Home, elsewhere: Home, tmp_path: Path, damage: str
 ) -> None:
-    path = Path(backup(home, settings, tmp_path).path)
+    path = Path(backup(home, tmp_path).path)
     content = bytearray(path.read_bytes())
     if damage == "flipped byte":
         content[len(content) // 2] ^= 0xFF
@@ -160,14 +156,14 @@ def test_a_damaged_backup_restores_nothing_and_says_so(
     if damage == "missing":
         path.unlink()
     with pytest.raises(InputError, match=r"cannot be restored|There is no file"):
-        restore(elsewhere, settings, path)
+        restore(elsewhere, path)
     assert [found for found in elsewhere.root.rglob("*") if found.is_file() and found.parent != elsewhere.locks] == []
 
 
 def test_a_restore_that_was_killed_is_finished_by_the_next(
-    used: Home, settings: Settings, elsewhere: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    used: Home, elsewhere: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = Path(backup(used, settings, tmp_path).path)
+    made = Path(backup(used, tmp_path).path)
 
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -176,47 +172,45 @@ def test_a_restore_that_was_killed_is_finished_by_the_next(
         with monkeypatch.context() as patch:
             patch.setattr(module, step, die)
             with pytest.raises(KeyboardInterrupt):
-                restore(elsewhere, settings, made)
+                restore(elsewhere, made)
         if step == "publish":
-            publish(elsewhere, settings)
+            publish(elsewhere)
     assert contents(elsewhere) == contents(used)
-    assert Registry(elsewhere, settings).load(1)
+    assert Registry(elsewhere).load(1)
 
 
 @pytest.mark.parametrize(("name", "words"), [("there.tar.zst", "exists already"), ("no/where.tar.zst", "no folder")])
-def test_a_place_that_cannot_be_written_to_is_refused(
-    home: Home, settings: Settings, tmp_path: Path, name: str, words: str
-) -> None:
+def test_a_place_that_cannot_be_written_to_is_refused(home: Home, tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "there.tar.zst").write_text("mine")
     with pytest.raises(InputError, match=words):
-        backup(home, settings, tmp_path / name)
+        backup(home, tmp_path / name)
     assert (tmp_path / "there.tar.zst").read_text() == "mine"
 
 
-def test_a_backup_inside_the_home_is_refused(home: Home, settings: Settings) -> None:
+def test_a_backup_inside_the_home_is_refused(home: Home) -> None:
     with pytest.raises(InputError, match="lies in the home"):
-        backup(home, settings, home.root / "backup.tar.zst")
+        backup(home, home.root / "backup.tar.zst")
 
 
 def test_a_backup_of_a_newer_version_is_refused(
-    home: Home, settings: Settings, elsewhere: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Home, elsewhere: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(module, "known_migration", lambda: 9999)
-        made = backup(home, settings, tmp_path)
+        made = backup(home, tmp_path)
     with pytest.raises(InputError, match="made by a newer version"):
-        restore(elsewhere, settings, Path(made.path))
+        restore(elsewhere, Path(made.path))
 
 
 def test_a_backup_that_was_killed_leaves_nothing_under_its_name(
-    home: Home, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "_write", die)
     with pytest.raises(KeyboardInterrupt):
-        backup(home, settings, tmp_path / "b.tar.zst")
+        backup(home, tmp_path / "b.tar.zst")
     assert list(tmp_path.glob("*.zst*")) == []
-    with writer(home, settings) as warehouse:
+    with writer(home) as warehouse:
         assert warehouse.value("steps/warehouse/count_tweets") == 0

@@ -35,24 +35,24 @@ BY = {"changed_by": "ann", "reason": "because"}
 
 
 @pytest.fixture
-def wrong(home: Home, settings: Settings, world_template: Home) -> Callable[[], list[Finding]]:
+def wrong(home: Home, world_template: Home) -> Callable[[], list[Finding]]:
     """Publishes an empty home; gives what is wrong with it whenever it is called."""
     # To make a store of MLflow's takes seconds; a copied one finds its place.
     shutil.copytree(world_template.mlflow, home.mlflow, dirs_exist_ok=True)
-    publish(home, settings)
-    assert find(home, settings) == []
-    return lambda: find(home, settings)
+    publish(home)
+    assert find(home) == []
+    return lambda: find(home)
 
 
-def find(home: Home, settings: Settings) -> list[Finding]:
-    return [finding for finding in diagnose(home, settings) if not finding.is_well]
+def find(home: Home) -> list[Finding]:
+    return [finding for finding in diagnose(home) if not finding.is_well]
 
 
-def follow(remedy: str, home: Home, settings: Settings) -> None:
+def follow(remedy: str, home: Home) -> None:
     """Do what the doctor says: the commands in this process, anything else in a shell."""
     command = remedy.partition(";")[0]
     if command == "sentiment housekeeping":
-        keep_house(home, settings, Registry(home, settings))  # What the flow of that name does.
+        keep_house(home, Registry(home))  # What the flow of that name does.
     elif command.startswith("sentiment "):
         done = CliRunner(env={"SENTIMENT_HOME": str(home.root)}).invoke(app, shlex.split(command)[1:])
         assert done.exit_code == 0, done.output
@@ -62,7 +62,7 @@ def follow(remedy: str, home: Home, settings: Settings) -> None:
 
 def assert_mended(finding: Finding, home: Home, settings: Settings) -> None:
     follow(finding.remedy, home, settings)
-    assert find(home, settings) == []
+    assert find(home) == []
 
 
 def test_a_lock_held_by_a_process_that_does_not_go_on(home: Home, settings: Settings, wrong: Callable) -> None:
@@ -85,19 +85,19 @@ def test_a_lock_held_by_a_process_that_does_not_go_on(home: Home, settings: Sett
     assert wrong() == []
 
 
-def test_a_lock_of_a_run_that_is_at_work_is_no_fault(home: Home, settings: Settings, wrong: Callable) -> None:
-    with writer(home, settings):
+def test_a_lock_of_a_run_that_is_at_work_is_no_fault(home: Home, wrong: Callable) -> None:
+    with writer(home):
         assert wrong() == []
 
 
 @pytest.fixture
-def two_champions(world: Home, settings: Settings, registry: Registry, register: Callable) -> Home:
+def two_champions(world: Home, registry: Registry, register: Callable) -> Home:
     """A home whose champions were versions 1 and then 2; both have scored everything."""
     for known in (10, 20):
-        promote(world, settings, registry, register(known).model_version, **BY)
-        score(world, settings, registry, run_id="r")
-    publish(world, settings)
-    assert find(world, settings) == []
+        promote(world, registry, register(known).model_version, **BY)
+        score(world, registry, run_id="r")
+    publish(world)
+    assert find(world) == []
     return world
 
 
@@ -105,7 +105,7 @@ def test_files_of_the_champion_that_are_missing(two_champions: Home, settings: S
     source = registry.client.get_model_version_download_uri(registry.name, "2")
     folder = Path(registry._download(source, 2))
     shutil.rmtree(folder / "artifacts" / "model")
-    (finding,) = find(two_champions, settings)
+    (finding,) = find(two_champions)
     assert finding.check == "registry"
     assert finding.remedy.startswith("sentiment promote 1 ")
     assert_mended(finding, two_champions, settings)
@@ -113,7 +113,7 @@ def test_files_of_the_champion_that_are_missing(two_champions: Home, settings: S
 
 def test_an_alias_that_points_to_a_deleted_version(two_champions: Home, settings: Settings, registry: Registry) -> None:
     registry.client.delete_model_version(registry.name, "2")
-    (finding,) = find(two_champions, settings)
+    (finding,) = find(two_champions)
     assert finding.found == "the alias `champion` points to no version; it should be 2"
     assert_mended(finding, two_champions, settings)
 
@@ -130,10 +130,8 @@ def test_a_snapshot_that_is_gone_or_damaged(home: Home, settings: Settings, wron
     assert_mended(finding, home, settings)
 
 
-def test_a_warehouse_of_a_newer_version(
-    home: Home, settings: Settings, wrong: Callable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with writer(home, settings) as warehouse:
+def test_a_warehouse_of_a_newer_version(home: Home, wrong: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    with writer(home) as warehouse:
         warehouse.run("steps/warehouse/insert_schema_migration", number=9999, name="9999_future")
     finding = next(finding for finding in wrong() if finding.check == "warehouse")
     assert "schema migration 9999" in finding.found
@@ -143,22 +141,22 @@ def test_a_warehouse_of_a_newer_version(
     assert [finding for finding in wrong() if finding.check == "warehouse"] == []
 
 
-def test_a_disk_that_is_nearly_full(home: Home, settings: Settings) -> None:
+def test_a_disk_that_is_nearly_full(home: Home) -> None:
     def disk(free: int) -> Finding:
-        return next(found for found in diagnose(home, settings, free_bytes=free) if found.check == "disk")
+        return next(found for found in diagnose(home, free_bytes=free) if found.check == "disk")
 
     assert not disk(100 << 20).is_well
     assert disk(100 << 20).remedy.startswith("sentiment housekeeping")
     assert disk(1 << 40).is_well
 
 
-def test_packages_other_than_the_pins(home: Home, settings: Settings, repository: Path) -> None:
+def test_packages_other_than_the_pins(home: Home, repository: Path) -> None:
     versions = {"sqlalchemy": "2.1.0", "fastapi": "0.155.0"}
 
     def installed(name: str) -> str:
         return versions.get(name) or importlib.metadata.version(name)
 
-    found = [finding for finding in diagnose(home, settings, installed=installed) if finding.check == "versions"]
+    found = [finding for finding in diagnose(home, installed=installed) if finding.check == "versions"]
     assert sorted(finding.found.split()[0] for finding in found) == sorted(versions)
     lock = repository / "requirements.lock"
     assert {finding.remedy for finding in found} == {f"{sys.executable} -m pip install -r {lock}"}
@@ -170,7 +168,7 @@ def test_packages_other_than_the_pins(home: Home, settings: Settings, repository
 
 
 def test_a_file_left_unfinished_by_a_kill(home: Home, settings: Settings, wrong: Callable, rows_of: Callable) -> None:
-    with writer(home, settings) as warehouse:
+    with writer(home) as warehouse:
         half = "select 1, null, null, null, 'half', null, null, null, false, 1, 'train', 'f', timestamptz '2026-01-01'"
         warehouse.connection.execute(f"insert into tweets {half}")
         warehouse.connection.execute("insert into unfinished_files values ('f', timestamptz '2026-01-01')")
@@ -179,8 +177,8 @@ def test_a_file_left_unfinished_by_a_kill(home: Home, settings: Settings, wrong:
     assert rows_of(home, "select count(*) from tweets") == [(0,)]
 
 
-def test_tables_that_do_not_add_up(home: Home, settings: Settings, wrong: Callable) -> None:
-    with writer(home, settings) as warehouse:
+def test_tables_that_do_not_add_up(home: Home, wrong: Callable) -> None:
+    with writer(home) as warehouse:
         warehouse.connection.execute("insert into predictions select 1, 1, 0.5, 'positive', now(), 'r' from range(2)")
     finding = next(finding for finding in wrong() if finding.check == "warehouse")
     assert "1 row(s) against predictions_are_unique. Likely cause: " in finding.found
@@ -218,13 +216,13 @@ def test_a_request_to_forget_that_was_killed(
     with monkeypatch.context() as patch:
         patch.setattr("sentiment.maintenance.erasure._forget_files", die)
         with pytest.raises(KeyboardInterrupt):
-            forget(home, settings, tweet_ids=[7])
+            forget(home, tweet_ids=[7])
     finding = next(finding for finding in wrong() if finding.check == "forgetting")
     assert_mended(finding, home, settings)
 
 
-def test_the_secret_of_what_was_forgotten_is_missing(home: Home, settings: Settings, wrong: Callable) -> None:
-    forget(home, settings, tweet_ids=[7])
+def test_the_secret_of_what_was_forgotten_is_missing(home: Home, wrong: Callable) -> None:
+    forget(home, tweet_ids=[7])
     home.forget_key.unlink()
     (finding,) = wrong()
     assert "nothing is loaded" in finding.found
@@ -232,7 +230,7 @@ def test_the_secret_of_what_was_forgotten_is_missing(home: Home, settings: Setti
 
 
 def test_status_begins_with_what_is_wrong_and_goes_on_where_the_snapshot_is_gone(
-    home: Home, settings: Settings, wrong: Callable, capsys: pytest.CaptureFixture[str]
+    home: Home, wrong: Callable, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert gather_status(home)["wrong"] == []
     home.published.resolve().unlink()

@@ -19,7 +19,7 @@ from sentiment.maintenance.retention import HousekeepingReport, keep_house, prun
 from sentiment.registry.champion import promote, rollback
 from sentiment.registry.client import Registry
 from sentiment.scoring import score
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.query import query
 from sentiment.warehouse.session import Warehouse
@@ -33,15 +33,15 @@ def in_days(days: int) -> datetime:
     return datetime.now(UTC) + timedelta(days=days)
 
 
-def keep(home: Home, settings: Settings, registry: Registry, days: int = 0) -> HousekeepingReport:
+def keep(home: Home, registry: Registry, days: int = 0) -> HousekeepingReport:
     with clock.play(in_days(days)):
-        return keep_house(home, settings, registry)
+        return keep_house(home, registry)
 
 
 @pytest.fixture
-def three_champions(world: Home, settings: Settings) -> Home:
+def three_champions(world: Home) -> Home:
     """Versions 1, 2 and 3 were champion one after the other, and all have scored everything; one tweet was corrected."""
-    with writer(world, settings) as warehouse:
+    with writer(world) as warehouse:
         for version in (1, 2, 3):
             add_champion(warehouse, version)
             add_predictions(warehouse, version)
@@ -63,68 +63,62 @@ def add_predictions(warehouse: Warehouse, version: int) -> None:
     warehouse.connection.execute(f"insert into predictions {select}")
 
 
-def prune(home: Home, settings: Settings, champion: int, days: int) -> dict[int, int]:
-    with clock.play(in_days(days)), writer(home, settings) as warehouse:
+def prune(home: Home, champion: int, days: int) -> dict[int, int]:
+    with clock.play(in_days(days)), writer(home) as warehouse:
         return prune_predictions(warehouse, champion)
 
 
 def test_predictions_of_champion_and_predecessor_stay_and_of_corrected_tweets_for_ever(
-    three_champions: Home, settings: Settings, rows_of: Callable, checks_pass: Callable
+    three_champions: Home, rows_of: Callable, checks_pass: Callable
 ) -> None:
-    assert prune(three_champions, settings, 3, days=8) == {1: 2399}
+    assert prune(three_champions, 3, days=8) == {1: 2399}
     assert rows_of(three_champions, COUNTS) == [(1, 1), (2, 2400), (3, 2400)]
     assert rows_of(three_champions, "select model_version, count_rows from pruned_predictions") == [(1, 2399)]
     assert rows_of(three_champions, "select count(*) from scored_tweets") == [(2400,)]
     checks_pass(three_champions)
-    assert prune(three_champions, settings, 3, days=8) == {}
+    assert prune(three_champions, 3, days=8) == {}
 
 
-def test_a_version_that_scored_lately_is_left_alone(
-    three_champions: Home, settings: Settings, rows_of: Callable
-) -> None:
-    assert prune(three_champions, settings, 3, days=6) == {}
+def test_a_version_that_scored_lately_is_left_alone(three_champions: Home, rows_of: Callable) -> None:
+    assert prune(three_champions, 3, days=6) == {}
     assert len(rows_of(three_champions, COUNTS)) == 3
 
 
-def test_what_readers_see_stays_while_a_new_champion_is_still_scoring(
-    three_champions: Home, settings: Settings, rows_of: Callable
-) -> None:
-    with writer(three_champions, settings) as warehouse:
+def test_what_readers_see_stays_while_a_new_champion_is_still_scoring(three_champions: Home, rows_of: Callable) -> None:
+    with writer(three_champions) as warehouse:
         for version in (4, 5):
             add_champion(warehouse, version)
-    assert prune(three_champions, settings, 5, days=8) == {1: 2399, 2: 2399}
+    assert prune(three_champions, 5, days=8) == {1: 2399, 2: 2399}
     assert rows_of(three_champions, "select count(*), min(model_version) from scored_tweets") == [(2400, 3)]
 
 
 def test_going_further_back_than_is_kept_says_what_it_needs_and_then_works(
-    world: Home, settings: Settings, registry: Registry, register: Callable
+    world: Home, registry: Registry, register: Callable
 ) -> None:
     for known in (10, 15):
-        promote(world, settings, registry, register(known).model_version, **BY)
-    score(world, settings, registry, run_id="r")
-    with writer(world, settings) as warehouse:
+        promote(world, registry, register(known).model_version, **BY)
+    score(world, registry, run_id="r")
+    with writer(world) as warehouse:
         add_predictions(warehouse, 1)
         warehouse.load(
             "steps/maintenance/delete_predictions", pl.DataFrame({"model_version": [1], "count_rows": [2400]})
         )
     with pytest.raises(InputError, match="first: sentiment score --model-version 1"):
-        rollback(world, settings, registry, **BY)
+        rollback(world, registry, **BY)
     assert registry.champion() == registry.version(2)
-    with writer(world, settings) as warehouse:
+    with writer(world) as warehouse:
         add_predictions(warehouse, 1)
-    made = rollback(world, settings, registry, **BY)
+    made = rollback(world, registry, **BY)
     assert (made.model_version, made.is_published) == (1, True)
 
 
-def test_it_waits_for_a_run_that_scores(world: Home, settings: Settings, registry: Registry) -> None:
-    impatient = settings.model_copy(update={"writer_wait_seconds": 0.1})
-    with operation_lock(world, "score", 1), pytest.raises(BusyError):
-        keep(world, impatient, registry)
+def test_it_waits_for_a_run_that_scores(world: Home, registry: Registry) -> None:
+    with operation_lock(world, "score"), pytest.raises(BusyError):
+        keep(world.with_patience(0.1), registry)
 
 
 def test_versions_refused_long_ago_go_with_their_files_and_their_record_stays(
     world: Home,
-    settings: Settings,
     registry: Registry,
     register: Callable,
     rows_of: Callable,
@@ -132,9 +126,9 @@ def test_versions_refused_long_ago_go_with_their_files_and_their_record_stays(
 ) -> None:
     monkeypatch.setattr(retention, "NEWEST_VERSIONS", 1)
     versions = [register(known) for known in (5, 10, 15, 20)]
-    promote(world, settings, registry, 1, **BY)
+    promote(world, registry, 1, **BY)
     columns = "'k', 100, 100, 'rule', 'd', 's', 'h', 'g', 0, '{}', 1, 1, now()"
-    with writer(world, settings) as warehouse:
+    with writer(world) as warehouse:
         for version in versions:
             warehouse.connection.execute(
                 f"insert into model_versions values ({version.model_version}, '{version.run_id}', {columns})"
@@ -146,8 +140,8 @@ def test_versions_refused_long_ago_go_with_their_files_and_their_record_stays(
             )
     killed = registry.client.create_run(registry.experiment_id, run_name="killed").info.run_id
     registry.log_text(killed, "half", "half.txt")
-    assert keep(world, settings, registry, days=80).model_versions == []
-    report = keep(world, settings, registry, days=91)
+    assert keep(world, registry, days=80).model_versions == []
+    report = keep(world, registry, days=91)
     assert (report.model_versions, report.count_dead_runs) == ([2], 0)
     assert registry._numbers() == "1, 3, 4"
     artifacts = world.mlflow / "artifacts"
@@ -158,7 +152,7 @@ def test_versions_refused_long_ago_go_with_their_files_and_their_record_stays(
     assert rows_of(world, "select count(*) from model_versions") == [(4,)]
 
 
-def test_leftovers_and_old_files_go_and_young_ones_stay(world: Home, settings: Settings, registry: Registry) -> None:
+def test_leftovers_and_old_files_go_and_young_ones_stay(world: Home, registry: Registry) -> None:
     places = {
         world.reports / "profile-{}.html": 90,
         world.logs / "error-{}.txt": 90,
@@ -177,33 +171,33 @@ def test_leftovers_and_old_files_go_and_young_ones_stay(world: Home, settings: S
             if made.parent.parent != world.root:
                 os.utime(made.parent, (moment, moment))
             paths.append(made)
-    assert keep(world, settings, registry).count_files == len(old)
+    assert keep(world, registry).count_files == len(old)
     assert [path for path in old if path.exists()] == []
     assert [path for path in young if not path.exists()] == []
 
 
 def test_a_warehouse_that_is_mostly_free_is_written_anew(
-    world: Home, settings: Settings, registry: Registry, monkeypatch: pytest.MonkeyPatch, rows_of: Callable
+    world: Home, registry: Registry, monkeypatch: pytest.MonkeyPatch, rows_of: Callable
 ) -> None:
     monkeypatch.setattr(retention, "FREE_BYTES", 1 << 20)
     fill = "insert into predictions select i, 1, random(), 'positive', now(), 'run' from range(2000000) as t(i)"
-    with writer(world, settings) as warehouse:
+    with writer(world) as warehouse:
         warehouse.connection.execute(fill)
-    with writer(world, settings) as warehouse:
+    with writer(world) as warehouse:
         warehouse.connection.execute("truncate predictions")
     before = world.warehouse.stat().st_size
-    report = keep(world, settings, registry)
+    report = keep(world, registry)
     assert report.bytes_compacted == before - world.warehouse.stat().st_size > before / 2
     assert rows_of(world, "select count(*) from tweets") == [(2400,)]
-    assert keep(world, settings, registry).bytes_compacted == 0
+    assert keep(world, registry).bytes_compacted == 0
 
 
-def test_a_damaged_snapshot_is_replaced(world: Home, settings: Settings, registry: Registry) -> None:
-    publish(world, settings)
+def test_a_damaged_snapshot_is_replaced(world: Home, registry: Registry) -> None:
+    publish(world)
     snapshot = world.published.resolve()
     status = snapshot.stat()
     snapshot.write_bytes(b"\0" * status.st_size)
     os.utime(snapshot, ns=(status.st_atime_ns, status.st_mtime_ns))
-    keep(world, settings, registry)
+    keep(world, registry)
     assert query(world, "select count(*) from tweets").item() == 2400
     assert world.published.resolve() != snapshot

@@ -14,7 +14,7 @@ from sentiment import clock
 from sentiment.errors import HomeError
 from sentiment.monitoring.daily import MonitorReport, monitor
 from sentiment.monitoring.report import monitor_figure, monitor_markdown, write_html
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.snapshot import publish
 
 FIRST = date(2010, 5, 3)
@@ -22,13 +22,13 @@ COUNT_DAYS, TWEETS = 40, 120
 
 
 @pytest.fixture
-def look(settings: Settings) -> Callable[..., MonitorReport]:
+def look() -> Callable[..., MonitorReport]:
     """Publishes and monitors at noon of a day, counted from the first."""
 
     def look(home: Home, number: int, **options: Any) -> MonitorReport:
-        publish(home, settings)
+        publish(home)
         with clock.play(datetime(2010, 5, 3, 12, tzinfo=UTC) + timedelta(days=number)):
-            return monitor(home, settings, **options)
+            return monitor(home, **options)
 
     return look
 
@@ -216,9 +216,9 @@ def test_without_scores_the_rest_is_measured_and_scores_follow(
     assert "estimated_accuracy" in set(look(home, 1).rows["measure"])
 
 
-def test_before_anything_is_published_there_is_nothing_to_look_at(home: Home, settings: Settings) -> None:
+def test_before_anything_is_published_there_is_nothing_to_look_at(home: Home) -> None:
     with pytest.raises(HomeError, match="Nothing has been published"):
-        monitor(home, settings)
+        monitor(home)
 
 
 def test_tweets_that_the_model_may_have_learnt_from_say_nothing_of_new_ones(

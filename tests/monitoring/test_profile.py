@@ -12,7 +12,7 @@ import pytest
 from sentiment.errors import HomeError, InputError
 from sentiment.monitoring.profile import Figures, findings, keep, measure, profile_markdown, write_page
 from sentiment.monitoring.profile.figures import SECTIONS
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.query import query
 from sentiment.warehouse.snapshot import publish
 
@@ -20,19 +20,19 @@ Profile = Callable[..., Figures]
 
 
 @pytest.fixture
-def profile_of(home: Home, settings: Settings, ingest_lines: Callable) -> Profile:
+def profile_of(home: Home, ingest_lines: Callable) -> Profile:
     """Ingests lines and measures them."""
 
     def profile(*lines: bytes, **options: object) -> Figures:
         ingest_lines(home, *lines, **options)
-        publish(home, settings)
-        return measure(home, settings)
+        publish(home)
+        return measure(home)
 
     return profile
 
 
 @pytest.fixture(scope="module")
-def mixed(new_home: Callable, settings: Settings, tweet_line: Callable, ingest_lines: Callable) -> Figures:
+def mixed(new_home: Callable, tweet_line: Callable, ingest_lines: Callable) -> Figures:
     """The profile of tweets of every kind."""
     home = new_home()
     ingest_lines(
@@ -47,8 +47,8 @@ def mixed(new_home: Callable, settings: Settings, tweet_line: Callable, ingest_l
         tweet_line(7, "torn", "0"),
         tweet_line(8, b"caf\xe9 :)", "4"),
     )
-    publish(home, settings)
-    return measure(home, settings)
+    publish(home)
+    return measure(home)
 
 
 def test_every_section_is_measured_in_its_order(mixed: Figures) -> None:
@@ -158,9 +158,7 @@ def test_label_noise_of_copies_is_the_error_rate_at_which_they_disagree_so_often
     assert figures.value("label_noise", "copies", "share_wrong_labels") == pytest.approx(0.2)
 
 
-def test_label_noise_by_the_champion_rests_on_the_hold_out_alone(
-    world: Home, settings: Settings, rows_of: Callable
-) -> None:
+def test_label_noise_by_the_champion_rests_on_the_hold_out_alone(world: Home, rows_of: Callable) -> None:
     rows_of(world, "insert into published_model values (1, now())")
     # Sure of every label but for those of the ids below 400, of which it is sure to the contrary.
     rows_of(
@@ -168,8 +166,8 @@ def test_label_noise_by_the_champion_rests_on_the_hold_out_alone(
         "insert into predictions select tweet_id, 1, if((label = 'positive') = (tweet_id >= 400), 0.9, 0.1), "
         "if((label = 'positive') = (tweet_id >= 400), 'positive', 'negative'), now(), 'run' from tweets",
     )
-    publish(world, settings)
-    figures = measure(world, settings)
+    publish(world)
+    figures = measure(world)
     ((held_out, wrong),) = rows_of(
         world, "select count(*), count(*) filter (tweet_id < 400) from tweets where split = 'holdout'"
     )
@@ -191,15 +189,13 @@ def test_the_texts_that_stand_most_often_name_nobody(profile_of: Profile, tweet_
     assert not figures.frame["item"].str.contains("user1").any()
 
 
-def test_the_newest_figures_take_the_place_of_the_former_ones(
-    home: Home, settings: Settings, mixed: Figures, rows_of: Callable
-) -> None:
+def test_the_newest_figures_take_the_place_of_the_former_ones(home: Home, mixed: Figures, rows_of: Callable) -> None:
     for _ in range(2):
-        keep(home, settings, mixed)
+        keep(home, mixed)
         assert rows_of(home, "select count(*), count(distinct profiled_at) from profile_figures") == [
             (len(mixed.frame), 1)
         ]
-    publish(home, settings)
+    publish(home)
     shown = query(home, "select value from profile_figures where section = 'rows' and item = 'tweets'")
     assert shown.item() == 8
 
@@ -258,9 +254,9 @@ def test_tweets_of_one_label_or_none_and_without_dates_have_a_page_as_well(
     assert findings(figures)
 
 
-def test_without_tweets_there_is_a_sentence(home: Home, settings: Settings) -> None:
+def test_without_tweets_there_is_a_sentence(home: Home) -> None:
     with pytest.raises(HomeError, match="Nothing has been published"):
-        measure(home, settings)
-    publish(home, settings)
+        measure(home)
+    publish(home)
     with pytest.raises(InputError, match="There are no tweets to profile"):
-        measure(home, settings)
+        measure(home)

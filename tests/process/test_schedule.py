@@ -71,9 +71,9 @@ def test_what_is_killed_comes_back_and_nothing_outlives_the_supervisor(
     parts = children_of(up.pid)
     modules = [
         "flows.cli.app",
-        "flows.server.reaper",
         "flows.server.app",
         "flows.server.inbox_watcher",
+        "flows.server.reaper",
         "mlflow",
         "prefect",
     ]

@@ -18,10 +18,10 @@ from sentiment.errors import DatabaseError, InputError
 from sentiment.publish import TargetReport, publish_to
 from sentiment.publish import target as publication
 from sentiment.publish.rows import copy_text
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.snapshot import publish
-from tests.publish.conftest import Target
-from tests.publish.server import PASSWORD
+from tests.databases import Target
+from tests.postgresql_server import PASSWORD
 
 ODD = 'tab\t, "quotes", back\\slash \\N \\., héllo \U0001f600'
 
@@ -37,12 +37,12 @@ def filled(home: Home, tweet_line: Callable, ingest_lines: Callable, predict: Ca
 
 
 @pytest.fixture
-def send(filled: Home, settings: Settings, target: Target) -> Callable[..., TargetReport]:
+def send(filled: Home, target: Target) -> Callable[..., TargetReport]:
     """Publishes the home as it is to the target."""
 
     def send(**options: Any) -> TargetReport:
-        publish(filled, settings)
-        return publish_to(filled, settings, target.address, schema=target.schema, **options)
+        publish(filled)
+        return publish_to(filled, target.address, schema=target.schema, **options)
 
     return send
 
@@ -206,7 +206,6 @@ def test_two_homes_that_publish_to_one_target_do_not_mix(
     send: Callable,
     target: Target,
     filled: Home,
-    settings: Settings,
     new_home: Callable,
     tweet_line: Callable,
     ingest_lines: Callable,
@@ -216,8 +215,8 @@ def test_two_homes_that_publish_to_one_target_do_not_mix(
     other = new_home()
     ingest_lines(other, tweet_line(77, "other"))
     predict(other)
-    publish(other, settings)
-    publish_to(other, settings, target.address, schema=target.schema)
+    publish(other)
+    publish_to(other, target.address, schema=target.schema)
     assert [row[0] for row in target.rows(SCORED)] == [77]
     send()
     assert [row[0] for row in target.rows(SCORED)] == [1, 2, 3, 4, 5]
@@ -271,23 +270,23 @@ class TestPostgresql:
         assert seen <= {(5, version, version) for version in (1, 2, 3, 4)}
 
     def test_a_killed_process_leaves_the_old_state_and_the_next_run_finishes(
-        self, send: Callable, target: Target, filled: Home, settings: Settings, predict: Callable
+        self, send: Callable, target: Target, filled: Home, predict: Callable
     ) -> None:
         send()
         predict(filled, version=2, probability=0.25)
-        publish(filled, settings)
+        publish(filled)
         script = f"""
             import os, signal
             from pathlib import Path
             from sentiment.publish import publish_to
             from sentiment.publish import target as publication
-            from sentiment.settings import Home, Settings
+            from sentiment.settings import Home
             take_over = publication._Target._take_over_tweets
             def die(*args, **options):
                 take_over(*args, **options)
                 os.kill(os.getpid(), signal.SIGKILL)
             publication._Target._take_over_tweets = die
-            publish_to(Home(Path({str(filled.root)!r})), Settings(), {target.address!r}, schema={target.schema!r})
+            publish_to(Home(Path({str(filled.root)!r})), {target.address!r}, schema={target.schema!r})
         """
         done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, check=False)
         assert done.returncode == -signal.SIGKILL, done.stderr

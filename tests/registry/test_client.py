@@ -21,7 +21,7 @@ from sentiment.model.config import EncoderConfig
 from sentiment.registry import client as registry_module
 from sentiment.registry.client import Registry
 from sentiment.registry.names import CHAMPION
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 
 PREDICT = """
 import json, sys
@@ -103,9 +103,8 @@ def test_two_homes_do_not_touch(world: Home, registry: Registry, register: Calla
     other = new_home()
     (other.mlflow / "mlflow.db").write_bytes((world.mlflow / "mlflow.db").read_bytes())
     registry.client.delete_registered_model_alias(registry.name, CHAMPION)
-    settings = Settings()
-    assert Registry(world, settings).champion() is None
-    assert Registry(other, settings).champion() is not None
+    assert Registry(world).champion() is None
+    assert Registry(other).champion() is not None
 
 
 def test_a_loaded_model_predicts_as_the_one_that_was_registered(
@@ -213,8 +212,8 @@ def test_parameters_metrics_curve_and_dataset_are_logged(registry: Registry, fro
     assert [each.dataset.name for each in run.inputs.dataset_inputs] == ["tweets, first 5 rows"]
 
 
-def test_a_store_whose_creation_was_killed_is_made_anew(new_home: Callable[[], Home], settings: Settings) -> None:
+def test_a_store_whose_creation_was_killed_is_made_anew(new_home: Callable[[], Home]) -> None:
     home = new_home()
     (home.mlflow / "draft.db").write_bytes(b"half of a database")
-    assert Registry(home, settings).champion() is None
+    assert Registry(home).champion() is None
     assert not (home.mlflow / "draft.db").exists()

@@ -12,7 +12,7 @@ from sentiment.evaluation.metrics import evaluate
 from sentiment.gate.checks import Check, Verdict
 from sentiment.gate.history import find_decision, last_decision, record_decision
 from sentiment.registry import history
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 
 PASSED = Verdict((Check("no_leak", True, "None."), Check("floor", True, "Above.", challenger_value=0.8, threshold=0.7)))
@@ -39,15 +39,15 @@ def version_row(model_version: int) -> dict[str, Any]:
     }
 
 
-def decide(home: Home, settings: Settings, verdict: Verdict, key: str, version: int, champion: int | None) -> None:
-    with writer(home, settings) as warehouse:
+def decide(home: Home, verdict: Verdict, key: str, version: int, champion: int | None) -> None:
+    with writer(home) as warehouse:
         record_decision(warehouse, verdict, decision_key=key, model_version=version, champion_version=champion)
 
 
-def test_a_version_and_its_curve_are_written_once(home: Home, settings: Settings, rows_of: Callable) -> None:
+def test_a_version_and_its_curve_are_written_once(home: Home, rows_of: Callable) -> None:
     found = evaluate(np.array([1, 0], dtype=np.int8), np.array([0.9, 0.8], dtype=np.float32))
     for _ in range(2):
-        with writer(home, settings) as warehouse:
+        with writer(home) as warehouse:
             history.record_version(warehouse, version_row(3), {"holdout": found, "gold:manual": found})
     assert rows_of(home, "select model_version, config->>'effort' from model_versions") == [(3, "2")]
     assert rows_of(home, "select evaluation_set, count_train_rows, accuracy from learning_curve order by 1") == [
@@ -56,11 +56,11 @@ def test_a_version_and_its_curve_are_written_once(home: Home, settings: Settings
     ]
 
 
-def test_a_decision_is_written_once_and_found_again(home: Home, settings: Settings, rows_of: Callable) -> None:
-    decide(home, settings, PASSED, "first", 1, None)
-    decide(home, settings, REFUSED, "first", 1, None)
-    decide(home, settings, REFUSED, "second", 2, 1)
-    with writer(home, settings) as warehouse:
+def test_a_decision_is_written_once_and_found_again(home: Home, rows_of: Callable) -> None:
+    decide(home, PASSED, "first", 1, None)
+    decide(home, REFUSED, "first", 1, None)
+    decide(home, REFUSED, "second", 2, 1)
+    with writer(home) as warehouse:
         assert Verdict(tuple(Check(**row) for row in find_decision(warehouse, "first"))) == PASSED
         assert find_decision(warehouse, "third") == []
         assert [row["check_name"] for row in last_decision(warehouse, 2)] == ["no_leak", "better"]
@@ -72,20 +72,18 @@ def test_a_decision_is_written_once_and_found_again(home: Home, settings: Settin
     ]
 
 
-def test_looks_are_comparisons_of_the_last_year_other_than_this_one(
-    home: Home, settings: Settings, rows_of: Callable
-) -> None:
-    decide(home, settings, PASSED, "first model", 1, None)
+def test_looks_are_comparisons_of_the_last_year_other_than_this_one(home: Home, rows_of: Callable) -> None:
+    decide(home, PASSED, "first model", 1, None)
     for number in range(3):
-        decide(home, settings, REFUSED, f"look {number}", number + 2, 1)
+        decide(home, REFUSED, f"look {number}", number + 2, 1)
     rows_of(home, "update decisions set decided_at = now() - interval 366 days where decision_key = 'look 0'")
-    with writer(home, settings) as warehouse:
+    with writer(home) as warehouse:
         assert history.count_looks(warehouse, "another") == 2
         assert history.count_looks(warehouse, "look 2") == 1
 
 
-def test_the_champion_is_written_when_it_changes(home: Home, settings: Settings, rows_of: Callable) -> None:
-    with writer(home, settings) as warehouse:
+def test_the_champion_is_written_when_it_changes(home: Home, rows_of: Callable) -> None:
+    with writer(home) as warehouse:
         written = [
             history.record_champion(
                 warehouse, version, change=history.PROMOTION, changed_by="gate", reason="It passed."
@@ -97,42 +95,38 @@ def test_the_champion_is_written_when_it_changes(home: Home, settings: Settings,
     assert rows_of(home, ALIASES) == [(1, None, "gate"), (2, 1, "gate"), (1, 2, "gate")]
 
 
-def reconcile(home: Home, settings: Settings, champion: int | None) -> bool:
-    with writer(home, settings) as warehouse:
+def reconcile(home: Home, champion: int | None) -> bool:
+    with writer(home) as warehouse:
         return history.reconcile_champion(warehouse, champion)
 
 
-def test_an_alias_moved_by_a_run_that_was_killed_is_put_down_to_the_gate(
-    home: Home, settings: Settings, rows_of: Callable
-) -> None:
-    decide(home, settings, PASSED, "first", 1, None)
-    assert reconcile(home, settings, 1)
-    assert not reconcile(home, settings, 1)
+def test_an_alias_moved_by_a_run_that_was_killed_is_put_down_to_the_gate(home: Home, rows_of: Callable) -> None:
+    decide(home, PASSED, "first", 1, None)
+    assert reconcile(home, 1)
+    assert not reconcile(home, 1)
     assert rows_of(home, ALIASES) == [(1, None, "gate")]
 
 
 @pytest.mark.parametrize("verdict", [None, REFUSED])
 def test_an_alias_moved_to_a_version_that_did_not_pass_was_moved_outside(
-    home: Home, settings: Settings, rows_of: Callable, verdict: Verdict | None
+    home: Home, rows_of: Callable, verdict: Verdict | None
 ) -> None:
     if verdict is not None:
-        decide(home, settings, verdict, "decision", 2, 1)
-    assert reconcile(home, settings, 2)
+        decide(home, verdict, "decision", 2, 1)
+    assert reconcile(home, 2)
     assert rows_of(home, ALIASES) == [(2, None, history.MLFLOW)]
 
 
-def test_an_alias_moved_back_to_a_former_champion_was_moved_outside(
-    home: Home, settings: Settings, rows_of: Callable
-) -> None:
+def test_an_alias_moved_back_to_a_former_champion_was_moved_outside(home: Home, rows_of: Callable) -> None:
     for version in (1, 2):
-        decide(home, settings, PASSED, f"decision {version}", version, None)
-        assert reconcile(home, settings, version)
-    assert reconcile(home, settings, 1)
+        decide(home, PASSED, f"decision {version}", version, None)
+        assert reconcile(home, version)
+    assert reconcile(home, 1)
     assert rows_of(home, ALIASES) == [(1, None, "gate"), (2, 1, "gate"), (1, 2, history.MLFLOW)]
 
 
-def test_a_home_without_a_champion_has_nothing_to_reconcile(home: Home, settings: Settings) -> None:
-    assert not reconcile(home, settings, None)
+def test_a_home_without_a_champion_has_nothing_to_reconcile(home: Home) -> None:
+    assert not reconcile(home, None)
 
 
 def test_equal_configurations_give_equal_text() -> None:

@@ -14,7 +14,7 @@ from sentiment.model.features import FeatureConfig, Features, extract, hash_word
 from sentiment.training import learners
 from sentiment.training.learners import EncoderLearner, NgramLearner
 from sentiment.training.word_vectors import WordVectors
-from tests import reference_encoder
+from tests.model import reference_encoder
 
 CONFIG = FeatureConfig(ngram_bits=12, word_bits=10, vector_bits=10, pair_bits=10)
 

@@ -10,17 +10,16 @@ import polars as pl
 import pytest
 
 from sentiment.errors import TrainingError
-from sentiment.ingest import text as rules
-from sentiment.ingest.identity import split_of
-from sentiment.settings import Home, Settings
+from sentiment.ingest.identity import split_of, text_key
+from sentiment.settings import Home
 from sentiment.training.subsets import RUNGS, Export, export, next_rung
 from sentiment.warehouse.connection import scratch, writer
 
 
 @pytest.fixture
-def take(settings: Settings) -> Callable[[Home], Export]:
+def take() -> Callable[[Home], Export]:
     def take(home: Home) -> Export:
-        with writer(home, settings) as warehouse:
+        with writer(home) as warehouse:
             return export(warehouse, home)
 
     return take
@@ -48,8 +47,8 @@ def test_train_and_holdout_share_no_text_and_together_hold_all_that_may(filled: 
     found = take(filled)
     train, holdout = pl.read_parquet(found.train), pl.read_parquet(found.holdout)
     assert not set(train["text_key"]) & set(holdout["text_key"])
-    gold = set(rules.text_key(pl.Series([f"text {number}" for number in range(40)])))
-    keys = [key for key in rules.text_key(pl.Series([f"text {number}" for number in range(900)])) if key not in gold]
+    gold = set(text_key(pl.Series([f"text {number}" for number in range(40)])))
+    keys = [key for key in text_key(pl.Series([f"text {number}" for number in range(900)])) if key not in gold]
     assert set(train["text_key"]) | set(holdout["text_key"]) == set(keys)
     assert set(split_of(train["text_key"])) == {"train"}
     assert set(split_of(holdout["text_key"])) == {"holdout"}
@@ -115,7 +114,7 @@ def test_digests_change_with_the_data_they_are_of_and_with_nothing_else(
     filled: Home, take: Callable, tweet_line: Callable, ingest_lines: Callable
 ) -> None:
     first = take(filled)
-    split = split_of(rules.text_key(pl.Series([f"new {number}" for number in range(200)])))
+    split = split_of(text_key(pl.Series([f"new {number}" for number in range(200)])))
     number = {side: split.to_list().index(side) for side in ("train", "holdout")}
     ingest_lines(filled, tweet_line(90_001, f"new {number['holdout']}"), name="h.csv")
     second = take(filled)
@@ -165,7 +164,7 @@ def test_rungs_grow_one_by_one_and_end_with_all_rows() -> None:
 
 
 def test_about_one_key_in_twenty_is_held_out_for_ever() -> None:
-    keys = rules.text_key(pl.Series([f"some text {number}" for number in range(20_000)]))
+    keys = text_key(pl.Series([f"some text {number}" for number in range(20_000)]))
     split = split_of(keys)
     assert abs((split == "holdout").mean() - 0.05) < 0.006  # type: ignore[operator]
     assert split_of(pl.Series([0, 20, -16, 1, -1], dtype=pl.Int64)).to_list() == [

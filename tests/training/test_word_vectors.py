@@ -14,7 +14,7 @@ from sentiment.model.features import hash_words, word_buckets
 from sentiment.training.config import TrainingConfig, VectorsConfig
 from sentiment.training.fit import fit
 from sentiment.training.word_vectors import WordVectors, describe, read_word_vectors
-from tests.test_training import FEATURES, KilledError, weights_of, write_subset
+from tests.training.test_fit import FEATURES, KilledError, weights_of, write_subset
 
 GLOVE = "the 0.5 -1 2\n. 1 1 1\ndon't 3 0 4\nDont 9 9 9\nunseen 7 7 7\nalmost . 8 8 8\n"
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -21,8 +22,6 @@ from sentiment.warehouse import connection as module
 from sentiment.warehouse.connection import reader, writer
 from sentiment.warehouse.query import query
 from sentiment.warehouse.snapshot import publish
-
-IMPATIENT = Settings(writer_wait_seconds=0.3)
 
 HOLD_LOCK = """
 import sys, time
@@ -50,31 +49,31 @@ def process(script: str, argument: Path) -> Iterator[subprocess.Popen[str]]:
             running.kill()
 
 
-def test_migrations_are_applied_in_order_and_once(home: Home, settings: Settings, rows_of: Callable) -> None:
+def test_migrations_are_applied_in_order_and_once(home: Home, rows_of: Callable) -> None:
     applied = rows_of(home, "select number, name, applied_at from schema_migrations")
     assert [number for number, *_ in applied] == list(range(1, len(applied) + 1))
-    with writer(home, settings):
+    with writer(home):
         pass
     assert rows_of(home, "select number, name, applied_at from schema_migrations") == applied
 
 
-def test_a_warehouse_that_is_opened_and_left_alone_does_not_change(home: Home, settings: Settings) -> None:
-    publish(home, settings)
+def test_a_warehouse_that_is_opened_and_left_alone_does_not_change(home: Home) -> None:
+    publish(home)
     before = home.warehouse.stat()
-    with writer(home, settings):
+    with writer(home):
         pass
-    assert not publish(home, settings)
+    assert not publish(home)
     assert home.warehouse.stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_changed_views_are_applied_again(home: Home, settings: Settings, rows_of: Callable) -> None:
-    with writer(home, settings) as warehouse:
+def test_changed_views_are_applied_again(home: Home, rows_of: Callable) -> None:
+    with writer(home) as warehouse:
         warehouse.connection.execute("drop view worst_mistakes; update view_state set digest = 'older'")
     assert rows_of(home, "from worst_mistakes") == []
 
 
-def test_a_warehouse_of_a_newer_version_is_refused_and_stays(home: Home, settings: Settings, rows_of: Callable) -> None:
-    with writer(home, settings) as warehouse:
+def test_a_warehouse_of_a_newer_version_is_refused_and_stays(home: Home, rows_of: Callable) -> None:
+    with writer(home) as warehouse:
         warehouse.connection.execute("insert into schema_migrations values (9999, '9999_future', now())")
     before = home.warehouse.read_bytes()
     with pytest.raises(HomeError, match=r"newer version \(it has schema migration 9999, this version knows "):
@@ -99,7 +98,7 @@ def test_a_damaged_warehouse_is_a_sentence_at_once_and_stays_as_it_is(
     began = time.monotonic()
     with (
         pytest.raises(HomeError, match=r"cannot be opened as a DuckDB 1\.x file .*Nothing was changed: put a backup"),
-        writer(home, settings) as warehouse,
+        writer(home) as warehouse,
     ):
         warehouse.connection.execute("select sum(length(text)), sum(text_key), max(user_name) from tweets").fetchall()
     assert time.monotonic() - began < settings.writer_wait_seconds
@@ -111,16 +110,16 @@ def test_a_writer_waits_for_another_process_says_so_once_and_gives_up_in_a_sente
     with (
         process(HOLD_LOCK, home.locks / "warehouse.lock"),
         pytest.raises(BusyError, match=r"Another process has held warehouse of .* for more than 0 s"),
-        writer(home, IMPATIENT, said.append),
+        writer(replace(home.with_patience(0), on_wait=said.append)),
     ):
         pass
     assert said == ["waiting for another run, which holds warehouse"]
 
 
 def test_a_writer_says_whom_it_waits_for(home: Home) -> None:
-    with working_as("retrain next subset"), operation_lock(home, "warehouse", 0):
+    with working_as("retrain next subset"), operation_lock(home, "warehouse"):
         said: list[str] = []
-        with pytest.raises(BusyError), writer(home, IMPATIENT, said.append):
+        with pytest.raises(BusyError), writer(replace(home.with_patience(0), on_wait=said.append)):
             pass
     assert said == [f"waiting for retrain next subset (process {os.getpid()}), which holds warehouse"]
     (home.locks / "warehouse.holder").write_text("999999999\nlong gone")
@@ -131,7 +130,7 @@ def test_a_lock_ends_with_the_process_that_held_it(home: Home) -> None:
     with process(HOLD_LOCK, home.locks / "score.lock") as holder:
         holder.kill()
         holder.wait()
-        with operation_lock(home, "score", 0):
+        with operation_lock(home.with_patience(0), "score"):
             pass
 
 
@@ -139,31 +138,29 @@ def test_a_warehouse_that_is_open_in_another_program_is_named(home: Home) -> Non
     with (
         process(HOLD_FILE, home.warehouse),
         pytest.raises(BusyError, match=r"is open in another program .*people read .*sentiment\.duckdb"),
-        writer(home, IMPATIENT),
+        writer(home.with_patience(0)),
     ):
         pass
 
 
-def test_a_home_that_became_read_only_is_a_sentence(
-    home: Home, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_home_that_became_read_only_is_a_sentence(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise duckdb.IOException('IO Error: Cannot open file "/x/warehouse.duckdb": Permission denied')
 
     monkeypatch.setattr(module.duckdb, "connect", refuse)
     with (
         pytest.raises(HomeError, match=r"cannot be written .*Check its permissions or set SENTIMENT_HOME"),
-        writer(home, settings),
+        writer(home),
     ):
         pass
 
 
 @pytest.fixture
-def write_and_fail(home: Home, settings: Settings) -> Callable[[BaseException], None]:
+def write_and_fail(home: Home) -> Callable[[BaseException], None]:
     """Ends a transaction that has written something by an error."""
 
     def write(error: BaseException) -> None:
-        with writer(home, settings) as warehouse, warehouse.transaction():
+        with writer(home) as warehouse, warehouse.transaction():
             warehouse.connection.execute("insert into published_model values (7, now())")
             raise error
 
@@ -184,8 +181,8 @@ def test_a_transaction_is_all_or_nothing_whatever_ends_it(
     assert rows_of(home, "from published_model") == []
 
 
-def test_statements_get_just_the_parameters_that_they_name(home: Home, settings: Settings, rows_of: Callable) -> None:
-    with writer(home, settings) as warehouse:
+def test_statements_get_just_the_parameters_that_they_name(home: Home, rows_of: Callable) -> None:
+    with writer(home) as warehouse:
         warehouse.run("steps/registry/flip_published_model", model_version=3)
         warehouse.run("steps/registry/flip_published_model", model_version=3)
         warehouse.run("steps/registry/flip_published_model", model_version=4)
@@ -203,8 +200,8 @@ def test_a_damaged_snapshot_is_a_sentence(home: Home) -> None:
         query(home, "select 1")
 
 
-def test_a_query_gives_a_frame(home: Home, settings: Settings) -> None:
-    publish(home, settings)
+def test_a_query_gives_a_frame(home: Home) -> None:
+    publish(home)
     assert query(home, "select count(*) as tweets from tweets").to_dicts() == [{"tweets": 0}]
     assert query(home, "select now() as now").schema == {"now": pl.Datetime("us", "UTC")}
 
@@ -227,8 +224,8 @@ def test_a_query_gives_a_frame(home: Home, settings: Settings) -> None:
         "",
     ],
 )
-def test_a_query_can_read_the_snapshot_and_nothing_else(home: Home, settings: Settings, statement: str) -> None:
-    publish(home, settings)
+def test_a_query_can_read_the_snapshot_and_nothing_else(home: Home, statement: str) -> None:
+    publish(home)
     before = home.published.read_bytes()
     with pytest.raises(InputError, match=r"^The query "):
         query(home, statement.format(home=home.root))
@@ -236,16 +233,16 @@ def test_a_query_can_read_the_snapshot_and_nothing_else(home: Home, settings: Se
     assert not (home.root / "out.csv").exists()
 
 
-def test_readers_do_not_keep_a_writer_out_nor_the_other_way_round(home: Home, settings: Settings) -> None:
-    publish(home, settings)
-    with reader(home) as snapshot, writer(home, settings) as warehouse:
+def test_readers_do_not_keep_a_writer_out_nor_the_other_way_round(home: Home) -> None:
+    publish(home)
+    with reader(home) as snapshot, writer(home) as warehouse:
         warehouse.connection.execute("insert into published_model values (1, now())")
         assert snapshot.connection.execute("select count(*) from published_model").fetchone() == (0,)
         assert query(home, "from published_model").is_empty()
 
 
-def test_readers_of_one_process_are_each_locked_and_in_utc(home: Home, settings: Settings) -> None:
-    publish(home, settings)
+def test_readers_of_one_process_are_each_locked_and_in_utc(home: Home) -> None:
+    publish(home)
     with reader(home):
         assert query(home, "select current_setting('TimeZone') as zone").item() == "UTC"
         with pytest.raises(InputError):

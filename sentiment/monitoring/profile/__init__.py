@@ -2,8 +2,8 @@
 
     from sentiment.profile import keep, measure, write_page
 
-    figures = measure(home, settings)
-    keep(home, settings, figures)
+    figures = measure(home)
+    keep(home, figures)
     write_page(home.reports / "profile.html", figures)
 
 Every figure is one row of `profile_figures`, so that the page shows nothing that SQL cannot: the page is one file, holds

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from sentiment.errors import InputError
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import reader, writer
 from sentiment.warehouse.session import Warehouse
 
@@ -64,7 +64,7 @@ class Figures:
         return rows.pivot("label", index="item", values="value", maintain_order=True).fill_null(0.0)
 
 
-def measure(home: Home, settings: Settings, on_progress: Callable[[int, int], None] | None = None) -> Figures:
+def measure(home: Home, on_progress: Callable[[int, int], None] | None = None) -> Figures:
     """Measure every section on the newest published snapshot.
 
     Args:
@@ -76,7 +76,7 @@ def measure(home: Home, settings: Settings, on_progress: Callable[[int, int], No
     """
     profiled_at = datetime.now(UTC)
     frames = []
-    with reader(home, settings) as snapshot:
+    with reader(home, may_spill=True) as snapshot:
         if not snapshot.value("steps/warehouse/count_tweets"):
             raise InputError("There are no tweets to profile. Load some first: sentiment ingest PATH")
         snapshot.run("steps/profile/create_profiled")
@@ -103,11 +103,11 @@ def _measure_section(snapshot: Warehouse, section: str) -> pl.DataFrame:
     )
 
 
-def keep(home: Home, settings: Settings, figures: Figures, on_wait: Callable[[str], None] | None = None) -> None:
+def keep(home: Home, figures: Figures) -> None:
     """Put the figures in the place of the former ones, all or none.
 
     Raises:
         BusyError, HomeError: as `warehouse.writer`.
     """
-    with writer(home, settings, on_wait) as warehouse, warehouse.transaction():
+    with writer(home) as warehouse, warehouse.transaction():
         warehouse.load("steps/profile/insert_profile_figures", figures.frame, profiled_at=figures.profiled_at)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for a session of tests; skipped where there is none."""
+"""Databases to publish to and to read from: SQLite, and a real PostgreSQL that is skipped where there is none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from tests.publish.server import PASSWORD, NoServerError, postgresql_server
+from tests.postgresql_server import PASSWORD, NoServerError, postgresql_server
 
 
 @pytest.fixture(scope="session")
