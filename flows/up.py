@@ -34,6 +34,7 @@ from flows.deploy import NOTE, PROJECT, WORK_POOL
 from flows.guard import signal_group
 from flows.orchestration import DIRECT, forget_server, prefect_environment, remember_server, running_server
 from flows.prefect_rest import ask
+from sentiment.api.cross_origin import answered_hosts
 from sentiment.errors import HomeError
 from sentiment.locks import operation_lock
 from sentiment.settings import Home, Settings
@@ -216,7 +217,7 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
 
     with operation_lock(home, "mlflow", settings.writer_wait_seconds):  # Of two that create its database, one dies.
         subprocess.run([*python, "sentiment.mlflow_store", str(home.root)], cwd=PROJECT, env=environment, check=True)
-        add("mlflow", mlflow_command(home, ports["mlflow"]))
+        add("mlflow", mlflow_command(home, settings, ports["mlflow"]))
         add("api", ["flows.cli", "serve", "--port", str(ports["api"])])
         now = datetime.now(UTC).isoformat()
         add("prefect-server", ["flows.server", "permanent", "127.0.0.1", str(ports["prefect"]), now])
@@ -250,7 +251,7 @@ def deploy(command: list[str], environment: dict[str, str], log: Path, say: Say)
             say(line)
 
 
-def mlflow_command(home: Home, port: int) -> list[str]:
+def mlflow_command(home: Home, settings: Settings, port: int) -> list[str]:
     """MLflow's pages on the home's store; artifacts are read where they are, in the home."""
     store = [
         "--backend-store-uri",
@@ -258,7 +259,20 @@ def mlflow_command(home: Home, port: int) -> list[str]:
         "--default-artifact-root",
         (home.mlflow / "artifacts").as_uri(),
     ]
-    return ["mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    # MLflow compares the whole header, and by default it also answers every private network.
+    names = [
+        f"[[]{host}]" if ":" in host else host for host in sorted(answered_hosts("127.0.0.1", settings.allowed_hosts))
+    ]
+    hosts = ",".join(pattern for name in names for pattern in (name.replace("[[]", "["), f"{name}:*"))
+    pages = [
+        "--allowed-hosts",
+        hosts,
+        "--cors-allowed-origins",
+        f"http://127.0.0.1:{port}",
+        "--x-frame-options",
+        "SAMEORIGIN",
+    ]
+    return ["mlflow", "server", *store, *pages, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
 
 
 def ready_line(prefect: str, ports: dict[str, int], note: str = "") -> str:

@@ -57,7 +57,7 @@ def serve(home: Home, settings: Settings, host: str, port: int, say: Callable[[s
         sys.setswitchinterval(0.0005)
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
         config = uvicorn.Config(
-            create_app(home, settings),
+            create_app(home, settings, host),
             log_config=None,
             log_level="warning",
             access_log=False,
