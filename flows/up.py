@@ -259,20 +259,24 @@ def mlflow_command(home: Home, settings: Settings, port: int) -> list[str]:
         "--default-artifact-root",
         (home.mlflow / "artifacts").as_uri(),
     ]
-    # MLflow compares the whole header, and by default it also answers every private network.
-    names = [
-        f"[[]{host}]" if ":" in host else host for host in sorted(answered_hosts("127.0.0.1", settings.allowed_hosts))
+    # MLflow compares whole headers, and by default it also answers every private network.
+    hosts = [
+        pattern for host in answered_hosts("127.0.0.1", settings.allowed_hosts) for pattern in header_patterns(host)
     ]
-    hosts = ",".join(pattern for name in names for pattern in (name.replace("[[]", "["), f"{name}:*"))
-    pages = [
-        "--allowed-hosts",
-        hosts,
-        "--cors-allowed-origins",
-        f"http://127.0.0.1:{port}",
-        "--x-frame-options",
-        "SAMEORIGIN",
+    origins = [
+        f"{scheme}://{pattern}"
+        for host in settings.allowed_hosts
+        for pattern in header_patterns(host)
+        for scheme in ("http", "https")
     ]
+    pages = ["--allowed-hosts", ",".join(hosts), "--x-frame-options", "SAMEORIGIN"]
+    pages += ["--cors-allowed-origins", ",".join([f"http://127.0.0.1:{port}", *origins])]
     return ["mlflow", "server", *store, *pages, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+
+
+def header_patterns(host: str) -> tuple[str, str]:
+    """What `fnmatch` finds a host by in a `Host` header, without a port and with any."""
+    return (f"[{host}]", f"[[]{host}]:*") if ":" in host else (host, f"{host}:*")
 
 
 def ready_line(prefect: str, ports: dict[str, int], note: str = "") -> str:
