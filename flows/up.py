@@ -34,6 +34,7 @@ from flows.deploy import NOTE, PROJECT, WORK_POOL
 from flows.guard import signal_group
 from flows.orchestration import DIRECT, forget_server, prefect_environment, remember_server, running_server
 from flows.prefect_rest import ask
+from flows.proxies import reach_this_machine_directly
 from sentiment.api.cross_origin import answered_hosts
 from sentiment.errors import HomeError
 from sentiment.locks import operation_lock
@@ -207,6 +208,8 @@ def start(home: Home, settings: Settings, parts: Parts, stopping: Event, say: Sa
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # Eight processes, 640 MB, for evaluations of language models.
     }
+    for name in reach_this_machine_directly(environment):
+        say(f"{name} is not used: only proxies whose address begins http:// or https:// can be")
     python = [sys.executable, "-m"]
 
     def add(name: str, command: list[str]) -> Part:
