@@ -18,7 +18,7 @@ setup: .venv/.installed
 	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL="$(TORCH_INDEX)") $(PIP_INSTALL) --no-deps --no-compile -r requirements.lock
 	$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true
 	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
-	$(BIN)/python -m flows.server prepare
+	$(BIN)/python -m flows.server.app prepare
 	touch $@
 
 demo: setup

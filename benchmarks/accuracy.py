@@ -113,8 +113,8 @@ def ours(effort: int, seed: int = 0) -> Callable[[Path], Score]:
     def train(path: Path) -> Score:
         import pyarrow.parquet as pq
 
-        from sentiment.training import fit
-        from sentiment.training_config import TrainingConfig
+        from sentiment.training.config import TrainingConfig
+        from sentiment.training.fit import fit
 
         with tempfile.TemporaryDirectory() as folder:
             rows, fed = pq.read_metadata(path).num_rows, Path(folder) / "fed.parquet"
@@ -126,7 +126,7 @@ def ours(effort: int, seed: int = 0) -> Callable[[Path], Score]:
 
 def systems() -> dict[str, System]:
     """Every system by name."""
-    from sentiment.training_config import EFFORTS
+    from sentiment.training.config import EFFORTS
 
     return {
         "VADER": System(vader, needs="vaderSentiment"),
@@ -190,8 +190,8 @@ def _more_of_ours(
 ) -> dict[str, Any]:
     """What is asked of our own model alone: calibration, what mentions and links are worth to it, and for the default how
     much its seed decides."""
-    from sentiment.evaluation import evaluate
-    from sentiment.training_config import TrainingConfig
+    from sentiment.evaluation.metrics import evaluate
+    from sentiment.training.config import TrainingConfig
 
     texts, labels = holdout["text"], holdout["label"]
     more: dict[str, Any] = {

@@ -25,16 +25,16 @@ import duckdb
 import uvicorn
 
 from benchmarks.data import command
-from sentiment.champion import promote, rollback
-from sentiment.ingest import ingest_file
-from sentiment.publishing import publish
-from sentiment.registry import Registry
-from sentiment.retraining import train_version
+from sentiment.ingest.load import ingest_file
+from sentiment.registry.champion import promote, rollback
+from sentiment.registry.client import Registry
 from sentiment.sample import write_sample
-from sentiment.settings import Home, Settings
-from sentiment.subsets import export
-from sentiment.training_config import TrainingConfig
-from sentiment.warehouse import writer
+from sentiment.settings import Home
+from sentiment.training.config import TrainingConfig
+from sentiment.training.subsets import export
+from sentiment.training.versions import train_version
+from sentiment.warehouse.connection import writer
+from sentiment.warehouse.snapshot import publish
 
 SECONDS = 20
 BATCH = 1_000
@@ -95,17 +95,17 @@ def written(result: dict[str, Any]) -> None:
 
 def prepared(folder: Path) -> Home:
     """A home with generated tweets and two versions of the n-gram model, the second the champion."""
-    home, settings = Home(folder / "home").create(), Settings()
+    home = Home(folder / "home").create()
     write_sample(folder / "tweets.csv", 60_000)
-    ingest_file(home, settings, folder / "tweets.csv")
-    with writer(home, settings) as warehouse:
+    ingest_file(home, folder / "tweets.csv")
+    with writer(home) as warehouse:
         frozen = export(warehouse, home)
-    registry, config = Registry(home, settings), TrainingConfig(effort=1)
+    registry, config = Registry(home), TrainingConfig(effort=1)
     for rows in (20_000, 40_000):
-        made = train_version(home, settings, registry, frozen, rows=rows, config=config, seed=0)
+        made = train_version(home, registry, frozen, rows=rows, config=config, seed=0)
         version = made.version.model_version
-        promote(home, settings, registry, version, changed_by="benchmark", reason="something to serve")
-    publish(home, settings)
+        promote(home, registry, version, changed_by="benchmark", reason="something to serve")
+    publish(home)
     return home
 
 
@@ -208,15 +208,15 @@ def summary(said: str, server_seconds: float, busy: float, seconds: float) -> di
 
 def changes_under_load(home: Home, address: str, path: Path) -> dict[str, Any]:
     """Promote and roll back in turn while 32 clients ask; requests lost, and seconds until each change answered."""
-    registry, settings = Registry(home, Settings()), Settings()
+    registry = Registry(home)
     process = load(f"{address}/predict", path, 32, 3_600)
     waits = []
     for number in range(CHANGES):
         if number % 2 == 0:
-            made = rollback(home, settings, registry, changed_by="benchmark", reason="under load")
+            made = rollback(home, registry, changed_by="benchmark", reason="under load")
         else:
-            made = promote(home, settings, registry, 2, changed_by="benchmark", reason="under load")
-        publish(home, settings)
+            made = promote(home, registry, 2, changed_by="benchmark", reason="under load")
+        publish(home)
         began = time.perf_counter()
         while answering(address) != made.model_version:
             time.sleep(0.02)

@@ -18,15 +18,16 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.data import training_csv
-from sentiment.evaluation import detectable_difference, evaluate
-from sentiment.ingest import ingest_file
-from sentiment.learning_curve import USUAL_DISCORDANCE, CurvePoint, curve_figure, forecast, is_flat, noise_of_rung
-from sentiment.promotion import alpha_of_look
+from sentiment.evaluation.comparison import alpha_of_look, detectable_difference
+from sentiment.evaluation.metrics import evaluate
+from sentiment.ingest.load import ingest_file
 from sentiment.settings import Home, Settings
-from sentiment.subsets import RUNGS, export
-from sentiment.training import fit
-from sentiment.training_config import TrainingConfig
-from sentiment.warehouse import writer
+from sentiment.training.config import TrainingConfig
+from sentiment.training.fit import fit
+from sentiment.training.learning_curve import USUAL_DISCORDANCE, CurvePoint, forecast, is_flat, noise_of_rung
+from sentiment.training.learning_curve_plot import curve_figure
+from sentiment.training.subsets import RUNGS, export
+from sentiment.warehouse.connection import writer
 
 SEEDS = 5
 FORECAST_FROM = 400_000
@@ -38,8 +39,8 @@ def main() -> None:
     with training_csv() as tweets, tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "home").create()
         settings = Settings(home=home.root)
-        ingest_file(home, settings, tweets)
-        with writer(home, settings) as warehouse:
+        ingest_file(home, tweets)
+        with writer(home) as warehouse:
             made = export(warehouse, home)
         holdout = pl.read_parquet(made.holdout, columns=["label", "text"])
         labels = holdout["label"].to_numpy()

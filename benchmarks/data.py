@@ -66,21 +66,19 @@ def exported(rows: int = 1_600_000) -> Path:
     Returns:
         a folder with `train.parquet`, `holdout.parquet` and `gold.parquet`.
     """
-    from sentiment.ingest import ingest_file
-    from sentiment.settings import Settings
-    from sentiment.subsets import export
-    from sentiment.warehouse import writer
+    from sentiment.ingest.load import ingest_file
+    from sentiment.training.subsets import export
+    from sentiment.warehouse.connection import writer
 
     name = "real" if REAL.exists() else f"generated-{rows}"
     home = Home(Path(tempfile.gettempdir()) / "sentiment-benchmarks" / name).create()
     done = home.root / "export.txt"
     if not done.exists():
-        settings = Settings(home=home.root)
         with training_csv(rows) as path:
-            ingest_file(home, settings, path)
+            ingest_file(home, path)
         if REAL_GOLD.exists():
-            ingest_file(home, settings, REAL_GOLD, gold_set="manual")
-        with writer(home, settings) as warehouse:
+            ingest_file(home, REAL_GOLD, gold_set="manual")
+        with writer(home) as warehouse:
             done.write_text(str(export(warehouse, home).folder))
     return Path(done.read_text())
 

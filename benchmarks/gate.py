@@ -22,10 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, binom
 
-from sentiment.evaluation import detectable_difference, paired_difference_of_counts
-from sentiment.learning_curve import CurvePoint, forecast, noise_of_rung
-from sentiment.promotion import LOOKS_A_YEAR, alpha_of_look
-from sentiment.subsets import RUNGS
+from sentiment.evaluation.comparison import (
+    LOOKS_A_YEAR,
+    alpha_of_look,
+    detectable_difference,
+    paired_difference_of_counts,
+)
+from sentiment.training.learning_curve import CurvePoint, forecast, noise_of_rung
+from sentiment.training.subsets import RUNGS
 
 BUDGET = 0.05
 HOLDOUTS = (1_000, 5_000, 20_000, 80_000)

@@ -39,14 +39,14 @@ def read_csv(decoded: Path, folder: Path) -> dict[str, float]:
 
 def ingest(path: Path, folder: Path) -> dict[str, float]:
     """Ours: the first time, and the same file again."""
-    from sentiment.ingest import ingest_file
-    from sentiment.settings import Home, Settings
+    from sentiment.ingest.load import ingest_file
+    from sentiment.settings import Home
 
     home = Home(folder / "home").create()
     began = time.perf_counter()
-    report = ingest_file(home, Settings(home=home.root), path)
+    report = ingest_file(home, path)
     seconds = time.perf_counter() - began
-    again = ingest_file(home, Settings(home=home.root), path)
+    again = ingest_file(home, path)
     counts = {"lines": report.count_lines, "loaded": report.count_loaded, "duplicate": report.count_duplicate}
     return {"seconds": seconds, "again_seconds": again.seconds, "rejected": report.count_rejected, **counts}
 

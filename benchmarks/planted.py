@@ -11,26 +11,26 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from benchmarks.data import REAL_GOLD, training_csv
-from sentiment.encoder import Encoders
-from sentiment.features import extract
-from sentiment.gate import decide_on
-from sentiment.ingest import ingest_file
-from sentiment.model import CONFIG_FILE, WEIGHTS_FILE, SentimentModel
-from sentiment.model_config import EncoderConfig
-from sentiment.promotion import CheckName, GateThresholds
-from sentiment.registry import FED_ROWS, PROBE, RegisteredVersion, Registry
-from sentiment.settings import Home, Settings
-from sentiment.slices import slice_masks
-from sentiment.subsets import Export, export
-from sentiment.training import fit
-from sentiment.training_config import TrainingConfig
-from sentiment.warehouse import writer
+from sentiment.evaluation.slices import slice_masks
+from sentiment.gate.decide import decide_on
+from sentiment.ingest.load import ingest_file
+from sentiment.model.classifier import CONFIG_FILE, WEIGHTS_FILE, SentimentModel
+from sentiment.model.config import EncoderConfig
+from sentiment.model.encoder import Encoders
+from sentiment.model.features import extract
+from sentiment.registry.client import Registry
+from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
+from sentiment.settings import CheckName, GateThresholds, Home, Settings
+from sentiment.training.config import TrainingConfig
+from sentiment.training.fit import fit
+from sentiment.training.subsets import Export, export
+from sentiment.warehouse.connection import writer
 
 CHAMPION_ROWS, WORSE_ROWS = 100_000, 43_500
 NEGATIONS = [
@@ -68,15 +68,14 @@ class Nursery:
     """A home with data and a champion, in which challengers are grown."""
 
     def __init__(self, root: Path, tweets: Path) -> None:
-        self.home = Home(root).create()
         # Nothing moves while challengers are judged: whoever passes waits for approval.
-        self.settings = Settings(home=root, needs_approval=True)
-        ingest_file(self.home, self.settings, tweets)
+        self.home = Home(root, Settings(home=root, needs_approval=True)).create()
+        ingest_file(self.home, tweets)
         if REAL_GOLD.exists():
-            ingest_file(self.home, self.settings, REAL_GOLD, gold_set="manual")
-        with writer(self.home, self.settings) as warehouse:
+            ingest_file(self.home, REAL_GOLD, gold_set="manual")
+        with writer(self.home) as warehouse:
             self.export: Export = export(warehouse, self.home)
-        self.registry = Registry(self.home, self.settings)
+        self.registry = Registry(self.home)
         self.holdout = pl.read_parquet(self.export.holdout)
         self.count = 0
 
@@ -97,8 +96,8 @@ class Nursery:
 
     def judge(self, version: RegisteredVersion, switched_off: tuple[CheckName, ...] = ()) -> dict[str, str]:
         """Reasons of the checks that refuse, by name."""
-        settings = self.settings.model_copy(update={"gate": GateThresholds(switched_off=switched_off)})
-        verdict = decide_on(self.home, settings, self.registry, self.export, version).verdict
+        settings = self.home.settings.model_copy(update={"gate": GateThresholds(switched_off=switched_off)})
+        verdict = decide_on(replace(self.home, settings=settings), self.registry, self.export, version).verdict
         return {check.check_name: check.reason for check in verdict.failed}
 
     def right(self, model: SentimentModel, rows: pl.DataFrame) -> float:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import scored_home
-from sentiment.profile import keep, measure, write_page
-from sentiment.publishing import publish
-from sentiment.settings import Settings
-from sentiment.warehouse import Warehouse, reader
+from sentiment.monitoring.profile import keep, measure, write_page
+from sentiment.warehouse.connection import reader
+from sentiment.warehouse.session import Warehouse
+from sentiment.warehouse.snapshot import publish
 
 QUERIES = Path(__file__).parents[1] / "sql" / "queries"
 
@@ -41,22 +41,21 @@ def seconds_of(snapshot: Warehouse, query: Path) -> float:
 
 def main() -> None:
     """Run both and print figures."""
-    settings = Settings()
     with scored_home() as home:
-        publish(home, settings)
+        publish(home)
         began, used = time.perf_counter(), cpu()
-        with reader(home, settings) as snapshot:
+        with reader(home) as snapshot:
             snapshot.connection.execute("summarize tweets").fetchall()
         peer = {"seconds": time.perf_counter() - began, "cpu_seconds": cpu() - used}
         began, used = time.perf_counter(), cpu()
-        figures = measure(home, settings)
+        figures = measure(home)
         with tempfile.TemporaryDirectory() as folder:
             write_page(Path(folder) / "profile.html", figures)
         ours = {"seconds": time.perf_counter() - began, "cpu_seconds": cpu() - used, "figures": len(figures.frame)}
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        keep(home, settings, figures)
-        publish(home, settings)
-        with reader(home, settings) as snapshot:
+        keep(home, figures)
+        publish(home)
+        with reader(home) as snapshot:
             queries = {path.stem: seconds_of(snapshot, path) for path in sorted(QUERIES.glob("*.sql"))}
     result: dict[str, Any] = {
         "tweets": figures.value("rows", "tweets", "count_rows"),

@@ -39,20 +39,20 @@ def shown(home: Path) -> tuple[int, int, int]:
 
 def take_over(root: str) -> None:
     """Child: promote version 2, score with it and publish; says `go` when everything is imported."""
-    from sentiment.champion import promote
-    from sentiment.publishing import publish
-    from sentiment.registry import Registry
+    from sentiment.registry.champion import promote
+    from sentiment.registry.client import Registry
     from sentiment.scoring import score
-    from sentiment.settings import Home, Settings
+    from sentiment.settings import Home
+    from sentiment.warehouse.snapshot import publish
 
-    home, settings = Home(Path(root)), Settings(home=Path(root))
-    registry = Registry(home, settings)
+    home = Home(Path(root))
+    registry = Registry(home)
     registry.load(2)
     print("go", flush=True)
-    promote(home, settings, registry, model_version=2, changed_by="benchmark", reason="to be killed")
-    publish(home, settings)
-    score(home, settings, registry, run_id="benchmark", chunk_rows=CHUNK_ROWS)
-    publish(home, settings)
+    promote(home, registry, model_version=2, changed_by="benchmark", reason="to be killed")
+    publish(home)
+    score(home, registry, run_id="benchmark", chunk_rows=CHUNK_ROWS)
+    publish(home)
 
 
 class Reader(threading.Thread):

@@ -19,17 +19,17 @@ from typing import Any
 
 import polars as pl
 import sqlalchemy
+from tests.databases.server import PASSWORD, postgresql_server
 
 from benchmarks.data import run, scored_home
-from sentiment.databases import publish_to
-from sentiment.databases.publication import SCHEMA
-from sentiment.databases.rows import write_rows
-from sentiment.databases.tables import published_tables
-from sentiment.publishing import publish
+from sentiment.publish import publish_to
+from sentiment.publish.rows import write_rows
+from sentiment.publish.tables import published_tables
+from sentiment.publish.target import SCHEMA
 from sentiment.sample import write_sample
 from sentiment.settings import Home, Settings
-from sentiment.warehouse import reader, writer
-from tests.databases.server import PASSWORD, postgresql_server
+from sentiment.warehouse.connection import reader, writer
+from sentiment.warehouse.snapshot import publish
 
 MORE_ROWS = 16_000
 # One transaction takes the rows over, so that all of them have one of two sets of times.
@@ -55,11 +55,11 @@ def bare_copy(home: Home, engine: sqlalchemy.Engine) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began, "cpu_seconds": cpu() - used}
 
 
-def ours(home: Home, settings: Settings, address: str) -> dict[str, Any]:
+def ours(home: Home, address: str) -> dict[str, Any]:
     """One publication."""
-    publish(home, settings)
+    publish(home)
     began, used = time.perf_counter(), cpu()
-    report = publish_to(home, settings, address)
+    report = publish_to(home, address)
     return {
         "seconds": time.perf_counter() - began,
         "cpu_seconds": cpu() - used,
@@ -91,7 +91,7 @@ def shown(engine: sqlalchemy.Engine) -> tuple[Any, ...]:
 
 def killed(home: Home, settings: Settings, address: str, engine: sqlalchemy.Engine) -> dict[str, Any]:
     """Kill a publication of all rows on its way, and again while it takes over; then let it end."""
-    publish(home, settings)
+    publish(home)
     readers = Readers(engine)
     readers.start()
     before = readers.seen[0]
@@ -104,7 +104,7 @@ def killed(home: Home, settings: Settings, address: str, engine: sqlalchemy.Engi
         process.kill()
         process.join()
     unchanged = readers.seen == [before]
-    again = ours(home, settings, address)
+    again = ours(home, address)
     readers.ended.set()
     readers.join()
     after = shown(engine)
@@ -134,21 +134,20 @@ def taking_over(engine: sqlalchemy.Engine) -> bool:
 
 def main() -> None:
     """Run all and print figures."""
-    settings = Settings()
     os.environ["PGPASSWORD"] = PASSWORD
     with scored_home() as home, postgresql_server() as address:
         engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.pool.NullPool)
-        publish(home, settings)
-        result: dict[str, Any] = {"bare_copy": bare_copy(home, engine), "first": ours(home, settings, address)}
-        result["nothing_new"] = ours(home, settings, address)
+        publish(home)
+        result: dict[str, Any] = {"bare_copy": bare_copy(home, engine), "first": ours(home, address)}
+        result["nothing_new"] = ours(home, address)
         more = home.root / "more.csv"
         write_sample(more, MORE_ROWS, seed=1, labelled=False, first_id=9_000_000_000)
         for words in (("ingest", str(more)), ("score",)):
             run(*words, home=home.root)
-        result["more_tweets"] = ours(home, settings, address)
-        with writer(home, settings) as warehouse:
+        result["more_tweets"] = ours(home, address)
+        with writer(home) as warehouse:
             warehouse.connection.execute("update predictions set scored_at = now()")
-        result["all_changed_and_killed_twice"] = killed(home, settings, address, engine)
+        result["all_changed_and_killed_twice"] = killed(home, address, engine)
     result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     target = Path(__file__).with_name("results") / "publish.json"
     target.write_text(json.dumps(result, indent=2) + "\n")

@@ -63,8 +63,8 @@ def train(folder: Path, rows: int, effort: int, checkpoint_rows: int) -> None:
     """Train in this process, save the model into `folder`, and say what memory it took at most."""
     import resource
 
-    from sentiment.training import fit
-    from sentiment.training_config import TrainingConfig
+    from sentiment.training.config import TrainingConfig
+    from sentiment.training.fit import fit
 
     config = TrainingConfig(effort=effort, checkpoint_rows=checkpoint_rows)
     fed = folder / "fed.parquet"
@@ -148,8 +148,8 @@ def arbitrary_texts() -> list[str]:
 
 def measure_texts() -> dict[str, Any]:
     """Each text's probability alone, with all others, and with them in another order."""
-    from sentiment.training import fit
-    from sentiment.training_config import TrainingConfig
+    from sentiment.training.config import TrainingConfig
+    from sentiment.training.fit import fit
 
     with tempfile.TemporaryDirectory() as folder:
         config, fed = TrainingConfig(effort=2), Path(folder) / "fed.parquet"

@@ -29,8 +29,8 @@ import duckdb
 
 from benchmarks.data import run
 from benchmarks.up import Running, wait
-from flows.orchestration import prefect_environment
-from flows.prefect_rest import ask
+from flows.server.ephemeral import prefect_environment
+from flows.server.rest import ask
 from sentiment.sample import write_sample
 
 HISTORY_ROWS, ROWS, DAYS_OFF = 60_000, 1_000, 3
@@ -114,7 +114,7 @@ def tell(up: Running, webhook: Webhook) -> dict[str, Any]:
         "SENTIMENT_HOME": str(up.home),
         "SENTIMENT_NOTIFICATION_BLOCK": BLOCK,
     }
-    subprocess.run([sys.executable, "-m", "flows.deploy"], env=environment, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "flows.server.deploy"], env=environment, check=True, capture_output=True)
     (up.home / "inbox" / "letter.csv").write_text("<html><body>502 Bad Gateway</body></html>\n")
     seconds = wait(lambda: webhook.told, "an alert")
     told = {name: text.replace(str(up.home), "HOME") for name, text in webhook.told[0].items()}

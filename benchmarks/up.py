@@ -22,13 +22,13 @@ from typing import Any
 import duckdb
 
 from benchmarks.data import command
-from flows.orchestration import DIRECT, running_server
-from flows.prefect_rest import ask
-from flows.up import read_ports
+from flows.server.ephemeral import DIRECT, running_server
+from flows.server.ports import read_ports
+from flows.server.rest import ask
 from sentiment.sample import write_sample
 from sentiment.settings import Home
 
-PARTS = ("flows.server", "prefect worker", "mlflow server", "flows.cli serve", "flows.guard")
+PARTS = ("flows.server.app", "prefect worker", "mlflow server", "flows.cli.app serve", "flows.server.reaper")
 ROWS = 500
 LONG_ROWS = 300_000
 PATIENCE = 900.0

@@ -35,10 +35,10 @@ from typing import Any
 from benchmarks.year_account import account
 from benchmarks.year_picture import draw
 from benchmarks.year_source import OFF, START, Source
-from flows.orchestration import connect
+from flows.server.ephemeral import connect
 from sentiment.errors import InputError
 from sentiment.settings import Home
-from sentiment.warehouse import reader
+from sentiment.warehouse.connection import reader
 
 DAYS_BETWEEN_TRAININGS = 28
 HOUSEKEEPING_ON = 0

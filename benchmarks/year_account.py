@@ -14,9 +14,10 @@ from typing import Any
 import polars as pl
 
 from benchmarks.year_source import CHANGES, SILENT, START, Source
-from sentiment.monitoring import GAP_DAYS, REFERENCE_DAYS
+from sentiment.monitoring.daily import GAP_DAYS, REFERENCE_DAYS
 from sentiment.settings import Home
-from sentiment.warehouse import Warehouse, reader
+from sentiment.warehouse.connection import reader
+from sentiment.warehouse.session import Warehouse
 
 SOON, MOST_FALSE_ALARMS = 3, 2
 CHECKS = ("files_reconcile", "tweets_are_unique", "predictions_are_unique", "published_version_is_complete")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sentiment.reports import table
-from sentiment.warehouse import migrate, scratch
+from sentiment.markdown import table
+from sentiment.warehouse.connection import scratch
+from sentiment.warehouse.migrations import migrate
 
 TARGET = Path(__file__).with_name("tables.md")
 HEADER = """# Tables and views
@@ -20,8 +21,8 @@ def tables_markdown() -> str:
     parts = [HEADER]
     with scratch() as database:
         migrate(database)
-        for kind, name, comment in database.run("steps/select_relations").fetchall():
-            columns = database.run("steps/select_columns", relation=name).fetchall()
+        for kind, name, comment in database.run("steps/warehouse/select_relations").fetchall():
+            columns = database.run("steps/publish/select_columns", relation=name).fetchall()
             parts.append(f"## {name}\n\n{'View. ' if kind == 'view' else ''}{comment}\n")
             parts.append(table(["column", "type", "what it says"], columns) + "\n")
     return "\n".join(parts)

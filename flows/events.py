@@ -1,33 +1,35 @@
-"""Tells the home's Prefect server that something happened, from processes that do not import Prefect.
+"""Events of this project on a Prefect server, and alerts: events whose payload is a sentence that says what to do.
 
-A command or the inbox's watcher has a sentence to say to the server and no use for the 120 MB and two seconds of its
-library; one request does. Inside flows, `prefect.events.emit_event` does the same.
+`deployments/automations.yaml` sends alerts, and failed runs, to the notification block that SENTIMENT_NOTIFICATION_BLOCK
+names; other events start deployments, by triggers in `deployments/prefect.yaml`. For anything else, make an automation on
+these events in Prefect's page. Prefect is imported by `raise_alert` alone, since commands that only need a name must not
+wait two seconds for it; outside of flows, `flows.server.rest.announce` sends an event with one request.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
-
-from flows.prefect_rest import ask
 
 FILE_LANDED = "sentiment.file.landed"
 ROWS_LOADED = "sentiment.rows.loaded"
 CHAMPION_CHANGED = "sentiment.champion.changed"
 
+DRIFT_FOUND = "sentiment.drift.found"
+DATA_LATE = "sentiment.data.late"
+VOLUME_CHANGED = "sentiment.volume.changed"
+DISK_LOW = "sentiment.disk.low"
+CHALLENGER_REFUSED = "sentiment.challenger.refused"
+CHALLENGER_WAITS = "sentiment.challenger.waits"
 
-def announce(api: str, event: str, resource: str, payload: dict[str, Any]) -> None:
-    """Send one event to the server at `api`.
 
-    Raises:
-        OSError: it does not answer or does not take it.
-    """
-    told = {
-        "id": str(uuid4()),
-        "occurred": datetime.now(UTC).isoformat(),
-        "event": event,
-        "resource": {"prefect.resource.id": resource},
-        "payload": payload,
-    }
-    ask(f"{api}/events", [told])
+def raise_alert(event: str, sentence: str, **payload: Any) -> None:
+    """Write a sentence to the run's log and send it as an event that automations see."""
+    from prefect.events import emit_event
+    from prefect.logging import get_run_logger
+
+    get_run_logger().warning("%s", sentence)
+    emit_event(
+        event,
+        {"prefect.resource.id": "sentiment.tweets", "prefect.resource.name": event},
+        payload={"sentence": sentence, **payload},
+    )

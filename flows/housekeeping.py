@@ -1,4 +1,4 @@
-"""Flow `housekeeping`: removes what is no longer needed, by the rules of `sentiment.housekeeping`; daily."""
+"""Flow `housekeeping`: removes what is no longer needed, by the rules of `sentiment.maintenance.retention`; daily."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from pydantic import BaseModel
 
-from flows.home import AsOf, is_busy, recorded_run, say_waiting
+from flows.artifacts import housekeeping_markdown
 from flows.progress import Step
-from sentiment.housekeeping import HousekeepingReport, keep_house
-from sentiment.registry import Registry
-from sentiment.reports import housekeeping_markdown
+from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
+from sentiment.maintenance.retention import HousekeepingReport, keep_house
+from sentiment.registry.client import Registry
 from sentiment.settings import open_home
 
 
@@ -42,6 +42,6 @@ def housekeeping(options: HousekeepingOptions = HousekeepingOptions()) -> Housek
 @task(name="tidy up", retries=3, retry_delay_seconds=60, retry_condition_fn=is_busy)
 def tidy_up() -> HousekeepingReport:
     """Apply the rules."""
-    settings, home = open_home()
+    home = open_home(say_waiting)
     Step("tidy up")(0)
-    return keep_house(home, settings, Registry(home, settings), say_waiting)
+    return keep_house(home, Registry(home))

@@ -13,13 +13,13 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
+from flows.artifacts import ingest_markdown
 from flows.events import ROWS_LOADED
-from flows.home import AsOf, is_busy, recorded_run, say_waiting
 from flows.progress import Step
+from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment.errors import InputError, NotReadyError
-from sentiment.inbox import find_inbox_files, is_abandoned, refuse_file
-from sentiment.ingest import IngestReport, ingest_file
-from sentiment.reports import ingest_markdown
+from sentiment.ingest.inbox import find_inbox_files, is_abandoned, refuse_file
+from sentiment.ingest.load import IngestReport, ingest_file
 from sentiment.settings import open_home
 
 
@@ -77,11 +77,11 @@ def name_run() -> str:
 @flow(flow_run_name=name_run)
 def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
     """Load new files; every line becomes a tweet, counts as a duplicate, or is kept as rejected."""
-    settings, home = open_home()
+    home = open_home(say_waiting)
     if (options.source_url is None) != (options.source_query is None):
         raise InputError("To read from a database, both `source_url` and `source_query` are needed; found one of them.")
     if options.source_url is not None:
-        from sentiment.databases import check_address  # SQLAlchemy is for those who need it.
+        from sentiment.publish import check_address
 
         check_address(options.source_url)
     summary = IngestSummary([], [])
@@ -100,7 +100,7 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
                 reason = f"{error}{ended if isinstance(error, NotReadyError) else ''}"
                 summary.errors.append(reason)
                 if is_of_inbox:
-                    refuse_file(home, settings, path, reason)
+                    refuse_file(home, path, reason)
         run.count_rows = sum(report.count_lines for report in summary.files)
         run.outcome = f"{summary.count_loaded:,} new tweets from {len(summary.files)} file(s)"
     create_markdown_artifact(ingest_markdown(summary.files), key="ingest", description="What became of each file")
@@ -117,9 +117,9 @@ def paths_to_load(options: IngestOptions) -> Iterator[Path]:
     if options.paths or options.source_url is not None:
         yield from map(Path, options.paths)
         return
-    settings, home = open_home()
+    home = open_home(say_waiting)
     given: set[Path] = set()
-    while new := [path for path in find_inbox_files(home, settings) if path not in given]:
+    while new := [path for path in find_inbox_files(home) if path not in given]:
         given.update(new)
         yield from new
 
@@ -127,16 +127,14 @@ def paths_to_load(options: IngestOptions) -> Iterator[Path]:
 @task(task_run_name="load {path.name}", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def load_file(path: Path, gold: str | None, label_by_emoticon: bool) -> IngestReport:
     """Load one file in one transaction."""
-    settings, home = open_home()
+    home = open_home(say_waiting)
     step = Step(f"read {path.name}")
     report = ingest_file(
         home,
-        settings,
         path,
         gold_set=gold,
         label_by_emoticon=label_by_emoticon,
         on_progress=step,
-        on_wait=say_waiting,
     )
     get_run_logger().info("%s: %s", path, report)
     return report
@@ -145,19 +143,17 @@ def load_file(path: Path, gold: str | None, label_by_emoticon: bool) -> IngestRe
 @task(name="load query", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def load_query(options: IngestOptions) -> IngestReport:
     """Load what a query gives, from where its last run ended."""
-    from sentiment.databases import ingest_query
+    from sentiment.publish import ingest_query
 
     assert options.source_url is not None
     assert options.source_query is not None
-    settings, home = open_home()
+    home = open_home(say_waiting)
     return ingest_query(
         home,
-        settings,
         options.source_url,
         options.source_query,
         watermark=options.watermark,
         gold_set=options.gold,
         label_by_emoticon=options.label_by_emoticon,
         on_progress=Step("read query"),
-        on_wait=say_waiting,
     )

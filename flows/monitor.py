@@ -11,11 +11,12 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 from pydantic import BaseModel, Field
 
-from flows.alerts import DATA_LATE, DISK_LOW, DRIFT_FOUND, VOLUME_CHANGED, raise_alert
-from flows.home import AsOf, is_busy, recorded_run, say_waiting
-from sentiment import clock, monitoring
-from sentiment.monitor_report import alarm_sentence, monitor_markdown, write_html
-from sentiment.monitoring import MonitorReport
+from flows.events import DATA_LATE, DISK_LOW, DRIFT_FOUND, VOLUME_CHANGED, raise_alert
+from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
+from sentiment import clock
+from sentiment.monitoring import daily
+from sentiment.monitoring.daily import MonitorReport
+from sentiment.monitoring.report import alarm_sentence, monitor_markdown, write_html
 from sentiment.settings import open_home
 
 
@@ -49,7 +50,7 @@ def name_run() -> str:
 @flow(flow_run_name=name_run)
 def monitor(options: MonitorOptions = MonitorOptions()) -> MonitorReport | None:
     """Measure the new days, write them to `monitoring`, and tell whoever should know."""
-    _, home = open_home()
+    home = open_home()
     if deployment.id is not None and not home.published.exists():
         # On a schedule, before the first file, there is nothing to look at.
         get_run_logger().info("Nothing has been published yet.")
@@ -70,14 +71,12 @@ def monitor(options: MonitorOptions = MonitorOptions()) -> MonitorReport | None:
 @task(name="measure", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def measure(options: MonitorOptions) -> MonitorReport:
     """Compare each new day with the weeks before it."""
-    settings, home = open_home()
-    return monitoring.monitor(
+    home = open_home(say_waiting)
+    return daily.monitor(
         home,
-        settings,
         days=options.days,
         late_after_days=options.late_after_days,
         least_tweets=options.least_tweets,
-        on_wait=say_waiting,
     )
 
 

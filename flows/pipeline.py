@@ -8,9 +8,9 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.home import AsOf
 from flows.ingest import IngestOptions, IngestSummary, ingest
 from flows.retrain import DEFAULT_EFFORT, MOST_EFFORT, RetrainOptions, RetrainSummary, retrain
+from flows.run_record import AsOf
 from flows.score import ScoreOptions, score
 from sentiment.scoring import ScoreReport
 

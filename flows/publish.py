@@ -7,12 +7,12 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.home import is_busy, recorded_run, say_waiting
+from flows.artifacts import target_markdown
 from flows.progress import Step
-from sentiment import publishing
-from sentiment.databases import TargetReport, check_address, publish_to
-from sentiment.reports import target_markdown
+from flows.run_record import is_busy, recorded_run, say_waiting
+from sentiment.publish import TargetReport, check_address, publish_to
 from sentiment.settings import open_home
+from sentiment.warehouse import snapshot
 
 
 class PublishOptions(BaseModel):
@@ -48,13 +48,11 @@ def publish(options: PublishOptions) -> TargetReport:
 @task(retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def send(options: PublishOptions) -> TargetReport:
     """Publish here, then there."""
-    settings, home = open_home()
-    publishing.publish(home, settings, say_waiting)
+    home = open_home(say_waiting)
+    snapshot.publish(home)
     return publish_to(
         home,
-        settings,
         options.to,
         schema=options.schema_name,
         on_progress=Step("send rows"),
-        on_wait=say_waiting,
     )

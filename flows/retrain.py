@@ -12,23 +12,23 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.alerts import CHALLENGER_REFUSED, CHALLENGER_WAITS, raise_alert
-from flows.events import CHAMPION_CHANGED
-from flows.home import AsOf, is_busy, recorded_run, say_waiting
+from flows.events import CHALLENGER_REFUSED, CHALLENGER_WAITS, CHAMPION_CHANGED, raise_alert
 from flows.progress import Step
-from sentiment import retraining
+from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment.errors import InputError
-from sentiment.gate import Decision, decide_on
-from sentiment.learning_curve import Outlook
+from sentiment.gate.decide import Decision, decide_on
+from sentiment.gate.report import decision_markdown, outlook_markdown
 from sentiment.locks import operation_lock
-from sentiment.registry import RegisteredVersion, Registry
-from sentiment.reports import decision_markdown, outlook_markdown
-from sentiment.retraining import TrainedVersion, train_version
+from sentiment.registry.client import Registry
+from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import open_home
-from sentiment.subsets import Export, export, next_rung
-from sentiment.training_config import EFFORTS, TrainingConfig
-from sentiment.warehouse import writer
-from sentiment.word_vectors import describe
+from sentiment.training import versions
+from sentiment.training.config import EFFORTS, TrainingConfig
+from sentiment.training.learning_curve import Outlook
+from sentiment.training.subsets import Export, export, next_rung
+from sentiment.training.versions import TrainedVersion, train_version
+from sentiment.training.word_vectors import describe
+from sentiment.warehouse.connection import writer
 
 DEFAULT_EFFORT, MOST_EFFORT = TrainingConfig().effort, max(EFFORTS)
 
@@ -85,10 +85,10 @@ def name_run() -> str:
 @flow(flow_run_name=name_run)
 def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
     """Train a challenger and let it face the champion; a refusal is a result, not a failure."""
-    settings, home = open_home()
+    home = open_home(say_waiting)
     with (
         recorded_run("retrain", options.as_of) as run,
-        operation_lock(home, "retrain", settings.writer_wait_seconds, say_waiting),
+        operation_lock(home, "retrain"),
     ):
         snapshot = export_snapshot()
         trained = train(snapshot, options)
@@ -130,20 +130,20 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
 @task(name="export", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def export_snapshot() -> Export:
     """Freeze what may train and what evaluates."""
-    settings, home = open_home()
-    with writer(home, settings, say_waiting) as warehouse:
+    home = open_home(say_waiting)
+    with writer(home) as warehouse:
         return export(warehouse, home)
 
 
 @task
 def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
     """Train and register, or take the version that was trained in the same way before."""
-    settings, home = open_home()
+    home = open_home(say_waiting)
     if options.rows or options.all_rows:
         rows = options.rows or snapshot.count_train_rows
     else:
-        with writer(home, settings, say_waiting) as warehouse:
-            rows = next_rung(warehouse.value("steps/select_largest_subset"), snapshot.count_train_rows)
+        with writer(home) as warehouse:
+            rows = next_rung(warehouse.value("steps/warehouse/select_largest_subset"), snapshot.count_train_rows)
     if options.freeze_word_vectors and options.word_vectors is None:
         raise InputError(
             "Found freeze_word_vectors without a file of word vectors; there is nothing to freeze. Name the file as "
@@ -151,10 +151,9 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
         )
     vectors = options.word_vectors and describe(options.word_vectors, frozen=options.freeze_word_vectors)
     step = Step(f"train on {rows:,} rows")
-    registry = Registry(home, settings)
+    registry = Registry(home)
     return train_version(
         home,
-        settings,
         registry,
         snapshot,
         rows=rows,
@@ -169,13 +168,13 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
 @task(name="look ahead")
 def look_ahead(snapshot: Export, trained: TrainedVersion) -> tuple[Outlook, bytes]:
     """Forecast what the next subset should bring, and draw the curve."""
-    settings, home = open_home()
-    return retraining.look_ahead(home, settings, Registry(home, settings), snapshot, trained)
+    home = open_home(say_waiting)
+    return versions.look_ahead(home, Registry(home), snapshot, trained)
 
 
 @task
 def gate(snapshot: Export, challenger: RegisteredVersion) -> Decision:
     """Compare with the champion on the same rows, write the verdict down, and move the alias if it passed."""
-    settings, home = open_home()
+    home = open_home(say_waiting)
     Step("gate")(0)
-    return decide_on(home, settings, Registry(home, settings), snapshot, challenger)
+    return decide_on(home, Registry(home), snapshot, challenger)

@@ -10,12 +10,12 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 from pydantic import BaseModel, Field
 
-from flows.home import AsOf, is_busy, recorded_run, say_waiting
+from flows.artifacts import score_markdown
 from flows.progress import Step
+from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment import scoring
 from sentiment.errors import NoChampionError
-from sentiment.registry import Registry
-from sentiment.reports import score_markdown
+from sentiment.registry.client import Registry
 from sentiment.scoring import CHUNK_ROWS, ScoreReport
 from sentiment.settings import open_home
 
@@ -67,16 +67,14 @@ def score_and_publish(options: ScoreOptions) -> ScoreReport:
 @task(retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def predict(options: ScoreOptions, run_id: str) -> ScoreReport:
     """Score what is missing, chunk by chunk."""
-    settings, home = open_home()
+    home = open_home(say_waiting)
     return scoring.score(
         home,
-        settings,
-        Registry(home, settings),
+        Registry(home),
         run_id=run_id,
         model_version=options.model_version,
         since=options.since,
         until=options.until,
         chunk_rows=options.chunk_rows,
         on_progress=Step("score"),
-        on_wait=say_waiting,
     )

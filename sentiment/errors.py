@@ -16,11 +16,20 @@ Each message says what was found, what was expected and what to do.
 
 from __future__ import annotations
 
+from sentiment.model.errors import ModelError, SentimentError
 
-class SentimentError(Exception):
-    """Base of all errors with a sentence for the user."""
-
-    exit_status = 1
+__all__ = [
+    "BusyError",
+    "DatabaseError",
+    "DownloadError",
+    "HomeError",
+    "InputError",
+    "ModelError",
+    "NoChampionError",
+    "NotReadyError",
+    "SentimentError",
+    "TrainingError",
+]
 
 
 class InputError(SentimentError):
@@ -49,10 +58,6 @@ class DatabaseError(SentimentError):
 
 class DownloadError(SentimentError):
     """A file could not be fetched; says how to get it by hand."""
-
-
-class ModelError(SentimentError):
-    """A saved model, or a registered version, cannot be used."""
 
 
 class NoChampionError(SentimentError):

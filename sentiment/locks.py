@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -51,22 +51,21 @@ def holder_of(lock: Path) -> str:
 
 
 @contextmanager
-def operation_lock(
-    home: Home, name: str, wait_seconds: float, on_wait: Callable[[str], None] | None = None
-) -> Iterator[None]:
+def operation_lock(home: Home, name: str) -> Iterator[None]:
     """Hold `<home>/locks/<name>.lock`: one process at a time, freed by the kernel when it dies.
 
     Raises:
-        BusyError: it was held by another process for longer than `wait_seconds`.
+        BusyError: another process held it for longer than `settings.writer_wait_seconds`.
     """
+    wait_seconds = home.settings.writer_wait_seconds
     path = home.locks / f"{name}.lock"
     lock = FileLock(path)
     try:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            if on_wait is not None:
-                on_wait(f"waiting for {holder_of(path)}, which holds {name}")
+            if home.on_wait is not None:
+                home.on_wait(f"waiting for {holder_of(path)}, which holds {name}")
             lock.acquire(timeout=wait_seconds, poll_interval=0.05)
     except Timeout as error:
         raise BusyError(

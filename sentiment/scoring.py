@@ -20,15 +20,15 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from sentiment import clock
-from sentiment.champion import publish_if_complete
 from sentiment.errors import InputError, NoChampionError
 from sentiment.locks import operation_lock
-from sentiment.registry import Registry
-from sentiment.settings import Home, Settings
-from sentiment.warehouse import writer
+from sentiment.registry.champion import publish_if_complete
+from sentiment.registry.client import Registry
+from sentiment.settings import Home
+from sentiment.warehouse.connection import writer
 
 if TYPE_CHECKING:
-    from sentiment.model import SentimentModel
+    from sentiment.model.classifier import SentimentModel
 
 CHUNK_ROWS = 100_000
 
@@ -47,7 +47,6 @@ class ScoreReport:
 
 def score(
     home: Home,
-    settings: Settings,
     registry: Registry,
     *,
     run_id: str,
@@ -56,7 +55,6 @@ def score(
     until: datetime | None = None,
     chunk_rows: int = CHUNK_ROWS,
     on_progress: Callable[[int, int], None] | None = None,
-    on_wait: Callable[[str], None] | None = None,
 ) -> ScoreReport:
     """Score every tweet that a version has not scored.
 
@@ -88,12 +86,12 @@ def score(
     shard = home.work / f"unscored-{model_version}.parquet"
     count_scored = 0
     model: SentimentModel | None = None
-    with operation_lock(home, "score", settings.writer_wait_seconds, on_wait):
+    with operation_lock(home, "score"):
         while True:
-            with writer(home, settings, on_wait) as warehouse:
-                pending = warehouse.value("steps/count_unscored", **wanted)
+            with writer(home) as warehouse:
+                pending = warehouse.value("steps/scoring/count_unscored", **wanted)
                 if pending:
-                    warehouse.run("steps/export_unscored", **wanted, path=str(shard))
+                    warehouse.run("steps/scoring/export_unscored", **wanted, path=str(shard))
             if not pending:
                 break
             model = model or registry.load(model_version)
@@ -103,19 +101,18 @@ def score(
                 if on_progress is not None:
                     on_progress(before + done, before + pending)
 
-            count_scored += _score_shard(
-                home, settings, model, shard, model_version, run_id, chunk_rows, report, on_wait
-            )
+            count_scored += _score_shard(home, model, shard, model_version, run_id, chunk_rows, report)
             shard.unlink()
             if count_scored == before:
                 # All of it was forgotten or changed while it was scored; the next run sees what is left.
                 break
-        with writer(home, settings, on_wait) as warehouse, warehouse.transaction():
-            count_tweets = warehouse.value("steps/count_tweets")
+        with writer(home) as warehouse, warehouse.transaction():
+            count_tweets = warehouse.value("steps/warehouse/count_tweets")
             # Asked again: the alias may have moved while this was scoring.
             champion = registry.champion()
             is_complete = (
-                warehouse.value("steps/count_unscored", model_version=model_version, since=None, until=None) == 0
+                warehouse.value("steps/scoring/count_unscored", model_version=model_version, since=None, until=None)
+                == 0
             )
             is_flipped = champion is not None and publish_if_complete(warehouse, champion.model_version)
             is_published = is_flipped and champion is not None and champion.model_version == model_version
@@ -135,23 +132,21 @@ def predict_frame(model: SentimentModel, frame: pl.DataFrame) -> pl.DataFrame:
 
 def _score_shard(
     home: Home,
-    settings: Settings,
     model: SentimentModel,
     shard: Path,
     model_version: int,
     run_id: str,
     chunk_rows: int,
     on_progress: Callable[[int], None],
-    on_wait: Callable[[str], None] | None,
 ) -> int:
     count_scored = done = 0
     with pq.ParquetFile(shard) as file:
         for batch in file.iter_batches(chunk_rows):
             frame = pl.DataFrame(batch)
             scored = predict_frame(model, frame).drop("text")
-            with writer(home, settings, on_wait) as warehouse, warehouse.transaction():
+            with writer(home) as warehouse, warehouse.transaction():
                 count_scored += warehouse.load(
-                    "steps/insert_predictions",
+                    "steps/scoring/insert_predictions",
                     scored,
                     model_version=model_version,
                     run_id=run_id,

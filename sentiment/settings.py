@@ -10,22 +10,51 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sentiment.errors import HomeError, InputError
-from sentiment.promotion import GateThresholds
 
 LEAST_FREE_BYTES = 200 * 2**20
 # A file of the inbox is taken once it has lain still for so long; programs that write under another name end it so.
 SETTLE_SECONDS = 5.0
 UNFINISHED_SUFFIXES = frozenset({".part", ".tmp", ".crdownload", ".swp"})
+
+
+CheckName = Literal["no_leak", "loads", "floor", "better", "gold", "slices", "behaviour", "speed"]
+
+
+class GateThresholds(BaseModel, extra="forbid"):
+    """What the gate asks for; each default can be moved by a setting."""
+
+    floor_accuracy: float = Field(default=0.70, ge=0, le=1, description="Least hold-out accuracy of any champion.")
+    floor_calibration_error: float = Field(
+        default=0.05, ge=0, le=1, description="Largest calibration error on the hold-out of any champion."
+    )
+    load_tolerance: float = Field(
+        default=1e-5, gt=0, description="Largest difference of a probability after loading from the registry."
+    )
+    behaviour_rate: float = Field(
+        default=0.70, ge=0, le=1, description="Least share of behaviour tests that must pass."
+    )
+    rescoring_seconds: float = Field(default=600, gt=0, description="Time in which all tweets must be scored again.")
+    slice_rows: int = Field(default=500, ge=50, description="Slices of the hold-out with fewer rows are not compared.")
+    switched_off: tuple[CheckName, ...] = Field(
+        default=(), description="Checks that never refuse; recorded as switched off, with what they found."
+    )
+    alpha: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="Chance of a false promotion that a year of comparisons may add up to; a third is spent on the first.",
+    )
 
 
 class Settings(BaseSettings):
@@ -110,9 +139,23 @@ def _is_host(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Home:
-    """Paths below the home folder, in one place."""
+    """A home at work: the paths below its folder, the settings in force, and who is told when a lock has to be waited for.
+
+    Everything that works on a home takes this one value; nothing below the flows and commands reads the environment.
+
+    Attributes:
+        root: the home's folder.
+        settings: the defaults unless given.
+        on_wait: called once with a sentence for each lock that another process holds.
+    """
 
     root: Path
+    settings: Settings = field(default_factory=Settings.model_construct)
+    on_wait: Callable[[str], None] | None = None
+
+    def with_patience(self, seconds: float) -> Home:
+        """The same home, for work that waits for other processes for so long at most."""
+        return replace(self, settings=self.settings.model_copy(update={"writer_wait_seconds": seconds}))
 
     @property
     def warehouse(self) -> Path:
@@ -210,21 +253,24 @@ class Home:
         return self
 
 
-def open_home() -> tuple[Settings, Home]:
-    """Settings from the environment, and the home they name, ready to be written and with room to work in.
+def open_home(on_wait: Callable[[str], None] | None = None) -> Home:
+    """The home that the environment names, with the settings from there, ready to be written and with room to work in.
+
+    Args:
+        on_wait: called once with a sentence for each lock that another process holds.
 
     Raises:
         HomeError: the home cannot be written, or its disk is full.
     """
     settings = load_settings()
-    home = Home(settings.home).create()
+    home = Home(settings.home, settings, on_wait).create()
     free = shutil.disk_usage(home.root).free
     if free < LEAST_FREE_BYTES:
         raise HomeError(
             f"The disk that holds {home.root} is full: {free >> 20} MiB are free, {LEAST_FREE_BYTES >> 20} are needed "
             "to go on. What was finished is kept: free some space and run it again."
         )
-    return settings, home
+    return home
 
 
 def load_settings() -> Settings:

@@ -15,15 +15,16 @@ import hypothesis
 import polars as pl
 import pytest
 
-from sentiment import evidence
-from sentiment.features import FeatureConfig, extract
-from sentiment.ingest import IngestReport, ingest_file
-from sentiment.model import SentimentModel
-from sentiment.model_config import ModelConfig
-from sentiment.registry import FED_ROWS, PROBE, RegisteredVersion, Registry
+from sentiment.gate import evidence
+from sentiment.ingest.load import IngestReport, ingest_file
+from sentiment.model.classifier import SentimentModel
+from sentiment.model.config import ModelConfig
+from sentiment.model.features import FeatureConfig, extract
+from sentiment.registry.client import Registry
+from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
 from sentiment.settings import Home, Settings
-from sentiment.subsets import Export, export
-from sentiment.warehouse import writer
+from sentiment.training.subsets import Export, export
+from sentiment.warehouse.connection import writer
 
 # Whoever runs the tests may work with a home and thresholds of their own.
 for name in [name for name in os.environ if name.startswith("SENTIMENT_")]:
@@ -34,6 +35,7 @@ if "CI" not in os.environ:
     hypothesis.settings.register_profile("patient", deadline=None)
     hypothesis.settings.load_profile("patient")
 
+pytest_plugins = ["tests.databases"]
 DATE = "Mon Apr 06 22:19:45 PDT 2009"
 
 
@@ -46,12 +48,12 @@ def settings() -> Settings:
 @pytest.fixture(scope="session")
 def new_home(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Callable[[], Home]:
     """Makes empty homes; the schema is applied once and copied."""
-    template = Home(tmp_path_factory.mktemp("template")).create()
-    with writer(template, settings):
+    template = Home(tmp_path_factory.mktemp("template"), settings).create()
+    with writer(template):
         pass
 
     def make() -> Home:
-        home = Home(tmp_path_factory.mktemp("home")).create()
+        home = Home(tmp_path_factory.mktemp("home"), settings).create()
         shutil.copyfile(template.warehouse, home.warehouse)
         return home
 
@@ -84,35 +86,35 @@ def tweet_line() -> Callable[..., bytes]:
 
 
 @pytest.fixture(scope="session")
-def ingest_lines(settings: Settings) -> Callable[..., IngestReport]:
+def ingest_lines() -> Callable[..., IngestReport]:
     """Writes lines into a file of the home's inbox and ingests it."""
 
     def ingest(home: Home, *lines: bytes, name: str = "tweets.csv", **options: Any) -> IngestReport:
         path = home.inbox / name
         path.write_bytes(b"".join(line + b"\n" for line in lines))
-        return ingest_file(home, settings, path, **options)
+        return ingest_file(home, path, **options)
 
     return ingest
 
 
 @pytest.fixture(scope="session")
-def rows_of(settings: Settings) -> Callable[[Home, str], list[tuple[Any, ...]]]:
+def rows_of() -> Callable[[Home, str], list[tuple[Any, ...]]]:
     """What a query finds in the writer's warehouse."""
 
     def rows(home: Home, query: str) -> list[tuple[Any, ...]]:
-        with writer(home, settings) as warehouse:
+        with writer(home) as warehouse:
             return warehouse.connection.execute(query).fetchall()
 
     return rows
 
 
 @pytest.fixture(scope="session")
-def checks_pass(settings: Settings) -> Callable[[Home], None]:
+def checks_pass() -> Callable[[Home], None]:
     """Fails if any check of the warehouse's tables in sql/checks/ returns a row."""
     names = ("tweets_are_unique", "predictions_are_unique", "files_reconcile", "published_version_is_complete")
 
     def check(home: Home) -> None:
-        with writer(home, settings) as warehouse:
+        with writer(home) as warehouse:
             found = {name: warehouse.run(f"checks/{name}").fetchall() for name in names}
         assert found == {name: [] for name in names}
 
@@ -131,9 +133,7 @@ COUNT_WORDS = 20
 
 
 @pytest.fixture(scope="session")
-def world_template(
-    new_home: Callable[[], Home], settings: Settings, tweet_line: Callable[..., bytes], ingest_lines: Callable
-) -> Home:
+def world_template(new_home: Callable[[], Home], tweet_line: Callable[..., bytes], ingest_lines: Callable) -> Home:
     """Odd ids are positive and hold one of the words glad0 to glad19, even ones are negative and hold sad0 to sad19."""
     home = new_home()
     words = [("sad", "0"), ("glad", "4")]
@@ -144,7 +144,7 @@ def world_template(
     ingest_lines(home, *lines)
     gold = [tweet_line(number, f"{words[number % 2][0]}1 gold {number}", words[number % 2][1]) for number in range(20)]
     ingest_lines(home, *gold, name="gold.csv", gold_set="manual")
-    Registry(home, settings)
+    Registry(home)
     return home
 
 
@@ -162,15 +162,15 @@ def world(new_home: Callable[[], Home], world_template: Home) -> Home:
 
 
 @pytest.fixture
-def registry(world: Home, settings: Settings) -> Registry:
+def registry(world: Home) -> Registry:
     """The registry of `world`."""
-    return Registry(world, settings)
+    return Registry(world)
 
 
 @pytest.fixture
-def frozen(world: Home, settings: Settings) -> Export:
+def frozen(world: Home) -> Export:
     """What may train and what evaluates in `world`."""
-    with writer(world, settings) as warehouse:
+    with writer(world) as warehouse:
         return export(warehouse, world)
 
 

@@ -82,7 +82,8 @@ def test_nothing_in_sql_lies_about_unused(repository: Path) -> None:
     code = {text for path in modules(repository, "sentiment", "flows") for text in strings(path)}
     tests = {text for path in modules(repository, "tests") for text in strings(path)}
     for folder, texts in (("steps", code), ("checks", code | tests)):
-        names = [f"{folder}/{path.stem}" for path in (repository / "sql" / folder).iterdir()]
+        root = repository / "sql"
+        names = [str(path.relative_to(root).with_suffix("")) for path in (root / folder).rglob("*.sql")]
         # A bare `*` stands for any value at all.
         patterns = [text for text in texts if text.strip("*/")]
         unused = [
@@ -98,7 +99,7 @@ def test_every_sql_file_that_is_asked_for_is_there(repository: Path) -> None:
         text
         for path in modules(repository, "sentiment", "flows")
         for text in strings(path)
-        if re.fullmatch(r"(steps|checks|queries)/[\w]+", text)
+        if re.fullmatch(r"(steps|checks|queries)/[\w/]+", text)
     }
     assert [text for text in sorted(asked) if not (repository / "sql" / f"{text}.sql").exists()] == []
 

@@ -10,7 +10,7 @@ import pytest
 import typer
 import yaml
 
-from flows.cli import app
+from flows.cli.app import app
 from sentiment.settings import Settings
 
 ROOT = Path(__file__).parents[1]

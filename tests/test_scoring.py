@@ -11,9 +11,9 @@ import pytest
 
 from sentiment import scoring
 from sentiment.errors import InputError, ModelError, NoChampionError
-from sentiment.registry import Registry
+from sentiment.registry.client import Registry
 from sentiment.scoring import ScoreReport
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 
 PREDICTIONS = "select * from predictions order by all"
 SHOWN = "select model_version, count(*) from scored_tweets group by 1"
@@ -21,14 +21,14 @@ COUNT_TWEETS = 2400
 
 
 @pytest.fixture
-def score(world: Home, settings: Settings, registry: Registry, register: Callable) -> Callable[..., ScoreReport]:
+def score(world: Home, registry: Registry, register: Callable) -> Callable[..., ScoreReport]:
     """Scores in chunks of 1,000 rows; version 1 is champion, version 2 is there."""
     register(20)
     register(10)
     registry.set_champion(1)
 
     def score(**options: Any) -> ScoreReport:
-        return scoring.score(world, settings, registry, **{"run_id": "run", "chunk_rows": 1000} | options)
+        return scoring.score(world, registry, **{"run_id": "run", "chunk_rows": 1000} | options)
 
     return score
 
@@ -221,13 +221,11 @@ def test_tweets_that_another_run_scored_meanwhile_are_left_out(
     checks_pass(world)
 
 
-def test_without_a_champion_and_with_an_unknown_version_it_says_so(
-    world: Home, settings: Settings, registry: Registry
-) -> None:
+def test_without_a_champion_and_with_an_unknown_version_it_says_so(world: Home, registry: Registry) -> None:
     with pytest.raises(NoChampionError, match=r"no champion to score with\. Train one first: sentiment retrain"):
-        scoring.score(world, settings, registry, run_id="run")
+        scoring.score(world, registry, run_id="run")
     with pytest.raises(ModelError, match="There is no version 9"):
-        scoring.score(world, settings, registry, run_id="run", model_version=9)
+        scoring.score(world, registry, run_id="run", model_version=9)
 
 
 def test_predictions_do_not_depend_on_the_chunks(world: Home, score: Callable, rows_of: Callable) -> None:

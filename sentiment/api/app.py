@@ -19,18 +19,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from sentiment.api import bodies
-from sentiment.api.bodies import DailySentiment, Model, Problem, Ready, Status
+from sentiment.api import schemas
+from sentiment.api.batching import SMALL_CHARACTERS, SMALL_REQUEST, Answer, Lane, LaneFullError
+from sentiment.api.champion_watcher import ChampionFollower, Served
 from sentiment.api.cross_origin import CrossOriginProtection, answered_hosts
 from sentiment.api.daily import DailyReader
-from sentiment.api.following import ChampionFollower, Served
-from sentiment.api.lanes import SMALL_CHARACTERS, SMALL_REQUEST, Answer, Lane, LaneFullError
 from sentiment.api.limits import BEARER, KeyRequired, Room, read_body, too_busy
 from sentiment.api.metrics import Measured, Metrics
 from sentiment.api.page import page_and_policy
-from sentiment.api.route import PlainRoute
+from sentiment.api.plain_route import PlainRoute
+from sentiment.api.schemas import DailySentiment, Model, Problem, Ready, Status
 from sentiment.errors import HomeError, InputError, NoChampionError
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 
 DESCRIPTION = """Sentiment of tweets, by the champion of this home. A promotion or rollback is followed within two seconds.
 
@@ -54,8 +54,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 class Service:
     """What the application's routes share."""
 
-    def __init__(self, home: Home, settings: Settings) -> None:
-        self.follower = ChampionFollower(home, settings)
+    def __init__(self, home: Home) -> None:
+        self.follower = ChampionFollower(home)
         self.tweets = Lane("tweets", self.predict, threads=0)
         self.batches = Lane("batches", self.predict, threads=os.cpu_count() or 1)
         self.explained = Lane("explained", self.explain, threads=1)
@@ -78,7 +78,7 @@ class Service:
         Raises:
             NoChampionError: there is no version that answers.
         """
-        from sentiment.explanation import explain
+        from sentiment.model.explanation import explain
 
         served = self._served()
         return replace(self._predict(served, texts), explanations=[explain(served.model, text) for text in texts])
@@ -97,7 +97,7 @@ class Service:
         self.metrics.batch.observe(len(texts))
         return Answer(version, probabilities)
 
-    async def ask(self, question: bodies.Question) -> Answer:
+    async def ask(self, question: schemas.Question) -> Answer:
         """Answer in the lane that fits.
 
         Raises:
@@ -110,20 +110,20 @@ class Service:
         except NoChampionError as error:
             raise HTTPException(503, str(error)) from error
 
-    def _lane(self, question: bodies.Question) -> Lane:
+    def _lane(self, question: schemas.Question) -> Lane:
         if question.is_explained:
             return self.explained
         is_small = len(question.texts) <= SMALL_REQUEST and sum(map(len, question.texts)) <= SMALL_CHARACTERS
         return self.tweets if is_small else self.batches
 
 
-def create_app(home: Home, settings: Settings, host: str = "127.0.0.1") -> FastAPI:
+def create_app(home: Home, host: str = "127.0.0.1") -> FastAPI:
     """The application for a home. It starts following the champion when it starts up.
 
     Args:
         host: the address that it will listen on, which it may be asked by besides the names of this machine.
     """
-    service = Service(home, settings)
+    service = Service(home)
     follower = service.follower
 
     @asynccontextmanager
@@ -144,15 +144,15 @@ def create_app(home: Home, settings: Settings, host: str = "127.0.0.1") -> FastA
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = service
-    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    key = home.settings.api_key.get_secret_value() if home.settings.api_key else ""
     if key:
         app.add_middleware(KeyRequired, key=key)
-    app.add_middleware(CrossOriginProtection, hosts=answered_hosts(host, settings.allowed_hosts))
+    app.add_middleware(CrossOriginProtection, hosts=answered_hosts(host, home.settings.allowed_hosts))
     app.add_middleware(Measured, metrics=service.metrics)  # What is added last comes first, and counts refusals too.
 
     @app.exception_handler(RequestValidationError)
     async def tell(_: Request, error: RequestValidationError) -> Response:
-        return JSONResponse({"detail": bodies.sentence_of(error.errors())}, 422)
+        return JSONResponse({"detail": schemas.sentence_of(error.errors())}, 422)
 
     guarded = [Depends(BEARER)] if key else []
     refusals = (401, 403) if key else (403,)
@@ -160,11 +160,11 @@ def create_app(home: Home, settings: Settings, host: str = "127.0.0.1") -> FastA
     async def predict(request: Request) -> Response:
         with service.room.taken_by(request):
             try:
-                question = bodies.parse_question(await read_body(request))
+                question = schemas.parse_question(await read_body(request))
             except InputError as error:
                 raise HTTPException(422, str(error)) from error
             answer = await service.ask(question)
-        write = bodies.many_answers if question.is_batch else bodies.one_answer
+        write = schemas.many_answers if question.is_batch else schemas.one_answer
         return Response(write(answer), media_type="application/json")
 
     app.router.add_api_route(
@@ -176,11 +176,11 @@ def create_app(home: Home, settings: Settings, host: str = "127.0.0.1") -> FastA
         dependencies=guarded,
         response_class=Response,
         responses={
-            200: {"model": bodies.OneAnswer | bodies.ManyAnswers, "description": "One answer, or one for each text."},
+            200: {"model": schemas.OneAnswer | schemas.ManyAnswers, "description": "One answer, or one for each text."},
             **problems(*refusals, 408, 413, 422, 429, 503),
         },
         openapi_extra={
-            "requestBody": {"required": True, "content": {"application/json": {"schema": bodies.PREDICT_SCHEMA}}}
+            "requestBody": {"required": True, "content": {"application/json": {"schema": schemas.PREDICT_SCHEMA}}}
         },
     )
 
@@ -191,7 +191,7 @@ def create_app(home: Home, settings: Settings, host: str = "127.0.0.1") -> FastA
             raise HTTPException(503, follower.problem)
         metrics = served.metrics
         return Model(
-            model_name=settings.model_name,
+            model_name=home.settings.model_name,
             model_version=served.version.model_version,
             run_id=served.version.run_id,
             loaded_at=served.loaded_at,

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Lock
 
-from sentiment.api.bodies import DailySentiment, Day
+from sentiment.api.schemas import DailySentiment, Day
 from sentiment.settings import Home
 
 
@@ -40,9 +40,9 @@ class DailyReader:
         return DailySentiment(model_version=kept.model_version, days=[day for day in kept.days if day.day >= first])
 
     def _read(self) -> DailySentiment:
-        from sentiment.warehouse import reader
+        from sentiment.warehouse.connection import reader
 
         with reader(self.home) as snapshot:
-            version = snapshot.value("steps/select_published_version")
-            rows = snapshot.frame("steps/select_daily_sentiment").iter_rows(named=True)
+            version = snapshot.value("steps/warehouse/select_published_version")
+            rows = snapshot.frame("steps/api/select_daily_sentiment").iter_rows(named=True)
             return DailySentiment(model_version=version, days=[Day(**row) for row in rows])

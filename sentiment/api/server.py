@@ -14,7 +14,7 @@ import uvicorn
 
 from sentiment.api.app import create_app
 from sentiment.errors import InputError
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 
 SECONDS_TO_FINISH = 10
 BACKLOG = 2_048
@@ -42,7 +42,7 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve(home: Home, settings: Settings, host: str, port: int, say: Callable[[str], None]) -> None:
+def serve(home: Home, host: str, port: int, say: Callable[[str], None]) -> None:
     """Serve a home until SIGINT or SIGTERM.
 
     Args:
@@ -57,7 +57,7 @@ def serve(home: Home, settings: Settings, host: str, port: int, say: Callable[[s
         sys.setswitchinterval(0.0005)
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
         config = uvicorn.Config(
-            create_app(home, settings, host),
+            create_app(home, host),
             log_config=None,
             log_level="warning",
             access_log=False,

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -14,9 +15,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from sentiment.api.app import Service, create_app
-from sentiment.api.following import NO_CHAMPION, Served
-from sentiment.model import SentimentModel
-from sentiment.registry import RegisteredVersion
+from sentiment.api.champion_watcher import NO_CHAMPION, Served
+from sentiment.model.classifier import SentimentModel
+from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import Home, Settings
 
 
@@ -49,7 +50,7 @@ def serve_model(new_home: Callable[[], Home], lexicon_model: Callable[[int], Sen
     """Makes an application that answers with a model that knows so many words (None: no champion) and follows nobody."""
 
     def make(count_known: int | None = 20, **settings: object) -> FastAPI:
-        app = create_app(new_home(), Settings(**settings))  # type: ignore[arg-type]
+        app = create_app(replace(new_home(), settings=Settings(**settings)))  # type: ignore[arg-type]
         follower = service_of(app).follower
         follower.run = lambda: None  # type: ignore[method-assign]
         if count_known is None:

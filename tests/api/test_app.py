@@ -17,11 +17,11 @@ import pytest
 from fastapi import FastAPI
 
 from sentiment.api.app import create_app
-from sentiment.explanation import explain
-from sentiment.model import SentimentModel
-from sentiment.publishing import publish
-from sentiment.settings import Home, Settings
-from sentiment.warehouse import writer
+from sentiment.model.classifier import SentimentModel
+from sentiment.model.explanation import explain
+from sentiment.settings import Home
+from sentiment.warehouse.connection import writer
+from sentiment.warehouse.snapshot import publish
 from tests.api.conftest import listening, service_of
 
 
@@ -124,21 +124,21 @@ def test_metrics_count_texts_and_requests(serve_model: Callable[..., FastAPI]) -
 
 class TestDailySentiment:
     @pytest.fixture
-    def scored(self, home: Home, settings: Settings, ingest_lines: Callable, tweet_line: Callable[..., bytes]) -> Home:
+    def scored(self, home: Home, ingest_lines: Callable, tweet_line: Callable[..., bytes]) -> Home:
         """Three tweets on two days, scored by version 2 and published."""
         days = ["Mon Apr 06 22:00:00 UTC 2009", "Mon Apr 06 23:00:00 UTC 2009", "Sun May 10 01:00:00 UTC 2009"]
         ingest_lines(home, *(tweet_line(number, f"tweet {number}", date=day) for number, day in enumerate(days)))
-        with writer(home, settings) as warehouse:
+        with writer(home) as warehouse:
             warehouse.connection.execute(
                 "insert into predictions select tweet_id, 2, if(tweet_id = 0, 0.25, 0.75), "
                 "if(tweet_id = 0, 'negative', 'positive'), now(), 'run' from tweets"
             )
-            warehouse.run("steps/flip_published_model", model_version=2)
-        publish(home, settings)
+            warehouse.run("steps/registry/flip_published_model", model_version=2)
+        publish(home)
         return home
 
-    def test_it_is_the_view_counted_back_from_the_newest_tweet(self, scored: Home, settings: Settings) -> None:
-        with listening(create_app(scored, settings)) as api:
+    def test_it_is_the_view_counted_back_from_the_newest_tweet(self, scored: Home) -> None:
+        with listening(create_app(scored)) as api:
             found = api.get("/daily_sentiment").json()
             assert found["model_version"] == 2
             assert [(date.fromisoformat(row.pop("day")), row) for row in found["days"]] == [
@@ -165,14 +165,14 @@ class TestDailySentiment:
             assert len(api.get("/daily_sentiment?days=35").json()["days"]) == 2
 
     def test_it_follows_the_published_snapshot(
-        self, scored: Home, settings: Settings, ingest_lines: Callable, tweet_line: Callable[..., bytes]
+        self, scored: Home, ingest_lines: Callable, tweet_line: Callable[..., bytes]
     ) -> None:
-        with listening(create_app(scored, settings)) as api:
+        with listening(create_app(scored)) as api:
             assert api.get("/daily_sentiment").json()["model_version"] == 2
-            with writer(scored, settings) as warehouse:
+            with writer(scored) as warehouse:
                 warehouse.connection.execute("update predictions set model_version = 3")
-                warehouse.run("steps/flip_published_model", model_version=3)
-            publish(scored, settings)
+                warehouse.run("steps/registry/flip_published_model", model_version=3)
+            publish(scored)
             assert api.get("/daily_sentiment").json()["model_version"] == 3
 
     def test_a_new_home_has_no_days(self, api: httpx.Client) -> None:

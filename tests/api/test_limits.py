@@ -18,9 +18,9 @@ from fastapi import FastAPI, Request, Response
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
-from sentiment.api import lanes, limits
-from sentiment.api.lanes import Answer, Lane, LaneFullError
-from sentiment.api.route import PlainRoute
+from sentiment.api import batching, limits
+from sentiment.api.batching import Answer, Lane, LaneFullError
+from sentiment.api.plain_route import PlainRoute
 from tests.api.conftest import listening, service_of, wait_until
 
 
@@ -145,7 +145,7 @@ class TestWhenMuchIsUnderWay:
     def test_too_many_waiting_texts_are_429(
         self, held: tuple[FastAPI, threading.Event], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(lanes, "MAX_WAITING_TEXTS", 1_000)
+        monkeypatch.setattr(batching, "MAX_WAITING_TEXTS", 1_000)
         # One is with each thread, two wait.
         count = (os.cpu_count() or 1) + 2
         self.check(*held, count, {"texts": ["glad1"] * 500}, count_waiting_texts=1_000)
@@ -272,7 +272,7 @@ class TestLane:
         assert isinstance(second, ValueError)
 
     def test_one_request_may_be_larger_than_the_bound_when_nobody_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(lanes, "MAX_WAITING_TEXTS", 3)
+        monkeypatch.setattr(batching, "MAX_WAITING_TEXTS", 3)
 
         async def ask() -> list[Any]:
             lane = Lane("test", lambda texts: Answer(1, np.zeros(len(texts), dtype=np.float32)), threads=1)

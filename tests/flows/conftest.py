@@ -1,6 +1,6 @@
 """One Prefect server for all flow tests of a session, and a home of its own for each test.
 
-The server is the one that commands bring (`flows.orchestration`), in place of Prefect's own test harness: it starts
+The server is the one that commands bring (`flows.server.ephemeral`), in place of Prefect's own test harness: it starts
 in 3 s instead of 10, ends also with a killed test run, and what users run is what is tested. Started once, never
 nested; without the heartbeat, whose thread costs each flow and subflow 1.1 s.
 """
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from flows.orchestration import connect, prefect_environment
+from flows.server.ephemeral import connect, prefect_environment
 
 # Test modules import Prefect before any fixture runs. It reads its settings then; not those of whoever runs the tests.
 _session_home = TemporaryDirectory(prefix="sentiment-tests-")

@@ -13,8 +13,9 @@ from prefect.client.orchestration import get_client
 from prefect.events.schemas.automations import AutomationCore
 from prefect.server.utilities.user_templates import render_user_template
 
-from flows import alerts
-from flows.deploy import (
+from flows import events
+from flows.events import CHAMPION_CHANGED, FILE_LANDED, ROWS_LOADED
+from flows.server.deploy import (
     AUTOMATIONS,
     DEPLOYMENTS,
     PROJECT,
@@ -24,13 +25,16 @@ from flows.deploy import (
     notification,
     put_automation,
 )
-from flows.deploy import remove_automation as remove
-from flows.events import CHAMPION_CHANGED, FILE_LANDED, ROWS_LOADED
+from flows.server.deploy import remove_automation as remove
 from sentiment.settings import Settings
 
 DEFINITIONS = yaml.safe_load((PROJECT / AUTOMATIONS).read_text())
 ALERTS: dict[str, dict[str, Any]] = {definition["name"]: definition for definition in DEFINITIONS["alerts"]}
-RAISED = {value for name, value in vars(alerts).items() if name.isupper()}
+RAISED = {value for name, value in vars(events).items() if name.isupper()} - {
+    FILE_LANDED,
+    ROWS_LOADED,
+    CHAMPION_CHANGED,
+}
 
 
 def render(template: str, **context: Any) -> str:
@@ -49,7 +53,7 @@ def test_an_alert_is_an_automation_that_sends_its_text_to_the_block(name: str) -
 def test_every_alert_that_flows_raise_is_told_with_its_sentence() -> None:
     alert = ALERTS["tell what flows found"]
     assert set(alert["trigger"]["expect"]) == RAISED
-    event = SimpleNamespace(event=alerts.DRIFT_FOUND, payload={"sentence": "The words moved."})
+    event = SimpleNamespace(event=events.DRIFT_FOUND, payload={"sentence": "The words moved."})
     assert render(alert["subject"], event=event) == "sentiment: drift found"
     assert render(alert["body"], event=event) == "The words moved."
 
@@ -82,7 +86,7 @@ def test_every_deployment_runs_in_the_work_pool() -> None:
 def test_triggers_expect_what_flows_and_watcher_emit() -> None:
     deployments = yaml.safe_load((PROJECT / DEPLOYMENTS).read_text())["deployments"]
     expected = {name for entry in deployments for trigger in entry.get("triggers", []) for name in trigger["expect"]}
-    assert expected == {FILE_LANDED, ROWS_LOADED, CHAMPION_CHANGED, alerts.DRIFT_FOUND}
+    assert expected == {FILE_LANDED, ROWS_LOADED, CHAMPION_CHANGED, events.DRIFT_FOUND}
 
 
 def test_an_automation_is_made_once_brought_up_to_date_and_removed() -> None:

@@ -10,30 +10,30 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.app import app
 from sentiment.errors import SentimentError
 from sentiment.sample import write_sample
 from sentiment.settings import Home
-from sentiment.warehouse import query
+from sentiment.warehouse.query import query
 
 ROOT = Path(__file__).parents[2]
 
 NOT_RUN = {
     "make ": "sets up or tests the project itself",
     "source ": "is for the shell of a person",
-    "sentiment up": "runs until it is stopped; tests/end_to_end/test_schedule.py runs it",
+    "sentiment up": "runs until it is stopped; tests/process/test_schedule.py runs it",
     "sentiment serve": "runs until it is stopped; tests/api/ runs it",
     "sentiment download": "needs Kaggle; tests/test_download.py runs it",
-    "sentiment publish": "needs a database; tests/databases/ runs it",
+    "sentiment publish": "needs a database; tests/publish/ runs it",
     "sentiment backup": "needs the folder that it names; its own tests run it",
     "sentiment restore": "needs the file that it names; its own tests run it",
     "sentiment forget": "needs the user that it names; its own tests run it",
     "sentiment correct": "needs the tweet that it names; its own tests run it",
-    "sentiment ingest --source-url": "needs a database; tests/databases/ runs it",
+    "sentiment ingest --source-url": "needs a database; tests/publish/ runs it",
     "curl ": "needs `sentiment serve`",
     "duckdb ": "is a program of its own",
     "mlflow ": "runs until it is stopped",
-    "python -m flows.deploy": "changes a Prefect server; tests/end_to_end/test_schedule.py deploys",
+    "python -m flows.server.deploy": "changes a Prefect server; tests/process/test_schedule.py deploys",
 }
 MAY_REFUSE = ("sentiment retrain", "sentiment rollback", "sentiment promote")
 """On so few tweets the gate may refuse, and then there is no former champion: a sentence."""

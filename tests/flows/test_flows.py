@@ -23,10 +23,10 @@ from flows.pipeline import PipelineOptions, PipelineSummary, pipeline
 from flows.retrain import RetrainOptions, retrain
 from flows.score import ScoreOptions, score
 from sentiment.errors import InputError, TrainingError
-from sentiment.registry import Registry
+from sentiment.registry.client import Registry
 from sentiment.sample import SampleSummary, write_gold_sample, write_sample
 from sentiment.settings import Home, load_settings
-from sentiment.warehouse import query
+from sentiment.warehouse.query import query
 
 COUNT_ROWS = 3_000
 FLOWS = {
@@ -70,7 +70,7 @@ def rows(select: str) -> list[tuple[Any, ...]]:
 
 def champion() -> int | None:
     settings = load_settings()
-    found = Registry(Home(settings.home), settings).champion()
+    found = Registry(Home(settings.home)).champion()
     return found.model_version if found else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from flows.proxies import reach_this_machine_directly
+from flows.server.proxies import reach_this_machine_directly
 
 
 @pytest.mark.parametrize(

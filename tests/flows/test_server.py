@@ -12,7 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, StateType
 from prefect.states import Pending, Running, Scheduled, State
 
-from flows.server import mark_older_as_crashed
+from flows.server.app import mark_older_as_crashed
 
 
 @flow

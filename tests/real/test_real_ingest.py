@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from sentiment.ingest import IngestReport, ingest_file
-from sentiment.settings import Home, Settings
+from sentiment.ingest.load import IngestReport, ingest_file
+from sentiment.settings import Home
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 TRAINING = DATA / "training.1600000.processed.noemoticon.csv.zst"
@@ -52,9 +52,9 @@ BREAKS: list[tuple[str, Break]] = [
 
 
 @pytest.fixture(scope="module")
-def whole(new_home: Callable[[], Home], settings: Settings) -> tuple[Home, IngestReport]:
+def whole(new_home: Callable[[], Home]) -> tuple[Home, IngestReport]:
     home = new_home()
-    return home, ingest_file(home, settings, TRAINING)
+    return home, ingest_file(home, TRAINING)
 
 
 def test_every_line_of_the_training_file_is_accounted_for(
@@ -72,25 +72,21 @@ def test_every_line_of_the_training_file_is_accounted_for(
     checks_pass(home)
 
 
-def test_again_in_another_packing_changes_nothing(
-    whole: tuple[Home, IngestReport], settings: Settings, tmp_path: Path
-) -> None:
+def test_again_in_another_packing_changes_nothing(whole: tuple[Home, IngestReport], tmp_path: Path) -> None:
     home, first = whole
     modified = home.warehouse.stat().st_mtime_ns
     plain = tmp_path / "plain.csv"
     with TRAINING.open("rb") as source, plain.open("wb") as target:
         zstandard.ZstdDecompressor().copy_stream(source, target)
     for path in (TRAINING, plain):
-        report = ingest_file(home, settings, path)
+        report = ingest_file(home, path)
         assert (report.outcome, report.file_id) == ("unchanged", first.file_id)
     assert home.warehouse.stat().st_mtime_ns == modified
 
 
-def test_the_manual_file_becomes_a_gold_set(
-    whole: tuple[Home, IngestReport], settings: Settings, rows_of: Callable
-) -> None:
+def test_the_manual_file_becomes_a_gold_set(whole: tuple[Home, IngestReport], rows_of: Callable) -> None:
     home, _ = whole
-    report = ingest_file(home, settings, MANUAL, gold_set="manual")
+    report = ingest_file(home, MANUAL, gold_set="manual")
     assert (report.count_lines, report.count_loaded, report.count_rejected) == (498, 498, 0)
     assert rows_of(home, "select label, count(*) from gold_tweets group by 1 order by 1") == [
         ("negative", 177),
@@ -103,7 +99,6 @@ def test_the_manual_file_becomes_a_gold_set(
 def test_two_hundred_broken_lines_are_kept_with_their_reasons_and_cost_no_good_row(
     whole: tuple[Home, IngestReport],
     new_home: Callable[[], Home],
-    settings: Settings,
     rows_of: Callable,
     checks_pass: Callable,
 ) -> None:
@@ -124,7 +119,7 @@ def test_two_hundred_broken_lines_are_kept_with_their_reasons_and_cost_no_good_r
     with path.open("wb") as file:
         file.writelines(lines)
     del lines
-    report = ingest_file(damaged, settings, path)
+    report = ingest_file(damaged, path)
     assert (report.count_lines, report.count_rejected) == (COUNT_LINES, COUNT_BROKEN)
     assert rows_of(damaged, "select line_number, reason, raw_line from rejected_rows order by 1") == expected
     checks_pass(damaged)

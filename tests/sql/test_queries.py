@@ -11,10 +11,11 @@ import duckdb
 import pytest
 import sqlalchemy
 
-from sentiment.profile import keep, measure
-from sentiment.publishing import publish
-from sentiment.settings import Home, Settings
-from sentiment.warehouse import SQL_FOLDER, query
+from sentiment.monitoring.profile import keep, measure
+from sentiment.settings import Home
+from sentiment.warehouse.query import query
+from sentiment.warehouse.session import SQL_FOLDER
+from sentiment.warehouse.snapshot import publish
 
 # id, text, label of the source, split, probability of version 1, of version 2
 TWEETS = [
@@ -28,7 +29,7 @@ TWEETS = [
 
 @pytest.fixture(scope="module")
 def asked(
-    new_home: Callable, settings: Settings, tweet_line: Callable, ingest_lines: Callable, rows_of: Callable
+    new_home: Callable, tweet_line: Callable, ingest_lines: Callable, rows_of: Callable
 ) -> Callable[[str], list[dict[str, Any]]]:
     """What a worked example answers: version 2 has replaced version 1 as champion."""
     home: Home = new_home()
@@ -56,9 +57,9 @@ def asked(
         "insert into runs values ('r', 'score', now(), now(), 2.5, 5, 2, 100, 'done')",
     ):
         rows_of(home, statement)
-    publish(home, settings)
-    keep(home, settings, measure(home, settings))
-    publish(home, settings)
+    publish(home)
+    keep(home, measure(home))
+    publish(home)
 
     def ask(name: str) -> list[dict[str, Any]]:
         return list(query(home, (SQL_FOLDER / "queries" / f"{name}.sql").read_text()).iter_rows(named=True))

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from sentiment.publishing import publish
-from sentiment.settings import Home, Settings
-from sentiment.warehouse import SQL_FOLDER, query, writer
+from sentiment.settings import Home
+from sentiment.warehouse.connection import writer
+from sentiment.warehouse.query import query
+from sentiment.warehouse.session import SQL_FOLDER
+from sentiment.warehouse.snapshot import publish
 
 TWEETS: list[tuple[int, str, str, str]] = [
     (1, "one", "4", "Mon Apr 06 23:30:00 UTC 2009"),
@@ -95,14 +97,13 @@ def test_a_check_returns_the_offending_rows(
     scored: Home,
     rows_of: Callable,
     checks_pass: Callable,
-    settings: Settings,
     check: str,
     damage: str,
     found: list[int],
 ) -> None:
     checks_pass(scored)
     rows_of(scored, damage)
-    with writer(scored, settings) as warehouse:
+    with writer(scored) as warehouse:
         assert sorted(row[0] for row in warehouse.run(f"checks/{check}").fetchall()) == found
 
 
@@ -115,11 +116,9 @@ def test_a_check_returns_the_offending_rows(
         "update ingest_files set count_loaded = count_loaded - 1, count_duplicate = count_duplicate + 1",
     ],
 )
-def test_files_reconcile_finds_rows_that_came_or_went(
-    scored: Home, rows_of: Callable, settings: Settings, damage: str
-) -> None:
+def test_files_reconcile_finds_rows_that_came_or_went(scored: Home, rows_of: Callable, damage: str) -> None:
     rows_of(scored, damage)
-    with writer(scored, settings) as warehouse:
+    with writer(scored) as warehouse:
         assert len(warehouse.run("checks/files_reconcile").fetchall()) == 1
 
 
@@ -130,8 +129,8 @@ def test_a_tweet_that_arrived_after_the_flip_is_no_offence(
     checks_pass(scored)
 
 
-def test_every_worked_example_runs_on_the_snapshot(scored: Home, settings: Settings) -> None:
-    publish(scored, settings)
+def test_every_worked_example_runs_on_the_snapshot(scored: Home) -> None:
+    publish(scored)
     for path in sorted((SQL_FOLDER / "queries").glob("*.sql")):
         query(scored, path.read_text())
 

@@ -1,0 +1,86 @@
+"""What the flows report in Prefect's pages, as Markdown: the result first, then a table, then what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # A run that reports on files need not wait for what models and other databases import.
+    from sentiment.ingest.load import IngestReport
+    from sentiment.maintenance.retention import HousekeepingReport
+    from sentiment.publish import TargetReport
+    from sentiment.scoring import ScoreReport
+from sentiment.markdown import table
+
+
+def ingest_markdown(reports: Sequence[IngestReport]) -> str:
+    """What became of each file, and of its lines."""
+    loaded, rejected = sum(r.count_loaded for r in reports), sum(r.count_rejected for r in reports)
+    headline = f"**{loaded:,} new tweets** from {len(reports)} file(s)"
+    headline += (
+        f"; {rejected:,} lines were rejected and are kept in `rejected_rows`."
+        if rejected
+        else "; nothing was rejected."
+    )
+    rows = [
+        [r.path, r.outcome, r.count_lines, r.count_loaded, r.count_duplicate, r.count_rejected, r.note] for r in reports
+    ]
+    parts = [headline, table(["file", "outcome", "lines", "loaded", "duplicate", "rejected", "note"], rows)]
+    reasons = [[r.path, reason, count] for r in reports for reason, count in r.rejected_by_reason.items()]
+    if reasons:
+        parts.append(table(["file", "rejected because", "lines"], reasons))
+    return "\n\n".join(parts) + "\n"
+
+
+def score_markdown(report: ScoreReport) -> str:
+    """What was scored and what people read now."""
+    if report.count_scored:
+        speed = report.count_scored / max(report.seconds, 1e-9)
+        headline = (
+            f"**{report.count_scored:,} tweets scored** with version {report.model_version} in {report.seconds:.1f} s, "
+            f"{speed:,.0f} a second."
+        )
+    else:
+        headline = (
+            f"**Nothing to score:** version {report.model_version} has scored all {report.count_tweets:,} tweets."
+        )
+    if report.is_published:
+        shown = f"`scored_tweets` shows version {report.model_version} for all {report.count_tweets:,} tweets."
+    elif report.is_complete:
+        shown = "`scored_tweets` goes on showing the champion; these predictions are in `predictions`."
+    else:
+        shown = "Not every tweet has a prediction of this version yet, so `scored_tweets` stays as it was."
+    return f"{headline}\n\n{shown}\n"
+
+
+def housekeeping_markdown(report: HousekeepingReport) -> str:
+    """What housekeeping removed."""
+    count_predictions = sum(report.predictions.values())
+    headline = (
+        f"**{count_predictions:,} predictions, {len(report.model_versions)} model version(s), {report.count_dead_runs} dead "
+        f"MLflow run(s) and {report.count_files} file(s) removed**; the warehouse is {report.bytes_compacted >> 20:,} MiB "
+        "smaller."
+    )
+    parts = [headline]
+    if report.predictions:
+        rows = [[str(version), count] for version, count in report.predictions.items()]
+        parts.append(table(["predictions of version", "removed"], rows))
+    if report.model_versions:
+        parts.append(f"Refused versions that are gone: {', '.join(map(str, report.model_versions))}.")
+    if not report.is_all_forgotten:
+        parts.append(
+            "What was to be forgotten is not gone everywhere yet: a run was going on. The next run goes on with it."
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def target_markdown(report: TargetReport) -> str:
+    """What was sent to another database."""
+    if report.is_unchanged:
+        return f"**Nothing to send:** {report.address} shows this state already.\n"
+    headline = f"**{report.count_written:,} rows sent** to {report.address} in {report.seconds:.1f} s"
+    gone = f", {report.count_removed:,} removed" if report.count_removed else ""
+    replaced = (
+        f"\n\nReplaced as a whole: {', '.join(f'`{name}`' for name in report.replaced)}." if report.replaced else ""
+    )
+    return f"{headline}{gone}.{replaced}\n"

@@ -1,0 +1,78 @@
+"""The command line, `sentiment`. Commands that work run the same flows as the deployments; those that ask read the snapshot.
+
+Prefect, MLflow and torch take seconds to import, so each command imports what it runs, after `connect` has set Prefect's
+server going.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from flows.cli import data, demo, maintenance, model, query, status
+from flows.cli.terminal import errors_as_sentences, out
+from sentiment.settings import load_settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Ingest tweets, retrain and gate a sentiment model, score every tweet. State lives in SENTIMENT_HOME (default var/).",
+)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        out.print(version("sentiment"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
+def main() -> None:
+    """Entry point: errors become a sentence and an exit status, 0 done, 1 failed, 2 wrong use."""
+    with errors_as_sentences(lambda: load_settings().home):
+        app(prog_name="sentiment")
+
+
+for command in (
+    demo.demo,
+    data.sample,
+    data.ingest,
+    data.download,
+    data.profile,
+    data.publish,
+    status.status,
+    query.decisions,
+    query.history,
+    model.retrain,
+    model.score,
+    model.run,
+    model.promote,
+    model.rollback,
+    maintenance.forget,
+    maintenance.backup,
+    maintenance.restore,
+    maintenance.housekeeping,
+    maintenance.doctor,
+    data.correct,
+    query.sql,
+    maintenance.serve,
+    maintenance.up,
+    model.explain,
+):
+    app.command()(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""The commands that look at the data as a whole and carry it in and out: `profile`, `publish`, `download`."""
+
+from __future__ import annotations
+
+import getpass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli.options import Emoticons, Gold
+from flows.cli.run import check_paths, run_flow
+from flows.cli.terminal import AsJson, notes, out, print_json, print_table
+from sentiment.errors import InputError
+from sentiment.settings import open_home
+
+
+def check_source(
+    source_url: str | None, query: str | None, watermark: str | None, paths: list[Path] | None
+) -> dict[str, str | None]:
+    """Options of `ingest` for a database, refused before anything is started.
+
+    Raises:
+        InputError: one of the two is missing, files are named as well, or the address holds a password.
+    """
+    if source_url is None and query is None and watermark is None:
+        return {}
+    if source_url is None or query is None:
+        raise InputError("To read from a database, give both --source-url and --query.")
+    if paths:
+        raise InputError("Expected either files or --source-url, found both.")
+    from sentiment.publish import check_address
+
+    check_address(source_url)
+    return {"source_url": source_url, "source_query": query, "watermark": watermark}
+
+
+def profile(as_json: AsJson = False) -> None:
+    """Look at all tweets: missing values, classes, lengths, copies, telling words, label noise; a page with pictures.
+
+    Example: sentiment profile
+    """
+    from flows.cli.run import run_flow
+
+    def start(orchestration: Any) -> Any:
+        from flows.profile import profile as flow
+
+        return orchestration.run(flow)
+
+    summary = run_flow(start)
+    if as_json:
+        print_json(summary)
+        return
+    out.print(f"{summary.count_tweets:,} tweets. What stands out:", markup=False)
+    for sentence in summary.findings:
+        out.print(f"- {sentence}", markup=False)
+    notes.print(f"\nThe page with pictures: {summary.page}", markup=False)
+    notes.print("Every figure: sentiment sql \"from profile_figures where section = 'traits'\"", markup=False)
+
+
+def publish(
+    to: Annotated[
+        str, typer.Option("--to", metavar="URL", help="SQLAlchemy address without a password: ~/.pgpass or PGPASSWORD.")
+    ],
+    schema: Annotated[str | None, typer.Option(help="Schema there; `sentiment` in PostgreSQL unless given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring another database, such as PostgreSQL, to the state of the published tables; what changed alone is sent.
+
+    Example: sentiment publish --to postgresql+psycopg://analyst@db.example.com/tweets
+    """
+    from flows.cli.run import run_flow
+    from sentiment.publish import check_address
+
+    # Before anything is started: an address with a password must not reach Prefect, which keeps parameters.
+    check_address(to)
+
+    def start(orchestration: Any) -> Any:
+        from flows.publish import PublishOptions
+        from flows.publish import publish as flow
+
+        return orchestration.run(flow, PublishOptions(to=to, schema_name=schema))
+
+    report = run_flow(start)
+    if as_json:
+        print_json({**vars(report), "is_unchanged": report.is_unchanged})
+        return
+    from flows.artifacts import target_markdown
+
+    out.print(target_markdown(report).replace("*", "").replace("`", "").strip(), markup=False)
+
+
+def download(
+    folder: Annotated[Path, typer.Argument(help="Folder for the file.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Fetch the Sentiment140 training file from Kaggle, 85 MB; needs the extra `kaggle` and a network.
+
+    Example: sentiment download
+    """
+    from sentiment.ingest.kaggle import download as fetch
+
+    path = fetch(folder)
+    if as_json:
+        print_json({"path": path})
+    else:
+        out.print(f"{path}\nNext: sentiment run {path}", markup=False)
+
+
+def sample(
+    path: Annotated[Path, typer.Argument(help="File to write; .gz and .zst are compressed.")],
+    rows: Annotated[int, typer.Option(min=1, help="Tweets to write.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same file.")] = 0,
+    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Daily tweets: no label, emoticons kept.")] = False,
+    gold: Annotated[
+        bool, typer.Option("--gold", help="Hand-labelled tweets: no label noise, neutral ones too.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write generated tweets in the Sentiment140 format, dirty as the real file is.
+
+    Example: sentiment sample tweets.csv --rows 10000
+    """
+    from sentiment.sample import write_gold_sample, write_sample
+
+    write = write_gold_sample if gold else partial(write_sample, labelled=not unlabelled)
+    summary = write(path, rows, seed=seed)
+    if as_json:
+        print_json(summary)
+    else:
+        out.print(str(summary), markup=False)
+
+
+def ingest(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="CSV (plain, .gz, .zst), Parquet or NDJSON; none: the inbox.")
+    ] = None,
+    gold: Gold = None,
+    label_by_emoticon: Emoticons = False,
+    source_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Read from this database: SQLAlchemy address without a password.")
+    ] = None,
+    query: Annotated[
+        str | None,
+        typer.Option(metavar="SQL", help="What to read there: tweet_id, text, posted_at, user_name, query, label."),
+    ] = None,
+    watermark: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Fills :watermark in the query with its greatest value so far.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load files of tweets, or what a query gives; every line is loaded, a duplicate, or kept as rejected.
+
+    Example: sentiment ingest tweets.csv
+    """
+    names = check_paths(paths or [])
+    source = check_source(source_url, query, watermark, paths)
+
+    def start(orchestration: Any) -> Any:
+        from flows.ingest import IngestOptions
+        from flows.ingest import ingest as flow
+
+        return orchestration.run(
+            flow, IngestOptions(paths=names, gold=gold, label_by_emoticon=label_by_emoticon, **source)
+        )
+
+    show_ingest(run_flow(start), as_json)
+
+
+def show_ingest(summary: Any, as_json: bool) -> None:
+    """Show what became of each file; end with 1 if one was left for later."""
+    if as_json:
+        print_json({"files": summary.files})
+    else:
+        columns = ["file", "outcome", "lines", "loaded", "duplicate", "rejected", "seconds"]
+        rows = [
+            [
+                Path(r.path).name,
+                r.outcome,
+                r.count_lines,
+                r.count_loaded,
+                r.count_duplicate,
+                r.count_rejected,
+                r.seconds,
+            ]
+            for r in summary.files
+        ]
+        print_table("", columns, rows)
+        for report in summary.files:
+            if report.note:
+                notes.print(f"{Path(report.path).name}: {report.note}", markup=False)
+            for reason, count in report.rejected_by_reason.items():
+                notes.print(f"{Path(report.path).name}: {count:,} rejected: {reason}", markup=False)
+        if not summary.files:
+            notes.print("No new files in the inbox.")
+    if any(report.outcome == "waiting" for report in summary.files):
+        raise typer.Exit(1)
+
+
+def correct(
+    tweet_id: Annotated[int | None, typer.Argument(help="The tweet.")] = None,
+    label: Annotated[str | None, typer.Argument(help="negative, neutral or positive.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="CSV, Parquet or NDJSON with tweet_id, label and optionally corrected_by."),
+    ] = None,
+    corrected_by: Annotated[str | None, typer.Option("--by", help="Who says so; you unless given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Correct the label of one tweet, or of a file of them; the newest correction counts, before what sources say.
+
+    Example: sentiment correct 1467810369 negative
+    """
+    import polars as pl
+
+    from sentiment.ingest.corrections import correct as write
+    from sentiment.ingest.corrections import read_corrections
+    from sentiment.warehouse.snapshot import publish
+
+    if (file is None) == (tweet_id is None) or (tweet_id is None) != (label is None):
+        raise InputError("Expected a tweet and its label, or --file, e.g. sentiment correct 1467810369 negative")
+    home = open_home()
+    given = (
+        read_corrections(file) if file is not None else pl.DataFrame({"tweet_id": [str(tweet_id)], "label": [label]})
+    )
+    report = write(home, given, corrected_by=corrected_by or getpass.getuser())
+    if file is None and report.refused:
+        raise InputError(f"Nothing was changed: {report.refused[0].reason}.")
+    publish(home)
+    if as_json:
+        print_json(report)
+    else:
+        out.print(report.sentence, markup=False)
+        notes.print("The next `sentiment retrain` learns from them; online_accuracy counts them now.")
+    if report.refused:
+        raise typer.Exit(1)

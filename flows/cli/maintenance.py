@@ -1,0 +1,189 @@
+"""The commands that look after a home: `forget`, `backup`, `restore`, `housekeeping`; most work on its files directly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli.run import run_flow
+from flows.cli.terminal import AsJson, notes, out, print_json, print_table, say_waiting
+from sentiment.errors import InputError
+from sentiment.settings import Home, load_settings, open_home
+
+
+def forget(
+    user: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Forget all tweets of this user.")] = None,
+    tweet_id: Annotated[list[int] | None, typer.Option(metavar="ID", help="Forget this tweet.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a user or a tweet everywhere, for good, and name the model versions that had learnt from it.
+
+    Without an option it finishes what an interrupted one has left.
+
+    Example: sentiment forget --user somebody
+    """
+    from sentiment.maintenance.erasure import forget as run
+
+    home = open_home(say_waiting)
+    if not user and not tweet_id and not home.forgetting.exists():
+        raise InputError("Expected --user NAME or --tweet-id ID; nothing is left to do from an earlier request.")
+    report = run(
+        home,
+        tweet_ids=tweet_id or (),
+        users=user or (),
+    )
+    if as_json:
+        print_json(report)
+        return
+    print_table(
+        "",
+        ["tweets", "hand-labelled", "rejected lines"],
+        [[report.count_tweets, report.count_gold, report.count_rejected]],
+    )
+    if report.rows_learnt:
+        versions = ", ".join(f"{version} ({rows:,} rows)" for version, rows in report.rows_learnt.items())
+        notes.print(f"Versions that had learnt from it, and keep what they learnt: {versions}.", markup=False)
+        notes.print("To replace them: sentiment retrain", markup=False)
+    else:
+        notes.print("No model version had learnt from it.")
+    for count, what in (
+        (report.count_same_text, "tweet(s) of others have the same text"),
+        (report.count_mentions, "tweet(s) of others mention the user"),
+    ):
+        if count:
+            notes.print(f"{count:,} {what} and stay; name them with --tweet-id to forget them too.", markup=False)
+    for path in report.users_files:
+        notes.print(f"Your own file still holds it: {path}. Delete or edit it.", markup=False)
+    for path in report.left:
+        notes.print(f"A trace is left in {path}: end what has it open, delete it, and forget again.", markup=False)
+    notes.print("It stays out if it comes again. Files outside the home, and backups made before, are yours to delete.")
+
+
+def backup(
+    path: Annotated[Path, typer.Argument(help="File to write, or a folder in which it is named by the time.")],
+    inbox: Annotated[bool, typer.Option(help="Whether the files in the home's inbox go along.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Save the whole home in one file, while everything runs.
+
+    Example: sentiment backup /mnt/backups
+    """
+    from sentiment.maintenance.backup import backup as run
+
+    home = open_home(say_waiting)
+    report = run(home, path, with_inbox=inbox)
+    show_backup("Saved", report, as_json)
+
+
+def restore(
+    path: Annotated[Path, typer.Argument(help="A file that `sentiment backup` wrote.")], as_json: AsJson = False
+) -> None:
+    """Put a backup into an empty home, at any place.
+
+    The home is the one that SENTIMENT_HOME names.
+
+    Example: sentiment restore /mnt/backups/sentiment-20260105T020000.tar.zst
+    """
+    from sentiment.maintenance.backup import restore as run
+
+    home = open_home()
+    show_backup("Restored", run(home, path), as_json)
+
+
+def show_backup(done: str, report: Any, as_json: bool) -> None:
+    """Say what a backup holds."""
+    if as_json:
+        print_json(report)
+        return
+    out.print(
+        f"{done} {report.count_files:,} files, {report.count_bytes >> 20:,} MiB, in {report.seconds:.1f} s: {report.path} "
+        f"({report.count_disk_bytes >> 20:,} MiB)",
+        markup=False,
+    )
+
+
+def housekeeping(as_json: AsJson = False) -> None:
+    """Remove what is no longer needed: old predictions, refused versions, leftovers; what `sentiment up` does daily.
+
+    Example: sentiment housekeeping
+    """
+
+    def start(orchestration: Any) -> Any:
+        from flows.housekeeping import housekeeping as flow
+
+        return orchestration.run(flow)
+
+    report = run_flow(start)
+    if as_json:
+        print_json(report)
+        return
+    from flows.artifacts import housekeeping_markdown
+
+    notes.print(housekeeping_markdown(report).replace("*", ""), markup=False)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check versions, permissions, disk, locks, warehouse, snapshot, registry and schedules; say how to mend each.
+
+    Exit status 1 if something is wrong.
+
+    Example: sentiment doctor
+    """
+    from flows.server.health import check_server
+    from sentiment.maintenance.doctor import diagnose
+
+    settings = load_settings()
+    home = Home(settings.home, settings)
+    if not home.root.exists():
+        raise InputError(
+            f"There is no home {home.root} yet. Start with `sentiment ingest PATH`, or set SENTIMENT_HOME."
+        )
+    findings = [*diagnose(home), *check_server(home)]
+    wrong = [finding for finding in findings if not finding.is_well]
+    if as_json:
+        print_json({"home": str(home.root), "is_well": not wrong, "findings": findings})
+    else:
+        print_table(
+            "",
+            ["check", "", "found"],
+            [[finding.check, "ok" if finding.is_well else "WRONG", finding.found] for finding in findings],
+        )
+        for finding in wrong:
+            out.print(f"to mend {finding.check}: {finding.remedy}", markup=False)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def up() -> None:
+    """Run Prefect's server, a worker, all deployments, MLflow's pages and the API until Ctrl-C.
+
+    Example: sentiment up
+    """
+    from flows.server.supervisor import up as run_up
+
+    home = open_home()
+    run_up(home, say=lambda line: out.print(line, markup=False))
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")] = 8000,
+) -> None:
+    """Answer requests with the champion until Ctrl-C: predictions, a page to try it on, metrics.
+
+    Example: sentiment serve --port 8000
+    """
+    from sentiment.api.cross_origin import EVERY_NETWORK
+    from sentiment.api.server import serve as run_api
+
+    home = open_home()
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        keyed = "whoever has the key" if home.settings.api_key else "anybody, since SENTIMENT_API_KEY is not set,"
+        notes.print(f"Listening on {host}: {keyed} can ask from other machines.", markup=False)
+        if host in EVERY_NETWORK and not home.settings.allowed_hosts:
+            notes.print(
+                "Only requests for 127.0.0.1 and localhost are answered: name others in SENTIMENT_ALLOWED_HOSTS."
+            )
+    run_api(home, host, port, say=lambda line: out.print(line, markup=False))

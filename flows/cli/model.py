@@ -1,0 +1,264 @@
+"""The commands that change the champion by hand: `promote` and `rollback`. They need no server and take effect at once."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli.data import show_ingest
+from flows.cli.options import Effort, Emoticons, FreezeWordVectors, Rows, Seed, UntilFlat, WarmStart, WordVectors
+from flows.cli.run import check_paths, run_flow
+from flows.cli.terminal import AsJson, notes, out, print_json, print_table
+from flows.events import CHAMPION_CHANGED
+from flows.server.ephemeral import running_server
+from flows.server.rest import announce
+from sentiment.errors import NoChampionError
+from sentiment.settings import open_home
+
+if TYPE_CHECKING:
+    from sentiment.model.explanation import Explanation
+
+Reason = Annotated[str, typer.Option(help="Why; kept in alias_history.")]
+
+
+def promote(
+    model_version: Annotated[int, typer.Argument(min=1, help="The version to make champion.")],
+    reason: Reason,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version champion by hand, whatever the gate said; recorded.
+
+    Example: sentiment promote 3 --reason "approved after a look at label_flips"
+    """
+    from sentiment.registry.champion import promote as change
+
+    change_champion(partial(change, model_version=model_version), reason, as_json)
+
+
+def rollback(reason: Reason, as_json: AsJson = False) -> None:
+    """Go back to the former champion at once, without scoring anything again; recorded.
+
+    Example: sentiment rollback --reason "sarcasm is taken for praise"
+    """
+    from sentiment.registry.champion import rollback as change
+
+    change_champion(change, reason, as_json)
+
+
+def change_champion(change: Callable[..., Any], reason: str, as_json: bool) -> None:
+    """Change the champion, publish, and say what readers see."""
+    from sentiment.registry.client import Registry
+    from sentiment.warehouse.snapshot import publish
+
+    home = open_home()
+    made = change(home, Registry(home), changed_by=getpass.getuser(), reason=reason)
+    publish(home)
+    announce_change(home.root, made.model_version)
+    if as_json:
+        print_json(made)
+        return
+    out.print(
+        f"Version {made.model_version} is champion"
+        + (f" instead of version {made.from_version}." if made.from_version else ".")
+    )
+    if made.is_published:
+        out.print("scored_tweets shows its predictions now.")
+    else:
+        out.print("It has not scored every tweet yet; scored_tweets shows it once it has: sentiment score")
+
+
+def announce_change(home: Path, model_version: int) -> None:
+    """Set off what the deployments do after a promotion, if they run for this home."""
+    if api := running_server(home):
+        with suppress(OSError):  # It ended this moment; the hourly run scores.
+            announce(api, CHAMPION_CHANGED, f"sentiment.model.{model_version}", {"model_version": model_version})
+
+
+def retrain(
+    rows: Rows = None,
+    until_flat: UntilFlat = False,
+    effort: Effort = None,
+    seed: Seed = 0,
+    warm_start: WarmStart = False,
+    word_vectors: WordVectors = None,
+    freeze_word_vectors: FreezeWordVectors = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train on the next growing subset and let the gate decide.
+
+    Example: sentiment retrain --rows 100000
+    """
+
+    def start(orchestration: Any) -> Any:
+        from flows.retrain import RetrainOptions
+        from flows.retrain import retrain as flow
+
+        options = RetrainOptions(
+            rows=rows,
+            until_flat=until_flat,
+            seed=seed,
+            warm_start=warm_start,
+            word_vectors=word_vectors and word_vectors.absolute(),
+            freeze_word_vectors=freeze_word_vectors,
+        )
+        return orchestration.run(flow, options.model_copy(update={"effort": effort}) if effort else options)
+
+    show_decision(run_flow(start), as_json)
+
+
+def show_decision(summary: Any, as_json: bool) -> None:
+    """Show the verdict on a challenger."""
+    decision, trained = summary.decision, summary.trained
+    if as_json:
+        print_json(
+            {**vars(decision), "passed": decision.verdict.passed, "trained": trained, "outlook": summary.outlook}
+        )
+        return
+    from sentiment.gate.report import decision_markdown
+
+    report = decision_markdown(
+        decision.model_version,
+        decision.champion_version,
+        decision.verdict,
+        awaits_approval=decision.awaits_approval,
+        was_champion=decision.was_champion,
+        was_decided=decision.was_decided,
+    )
+    print_table(
+        report.partition("\n")[0].replace("*", ""),
+        ["check", "passed", "why"],
+        [[check.check_name, check.passed, check.reason] for check in decision.verdict.checks],
+    )
+    notes.print(f"What more data would bring: {summary.outlook.reason}", markup=False)
+    if trained.was_reused:
+        notes.print(f"Version {decision.model_version} was trained on the same rows before; nothing was trained anew.")
+
+
+def score(
+    model_version: Annotated[
+        int | None, typer.Option(min=1, help="Version to score with; the champion unless given.")
+    ] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only tweets posted from then on (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Only tweets posted before then (UTC).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict every tweet that has no prediction yet, and publish; of a past range or with another version if you say so.
+
+    Example: sentiment score --model-version 2 --since 2009-05-01 --until 2009-06-01
+    """
+
+    def start(orchestration: Any) -> Any:
+        from flows.score import ScoreOptions
+        from flows.score import score as flow
+
+        return orchestration.run(flow, ScoreOptions(model_version=model_version, since=since, until=until))
+
+    show_score(run_flow(start), as_json)
+
+
+def show_score(report: Any, as_json: bool) -> None:
+    """Show what was scored."""
+    if as_json:
+        print_json(report)
+        return
+    columns = ["version", "scored", "tweets", "complete", "seconds"]
+    row = [report.model_version, report.count_scored, report.count_tweets, report.is_complete, report.seconds]
+    print_table("", columns, [row])
+
+
+def run(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files to load; none: the inbox.")] = None,
+    rows: Rows = None,
+    effort: Effort = None,
+    seed: Seed = 0,
+    label_by_emoticon: Emoticons = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ingest, train on all rows (unless --rows), gate, score and publish: the whole loop once.
+
+    Example: sentiment run tweets.csv
+    """
+    names = check_paths(paths or [])
+
+    def start(orchestration: Any) -> Any:
+        from flows.pipeline import PipelineOptions, pipeline
+
+        options = PipelineOptions(paths=names, rows=rows, seed=seed, label_by_emoticon=label_by_emoticon)
+        return orchestration.run(pipeline, options.model_copy(update={"effort": effort}) if effort else options)
+
+    summary = run_flow(start)
+    if as_json:
+        decision = summary.retrain.decision
+        retrained = {**vars(decision), "passed": decision.verdict.passed, "trained": summary.retrain.trained}
+        print_json({"ingest": {"files": summary.ingest.files}, "retrain": retrained, "score": summary.score})
+        return
+    show_decision(summary.retrain, as_json=False)
+    if summary.score is not None:
+        show_score(summary.score, as_json=False)
+    show_ingest(summary.ingest, as_json=False)
+
+
+_WIDEST_BAR = 12
+
+
+def explain(
+    text: Annotated[str, typer.Argument(help="The tweet.")],
+    model_version: Annotated[
+        int | None, typer.Option(min=1, help="Version to explain; the champion unless given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which words of a text pushed the model which way.
+
+    Example: sentiment explain "the food was not bad at all :)"
+    """
+    from sentiment.model.explanation import explain_in_full
+    from sentiment.registry.client import Registry
+
+    home = open_home()
+    registry = Registry(home)
+    if model_version is None:
+        champion = registry.champion()
+        if champion is None:
+            raise NoChampionError("There is no champion to explain yet. Train one: sentiment retrain")
+        model_version = champion.model_version
+    found = explain_in_full(registry.load(model_version), text)
+    if as_json:
+        words = [{**word._asdict(), "total": word.total} for word in found.words]
+        print_json({"model_version": model_version, "label": found.label, **asdict(found), "words": words})
+    else:
+        _show(found, model_version)
+
+
+def _show(found: Explanation, model_version: int) -> None:
+    largest = max((abs(word.total) for word in found.words), default=0.0)
+    rows = [
+        [word.token, _bar(word.total, largest), word.total, word.ngrams, word.lexicon, word.encoder]
+        for word in found.words
+    ]
+    rest = [
+        ("words together", found.together),
+        ("any tweet", found.every_tweet),
+        ("calibration", found.calibration),
+        ("all of it", found.logit),
+    ]
+    rows += [[f"({name})", "", value, None, None, None] for name, value in rest]
+    print_table(
+        f"Version {model_version} says {found.label}: probability {found.probability_positive:.3f} of positive",
+        ["word", "pushes", "logit", "n-grams", "lexicon", "encoder"],
+        rows,
+    )
+    notes.print("Above zero is towards positive. The logit column adds up to its last line.", markup=False)
+
+
+def _bar(value: float, largest: float) -> str:
+    length = round(_WIDEST_BAR * abs(value) / largest) if largest else 0
+    return ("+" if value > 0 else "-") * length

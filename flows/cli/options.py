@@ -1,0 +1,41 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Rows = Annotated[int | None, typer.Option(min=100, help="Rows to train on.")]
+
+
+Effort = Annotated[int | None, typer.Option(min=1, max=4, help="How much work training does for each row.")]
+
+
+UntilFlat = Annotated[
+    bool, typer.Option("--until-flat", help="Climb until the next subset should bring nothing; gate only the last.")
+]
+
+
+WarmStart = Annotated[bool, typer.Option("--warm-start", help="Begin with the champion's weights.")]
+
+
+WordVectors = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="Pretrained word vectors to begin with: GloVe's or fastText's text format."),
+]
+
+
+FreezeWordVectors = Annotated[bool, typer.Option("--freeze-word-vectors", help="Keep these vectors; learn all else.")]
+
+
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the training run.")]
+
+
+Gold = Annotated[str | None, typer.Option(metavar="NAME", help="Load into this hand-labelled set; it never trains.")]
+
+
+Emoticons = Annotated[
+    bool, typer.Option("--label-by-emoticon", help="Label tweets without a label by their emoticons.")
+]

@@ -1,0 +1,78 @@
+"""The commands that ask: `status`, `decisions`, `history`, `sql`. They read the published snapshot and need no server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.result_formats import Form, choose_form, write_answer
+from flows.cli.terminal import AsJson, notes, print_json, print_table, show_result
+from sentiment.errors import InputError
+from sentiment.settings import Home, load_settings
+
+
+def decisions(
+    model_version: Annotated[int | None, typer.Option(min=1, help="Only decisions on this version.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the gate decided, and why.
+
+    Example: sentiment decisions
+    """
+    from sentiment.warehouse.connection import reader
+
+    with reader(Home(load_settings().home)) as snapshot:
+        frame = snapshot.frame("steps/warehouse/select_decisions", model_version=model_version)
+    if as_json:
+        print_json(list(frame.iter_rows(named=True)))
+        return
+    for (_,), checks in frame.group_by("decision_key", maintain_order=True):
+        first = checks.row(0, named=True)
+        verdict = "promoted" if checks["passed"].all() else "refused"
+        against = f" against version {first['champion_version']}" if first["champion_version"] else ""
+        print_table(
+            f"Version {first['model_version']}{against}: {verdict}, {first['decided_at'].astimezone():%Y-%m-%d %H:%M}",
+            ["check", "passed", "why"],
+            checks.select("check_name", "passed", "reason").rows(),
+        )
+    if frame.is_empty():
+        notes.print("The gate has not decided on any version yet. Train one: sentiment retrain")
+
+
+def history(as_json: AsJson = False) -> None:
+    """Show who was champion when, and why.
+
+    Example: sentiment history
+    """
+    from sentiment.warehouse.connection import reader
+
+    with reader(Home(load_settings().home)) as snapshot:
+        frame = snapshot.frame("steps/registry/select_history")
+    show_result("", frame, as_json)
+
+
+def sql(
+    query: Annotated[str | None, typer.Argument(help="The query.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A file with the query.")
+    ] = None,
+    form: Annotated[Form | None, typer.Option("--format", help="How the answer is written.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", dir_okay=False, help="File for the answer; its ending says the format.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Query the published tables; any result in full as csv, parquet or json, its first rows as a table.
+
+    Example: sentiment sql "select label, count(*) from scored_tweets group by label"
+    """
+    from sentiment.warehouse.query import answer
+
+    if (query is None) == (file is None):
+        raise InputError("Expected either a query or --file, e.g. sentiment sql 'select * from scored_tweets limit 5'")
+    statement = query if query is not None else file.read_text()  # type: ignore[union-attr]
+    form = choose_form(form, output, as_json)
+    with answer(Home(load_settings().home), statement) as batches:
+        write_answer(batches, form, output)

@@ -1,0 +1,41 @@
+"""Runs flows from a command: checks paths, connects to a Prefect server, shows progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flows.cli.terminal import progress_bars
+from flows.server.ephemeral import connect
+from sentiment.errors import InputError
+from sentiment.settings import open_home
+
+
+def run_flow(start: Callable[[Any], Any]) -> Any:
+    """Run flows in this process, with progress bars, on the home's own Prefect server or a temporary one.
+
+    Args:
+        start: imports and runs the flow; gets the connection, whose `run` it calls.
+    """
+    home = open_home()
+    with connect(home.root) as orchestration, progress_bars() as show:
+        show("starting", 0, None)
+        from flows.progress import show_in
+
+        with show_in(show):
+            return start(orchestration)
+
+
+def check_paths(paths: list[Path]) -> list[str]:
+    """Refuse what is no file before anything is started.
+
+    Raises:
+        InputError: a path does not exist or is a folder.
+    """
+    for path in paths:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, expected a file. Name the files in it, e.g. {path}/*.csv")
+        if not path.exists():
+            raise InputError(f"There is no file {path} in {Path.cwd()}. Check the spelling.")
+    return [str(path.absolute()) for path in paths]

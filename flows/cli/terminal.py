@@ -1,0 +1,169 @@
+"""What a command shows: tables for people, one JSON document for programs, progress bars, and errors as sentences.
+
+Standard output carries the answer alone; bars, notes and errors go to standard error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from sentiment.errors import SentimentError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+
+out = Console(soft_wrap=True, highlight=False)
+notes = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def say_waiting(message: str) -> None:
+    """Show what a command waits for."""
+    notes.print(message, markup=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, default=plain, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table on standard output; numbers to the right, times to the second in local time."""
+    table = Table(
+        title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
+    )
+    for index, column in enumerate(columns):
+        is_number = any(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in rows)
+        table.add_column(column.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_shown(value, column) for value, column in zip(row, columns, strict=True)))
+    console = out if out.is_terminal else Console(width=200, highlight=False)
+    console.print(table)
+
+
+def show_result(title: str, frame: Any, as_json: bool) -> None:
+    """A polars frame as a table, or as a list of JSON objects."""
+    if as_json:
+        print_json(list(frame.iter_rows(named=True)))
+    else:
+        print_table(title, frame.columns, frame.rows())
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Bars on a terminal; elsewhere a line a step, so that a log stays readable.
+
+    Yields:
+        `show(step, done, total)`.
+    """
+    if not notes.is_terminal:
+        named: set[str] = set()
+
+        def line(step: str, done: int, total: int | None) -> None:
+            if step not in named:
+                named.add(step)
+                notes.print(f"{step} …", markup=False)
+
+        yield line
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    bars: dict[str, TaskID] = {}
+    with Progress(*columns, console=notes, transient=True) as progress:
+
+        def bar(step: str, done: int, total: int | None) -> None:
+            if step not in bars:
+                for earlier in bars.values():
+                    progress.stop_task(earlier)
+                    progress.update(earlier, visible=False)
+                bars[step] = progress.add_task(step, total=None)
+            progress.update(bars[step], completed=done, total=total)
+
+        yield bar
+
+
+@contextmanager
+def errors_as_sentences(home: Callable[[], Path]) -> Iterator[None]:
+    """End the process with the error's sentence and exit status; what nobody foresaw is kept in a file for the report."""
+    try:
+        yield
+    except SentimentError as error:
+        _fail(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        _fail("Interrupted. What was committed stays; run the same command again to go on.", 130)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except SystemExit:
+        raise
+    except Exception as error:
+        _fail(f"{_unexpected(error)}{_keep_trace(home)}", 1)
+
+
+def _unexpected(error: Exception) -> str:
+    text = " ".join(str(error).split())[:300]
+    if "No space left" in text or "disk is full" in text:
+        return "The disk is full. What was committed stays: free some space and run it again."
+    return f"This should not have happened: {type(error).__name__}: {text}. What was committed stays; run it again."
+
+
+def _keep_trace(home: Callable[[], Path]) -> str:
+    try:
+        path = home() / "logs" / f"error-{datetime.now(UTC):%Y%m%dT%H%M%S}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(traceback.format_exc())
+    except (OSError, SentimentError):
+        return ""
+    return f" Details for a report are in {path}."
+
+
+def _fail(message: str, status: int) -> None:
+    notes.print("[bold red]error:[/] ", end="")
+    notes.print(message, markup=False)
+    raise SystemExit(status)
+
+
+def plain(value: Any) -> Any:
+    """A value that JSON does not know, as one that it knows."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return str(value)
+
+
+def _shown(value: Any, column: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value) if column.endswith(("_id", "version")) else f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4f}" if abs(value) < 100 else f"{value:,.1f}"
+    if isinstance(value, datetime):
+        return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    # Control characters of a tweet must not reach the terminal.
+    return "".join(c if c.isprintable() else "�" for c in str(value).replace("\n", " "))

@@ -1,0 +1,85 @@
+"""What every flow needs first and last: the home and the time it works in, and a line in `runs` with the snapshot published."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated
+
+from prefect import task
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from prefect.tasks import Task
+from pydantic import Field
+
+from sentiment import clock
+from sentiment.errors import BusyError
+from sentiment.locks import working_as
+from sentiment.maintenance.erasure import finish_forgetting
+from sentiment.registry.history import record_run
+from sentiment.settings import open_home
+from sentiment.warehouse.connection import writer
+from sentiment.warehouse.snapshot import publish
+
+AsOf = Annotated[
+    datetime | None,
+    Field(description="Time that this run takes for now, to play the past: its rows carry it. Empty: now."),
+]
+
+
+def is_busy(task: Task, run: TaskRun, state: State) -> bool:  # type: ignore[type-arg]
+    """Retry only what another process's work can have caused; a wrong file stays wrong."""
+    return isinstance(state.result(raise_on_failure=False), BusyError)
+
+
+def say_waiting(message: str) -> None:
+    """What a run waits for goes to its log."""
+    get_run_logger().info("%s", message)
+
+
+@dataclass
+class RunRecord:
+    """What a run did; filled in by the flow, written to `runs` when it ends well."""
+
+    flow: str
+    count_rows: int = 0
+    outcome: str = ""
+    run_id: str = field(default_factory=lambda: str(flow_run.id or "local"))
+
+
+@contextmanager
+def recorded_run(flow: str, as_of: datetime | None = None) -> Iterator[RunRecord]:
+    """Time a flow, write its row in `runs`, and publish the snapshot with all of it; within, it is `as_of`."""
+    home = open_home(say_waiting)
+    if not finish_forgetting(home):
+        say_waiting("What was to be forgotten is not gone everywhere yet: another run is at work; the next one goes on")
+    with clock.play(as_of), working_as(str(flow_run.name or flow)):
+        record, started_at, began = RunRecord(flow), clock.now(), time.perf_counter()
+        yield record
+        seconds = time.perf_counter() - began
+        row = {
+            "run_id": record.run_id,
+            "flow": flow,
+            "started_at": started_at,
+            "finished_at": clock.now(),
+            "seconds": seconds,
+            "count_rows": record.count_rows,
+            "rows_per_second": record.count_rows / seconds,
+            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "outcome": record.outcome,
+        }
+        publish_snapshot(row)
+
+
+@task(name="publish", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+def publish_snapshot(run: dict[str, object]) -> None:
+    """Write the run's row and publish the snapshot."""
+    home = open_home(say_waiting)
+    with writer(home) as warehouse:
+        record_run(warehouse, run)
+    publish(home)

@@ -1,0 +1,1 @@
+"""Prefect's server and the process tree of `sentiment up`."""

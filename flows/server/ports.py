@@ -1,0 +1,42 @@
+"""Ports on the loopback address, kept per home so that addresses stay the same."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+from sentiment.settings import Home
+
+FIRST_PORTS = {"prefect": 4200, "mlflow": 5000, "api": 8000}  # Where people look for them; the next free one is taken.
+
+
+def choose_ports(home: Home) -> dict[str, int]:
+    """The home's ports: those of last time where they are free, else the next free ones; written down."""
+    ports = read_ports(home)
+    for name, first in FIRST_PORTS.items():
+        candidates = [ports[name]] if name in ports else []
+        taken = {port for other, port in ports.items() if other != name}
+        candidates += [port for port in range(first, first + 1000) if port not in taken]
+        ports[name] = next(port for port in candidates if is_free(port))
+    (home.prefect / "ports.json").write_text(json.dumps(ports))
+    return ports
+
+
+def read_ports(home: Home) -> dict[str, int]:
+    """The ports written down; none on a new home."""
+    try:
+        ports: dict[str, int] = json.loads((home.prefect / "ports.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return ports
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a port of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

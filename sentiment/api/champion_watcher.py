@@ -1,0 +1,127 @@
+"""The model that answers: loaded once, and replaced within a second or two when the champion changes.
+
+A thread looks twice a second whether MLflow's database has changed, and asks for the alias only then (and every ten
+seconds, in case the file system's clock missed a change): looking costs microseconds, asking 5 ms. A new champion is
+loaded and tried beside the old one, then put in its place by one assignment: a request holds the model that it began
+with, so none is lost. What cannot be loaded replaces nothing. The registry is only read, but for the addresses in it when
+the home was moved.
+
+torch and MLflow take seconds to import, so that is left to the thread: the API listens before, and says that it is not
+ready yet.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from sentiment.errors import SentimentError
+from sentiment.settings import Home
+
+if TYPE_CHECKING:
+    from sentiment.model.classifier import SentimentModel
+    from sentiment.registry.client import Registry
+    from sentiment.registry.names import RegisteredVersion
+
+SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_UNTIL_ASKED_ANYWAY = 10.0
+STARTING = "The model is being loaded. Ask again in a few seconds."
+NO_CHAMPION = "There is no champion yet. Train one: sentiment retrain"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model that answers, and what is known of it."""
+
+    version: RegisteredVersion
+    model: SentimentModel
+    metrics: dict[str, float]
+    loaded_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class ChampionFollower(Thread):
+    """Keeps `served` at the champion, from `start` to `stop`."""
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(name="champion", daemon=True)
+        self.home = home
+        self.served: Served | None = None
+        self.champion_version: int | None = None
+        self.problem: str | None = STARTING
+        self._registry: Registry | None = None
+        self._seen: object = "nothing"
+        self._ask_at = 0.0
+        self._stopping = Event()
+
+    def run(self) -> None:
+        while True:
+            self.look()
+            if self._stopping.wait(SECONDS_BETWEEN_LOOKS):
+                return
+
+    def stop(self) -> None:
+        """Stop following; what is served stays."""
+        self._stopping.set()
+
+    def look(self) -> None:
+        """Follow the alias if it may have moved; never raises."""
+        state = self._state_of_store()
+        if state == self._seen and time.monotonic() < self._ask_at:
+            return
+        # Noted before asking, so that a change made meanwhile is seen next time.
+        self._seen, self._ask_at = state, time.monotonic() + SECONDS_UNTIL_ASKED_ANYWAY
+        try:
+            champion = self._champion() if state is not None else None
+            self.champion_version = champion.model_version if champion else None
+            if champion is None:
+                self.served, self.problem = None, NO_CHAMPION
+            elif self.served is None or self.served.version != champion:
+                self.served, self.problem = self._load(champion), None
+                log.info("version %d answers", champion.model_version)
+            else:
+                self.problem = None
+        # Whatever MLflow or the disk says while others work on them: what answers goes on answering.
+        except Exception as error:
+            found = str(error) if isinstance(error, SentimentError) else f"{type(error).__name__}: {error}"
+            if found != self.problem:
+                log.warning(
+                    "the champion cannot be followed: %s", found, exc_info=not isinstance(error, SentimentError)
+                )
+            self.problem = found
+
+    def _state_of_store(self) -> tuple[int, int, int] | None:
+        try:
+            status = (self.home.mlflow / "mlflow.db").stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+    def _champion(self) -> RegisteredVersion | None:
+        from sentiment.registry.client import Registry
+        from sentiment.registry.store import relocate
+
+        if self._registry is None:
+            # In a home that was moved, the store would name files where they were.
+            relocate(self.home.mlflow / "mlflow.db", self.home)
+            self._registry = Registry(self.home, read_only=True)
+        return self._registry.champion()
+
+    def _load(self, version: RegisteredVersion) -> Served:
+        import torch
+
+        # Requests are gathered and predicted by one thread; torch's own would only wait for each other.
+        torch.set_num_threads(1)
+        assert self._registry is not None
+        model = self._registry.load(version.model_version)
+        model.predict_probability(["what a lovely morning", ""])
+        # A hundred thousand objects of MLflow and torch stay for good; to walk through them all, the collector would stop every
+        # request for a tenth of a second.
+        gc.freeze()
+        return Served(version, model, self._registry.metrics(version))

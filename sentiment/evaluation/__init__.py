@@ -1,0 +1,1 @@
+"""Measures a model, and two against each other. Values in, values out."""

@@ -1,0 +1,1 @@
+"""Decides whether a challenger becomes champion."""

@@ -1,0 +1,292 @@
+"""The gate: whether a challenger may become champion. Pure: values in, a verdict with reasons out.
+
+Each check is a row in `decisions` with both values, the interval, the threshold and a sentence. A tie keeps the champion,
+and what cannot be shown fails. The first model faces all checks but those that need a champion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sentiment.evaluation.comparison import PairedDifference
+from sentiment.evaluation.metrics import Evaluation
+from sentiment.evaluation.slices import SliceDifference
+from sentiment.settings import GateThresholds
+
+
+@dataclass(frozen=True)
+class BehaviourEvidence:
+    """How many behaviour tests each model passes; `comparison` is paired, case by case; `tests` has the same
+    for the cases of each test."""
+
+    count_tests: int
+    challenger_rate: float
+    champion_rate: float | None = None
+    comparison: PairedDifference | None = None
+    tests: Mapping[str, PairedDifference] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the gate looks at. Accuracies are shares, 0 to 1.
+
+    Attributes:
+        count_evaluation_rows: rows of hold-out and gold sets that were looked for among the fed ones.
+        count_leaked: how many of them, by id or text key, the challenger was fed; None when its list is missing.
+        load_difference: largest difference of a probability after loading in a fresh process; None when it did not load.
+        load_error: what loading said, when it failed.
+        challenger: the challenger on the whole hold-out.
+        comparison: both on the rows that the champion was not fed; None for the first model.
+        champion_error: why the champion could not be loaded, and so counts as wrong everywhere; empty if it could.
+        champion_accuracy, challenger_accuracy: both on the compared rows.
+        count_left_out: hold-out rows that the champion was fed; None when its list is missing.
+        gold: challenger against champion on each hand-labelled set, at a level shared by the sets.
+        count_gold_left_out: hand-labelled rows that the champion was fed before they were loaded.
+        slices: the same on each slice of the compared rows that is large enough.
+        behaviour: behaviour tests passed.
+        rescoring_seconds: what scoring every tweet with the challenger would take; None when it cannot be loaded.
+        look: which comparison of the last year this is, from 1.
+        rolled_back: why people went back from the challenger earlier, if they did.
+    """
+
+    count_evaluation_rows: int
+    count_leaked: int | None
+    load_difference: float | None
+    load_error: str
+    challenger: Evaluation
+    comparison: PairedDifference | None = None
+    champion_error: str = ""
+    champion_accuracy: float | None = None
+    challenger_accuracy: float | None = None
+    count_left_out: int | None = 0
+    gold: Mapping[str, PairedDifference] = field(default_factory=dict)
+    count_gold_left_out: int = 0
+    slices: Sequence[SliceDifference] = ()
+    behaviour: BehaviourEvidence | None = None
+    rescoring_seconds: float | None = None
+    look: int = 1
+    rolled_back: str | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of the gate."""
+
+    check_name: str
+    passed: bool
+    reason: str
+    champion_value: float | None = None
+    challenger_value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All checks of one decision."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if not check.passed)
+
+
+def decide(evidence: Evidence, thresholds: GateThresholds) -> Verdict:
+    """Judge a challenger by every check that applies."""
+    checks = [_no_leak(evidence), _loads(evidence, thresholds), _floor(evidence, thresholds)]
+    if evidence.comparison is not None:
+        checks += [_better(evidence, evidence.comparison), _gold(evidence), _slices(evidence, thresholds)]
+    checks += [_behaviour(evidence, thresholds), _speed(evidence, thresholds)]
+    checks = [_switched_off(check) if check.check_name in thresholds.switched_off else check for check in checks]
+    if evidence.rolled_back is not None:
+        reason = f"People went back from it ({evidence.rolled_back}); only `sentiment promote` makes it champion again."
+        checks.append(Check("rolled_back", False, reason))
+    return Verdict(tuple(checks))
+
+
+def _no_leak(evidence: Evidence) -> Check:
+    rows = f"{evidence.count_evaluation_rows:,} evaluation rows"
+    if evidence.count_leaked is None:
+        return Check(
+            "no_leak", False, f"The list of rows the challenger was fed is missing, so none of {rows} is proven unseen."
+        )
+    passed = evidence.count_leaked == 0
+    reason = (
+        f"None of {rows}, by id or text, is among the rows the challenger was fed."
+        if passed
+        else f"{evidence.count_leaked:,} of {rows} are among the rows the challenger was fed: its accuracy cannot be trusted."
+    )
+    return Check("no_leak", passed, reason, challenger_value=float(evidence.count_leaked), threshold=0.0)
+
+
+def _loads(evidence: Evidence, thresholds: GateThresholds) -> Check:
+    threshold = thresholds.load_tolerance
+    if evidence.load_difference is None:
+        reason = f"Loaded back from the registry in a fresh process, it fails: {evidence.load_error}"
+        return Check("loads", False, reason, threshold=threshold)
+    passed = evidence.load_difference <= threshold
+    reason = (
+        f"Loaded back from the registry in a fresh process, its probabilities differ from those in training by at most "
+        f"{evidence.load_difference:.1e}; allowed are {threshold:.0e}."
+    )
+    return Check("loads", passed, reason, challenger_value=evidence.load_difference, threshold=threshold)
+
+
+def _floor(evidence: Evidence, thresholds: GateThresholds) -> Check:
+    found = evidence.challenger
+    threshold = max(thresholds.floor_accuracy, found.majority_share)
+    is_accurate = found.accuracy >= thresholds.floor_accuracy and found.accuracy > found.majority_share
+    is_calibrated = found.calibration_error <= thresholds.floor_calibration_error
+    reason = (
+        f"{found.accuracy:.2%} of {found.count_rows:,} hold-out rows are right ({found.lower:.2%} to {found.upper:.2%}), "
+        f"{'above' if is_accurate else 'expected above'} {threshold:.2%}; calibration error {found.calibration_error:.2%}, "
+        f"allowed {thresholds.floor_calibration_error:.2%}."
+    )
+    return Check(
+        "floor",
+        is_accurate and is_calibrated,
+        reason,
+        challenger_value=found.accuracy,
+        lower=found.lower,
+        upper=found.upper,
+        threshold=threshold,
+    )
+
+
+def _better(evidence: Evidence, found: PairedDifference) -> Check:
+    passed = found.lower > 0
+    if evidence.champion_error:
+        reason = (
+            f"The champion cannot be loaded any more and so scores nothing: {evidence.champion_error} The challenger is "
+            f"right on {evidence.challenger_accuracy:.2%} of {found.count_rows:,} rows."
+        )
+        return Check("better", passed, reason, challenger_value=evidence.challenger_accuracy, threshold=0.0)
+    verdict = (
+        "The challenger is better"
+        if passed
+        else "The challenger is worse"
+        if found.upper < 0
+        else "No difference can be shown, and a tie keeps the champion"
+    )
+    left_out = (
+        "the champion's list of fed rows is missing, so none could be left out"
+        if evidence.count_left_out is None
+        else f"{evidence.count_left_out:,} rows the champion was fed are left out"
+        if evidence.count_left_out
+        else "the champion was fed none of these rows"
+    )
+    reason = (
+        f"{verdict}: on the same {found.count_rows:,} rows it is right {found.count_gained:,} times where the champion is "
+        f"wrong, and wrong {found.count_lost:,} times where the champion is right, a difference of "
+        f"{found.difference * 100:+.2f} points. With chance taken into account it lies between {found.lower * 100:+.2f} and "
+        f"{found.upper * 100:+.2f} points ({1 - found.alpha:.2%} interval; p = {found.p_value:.2g}; bootstrap "
+        f"{found.bootstrap_lower * 100:+.2f} to {found.bootstrap_upper * 100:+.2f}). This is look {evidence.look} at the "
+        f"hold-out within a year; it would show gains from {found.detectable * 100:.2f} points on in 4 of 5 cases; {left_out}."
+    )
+    return Check(
+        "better",
+        passed,
+        reason,
+        champion_value=evidence.champion_accuracy,
+        challenger_value=evidence.challenger_accuracy,
+        lower=found.lower,
+        upper=found.upper,
+        threshold=0.0,
+    )
+
+
+def _gold(evidence: Evidence) -> Check:
+    left_out = f" {evidence.count_gold_left_out:,} rows the champion was fed before they were loaded are left out."
+    left_out = left_out if evidence.count_gold_left_out else ""
+    if not evidence.gold:
+        reason = f"There is no hand-labelled tweet to compare on, so there is none to be worse on.{left_out}"
+        return Check("gold", True, reason)
+    worse = [name for name, found in evidence.gold.items() if found.upper < 0]
+    lowest = min(evidence.gold.values(), key=lambda found: found.upper)
+    sets = "; ".join(
+        f"{name}: {found.difference * 100:+.2f} points on {found.count_rows:,} rows, which show losses from "
+        f"{found.detectable * 100:.1f} points on"
+        for name, found in evidence.gold.items()
+    )
+    verdict = f"It is worse on {', '.join(worse)}" if worse else "It is shown to be worse on no hand-labelled set"
+    return Check(
+        "gold",
+        not worse,
+        f"{verdict}. {sets}.{left_out}",
+        challenger_value=lowest.difference,
+        lower=lowest.lower,
+        upper=lowest.upper,
+        threshold=0.0,
+    )
+
+
+def _slices(evidence: Evidence, thresholds: GateThresholds) -> Check:
+    if not evidence.slices:
+        return Check("slices", True, f"No slice has the {thresholds.slice_rows:,} rows that a comparison needs.")
+    worse = [found for found in evidence.slices if found.is_worse]
+    lowest = min(evidence.slices, key=lambda found: found.p_value)
+    if worse:
+        listed = "; ".join(
+            f"{found.name} by {-found.difference.difference * 100:.2f} points on {found.count_rows:,} rows"
+            for found in worse
+        )
+        reason = f"It is worse in {len(worse)} of {len(evidence.slices)} slices: {listed}."
+    else:
+        reason = (
+            f"It is shown to be worse in none of {len(evidence.slices)} slices; lowest is {lowest.name}, "
+            f"{lowest.difference.difference * 100:+.2f} points on {lowest.count_rows:,} rows "
+            f"(p = {lowest.p_value:.2g}, corrected for their number)."
+        )
+    return Check(
+        "slices",
+        not worse,
+        reason,
+        challenger_value=lowest.difference.difference,
+        lower=lowest.difference.lower,
+        upper=lowest.difference.upper,
+        threshold=0.0,
+    )
+
+
+def _behaviour(evidence: Evidence, thresholds: GateThresholds) -> Check:
+    found, least = evidence.behaviour, thresholds.behaviour_rate
+    if found is None:
+        return Check("behaviour", False, "It cannot be loaded, so no behaviour test passes.", threshold=least)
+    is_worse = found.comparison is not None and found.comparison.upper < 0
+    worse_tests = {name: test for name, test in found.tests.items() if test.upper < 0}
+    reason = f"{found.challenger_rate:.1%} of {found.count_tests:,} behaviour cases pass, expected at least {least:.0%}"
+    if found.champion_rate is not None:
+        reason += f"; the champion passes {found.champion_rate:.1%}" + (
+            ", which is significantly more" if is_worse else ""
+        )
+    for name, test in worse_tests.items():
+        reason += f"; of {name} it passes {-test.difference:.0%} fewer of {test.count_rows:,} cases"
+    return Check(
+        "behaviour",
+        found.challenger_rate >= least and not is_worse and not worse_tests,
+        f"{reason}.",
+        champion_value=found.champion_rate,
+        challenger_value=found.challenger_rate,
+        lower=found.comparison.lower if found.comparison else None,
+        upper=found.comparison.upper if found.comparison else None,
+        threshold=least,
+    )
+
+
+def _speed(evidence: Evidence, thresholds: GateThresholds) -> Check:
+    seconds, budget = evidence.rescoring_seconds, thresholds.rescoring_seconds
+    if seconds is None:
+        return Check("speed", False, "It cannot be loaded, so it scores nothing.", threshold=budget)
+    reason = f"Scoring every tweet anew would take about {seconds:,.0f} s; allowed are {budget:,.0f} s."
+    return Check("speed", seconds <= budget, reason, challenger_value=seconds, threshold=budget)
+
+
+def _switched_off(check: Check) -> Check:
+    return replace(check, passed=True, reason=f"Switched off by a setting. It found: {check.reason}")

@@ -1,0 +1,207 @@
+"""Measures what the gate looks at: challenger and champion on the same frozen rows, loaded from the registry.
+
+What cannot be measured is evidence too: a challenger that cannot be loaded fails the checks that need it, and a champion
+that cannot be loaded scores nothing any more, so whatever passes the other checks is better.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from sentiment.errors import ModelError
+from sentiment.evaluation.behaviour import Case, run_cases
+from sentiment.evaluation.comparison import PairedDifference, alpha_of_look, paired_difference
+from sentiment.evaluation.metrics import evaluate
+from sentiment.evaluation.slices import slice_differences, slice_masks
+from sentiment.gate.checks import BehaviourEvidence, Evidence
+from sentiment.registry.client import Registry
+from sentiment.registry.names import RegisteredVersion
+from sentiment.registry.subprocess_check import predict_in_fresh_process
+from sentiment.settings import Home
+from sentiment.training.subsets import Export
+from sentiment.warehouse.connection import scratch
+
+# Tests made from one template tend to fail together, so their number overstates what they prove.
+BEHAVIOUR_ALPHA = 0.01
+GOLD_ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one version says: on the hold-out and on each hand-labelled set whether it is right, and on behaviour tests."""
+
+    probabilities: NDArray[np.float32]
+    is_right: NDArray[np.bool_]
+    gold: dict[str, NDArray[np.bool_]]
+    behaviour: NDArray[np.bool_]
+    rows_per_second: float
+
+
+def gather_evidence(
+    home: Home,
+    registry: Registry,
+    export: Export,
+    challenger: RegisteredVersion,
+    champion: RegisteredVersion | None,
+    *,
+    look: int,
+    cases: Sequence[Case],
+    count_tweets: int,
+) -> Evidence:
+    """Measure a challenger, and the champion if there is one.
+
+    Args:
+        look: which comparison with a champion of the last year this is.
+        cases: behaviour tests.
+        count_tweets: all tweets, which the challenger would have to score.
+    """
+    holdout = pl.read_parquet(export.holdout)
+    labels = holdout["label"].to_numpy()
+    try:
+        found: Answers | None = ask(registry, export, holdout, cases, challenger.model_version)
+        difference, error = _load_difference(home, registry, export, challenger)
+    except ModelError as raised:
+        found, difference, error = None, None, str(raised)
+    fed_rows = registry.fed_rows(challenger)
+    evidence = Evidence(
+        count_evaluation_rows=len(holdout) + pl.scan_parquet(export.gold).select(pl.len()).collect().item(),
+        count_leaked=None if fed_rows is None else len(_leaked_rows(export, fed_rows)),
+        load_difference=difference,
+        load_error=error,
+        challenger=evaluate(labels, found.probabilities)
+        if found
+        else evaluate(np.zeros(0, np.int8), np.zeros(0, np.float32)),
+        behaviour=BehaviourEvidence(len(cases), float(found.behaviour.mean())) if found else None,
+        rescoring_seconds=count_tweets / found.rows_per_second if found else None,
+        look=look,
+    )
+    if champion is None or found is None:
+        return evidence
+    champion_error = ""
+    try:
+        former = ask(registry, export, holdout, cases, champion.model_version)
+    except ModelError as raised:
+        champion_error = str(raised)
+        former = Answers(
+            probabilities=np.full(len(labels), math.nan, dtype=np.float32),
+            is_right=np.zeros(len(labels), dtype=bool),
+            gold={name: np.zeros(len(right), dtype=bool) for name, right in found.gold.items()},
+            behaviour=np.zeros(len(cases), dtype=bool),
+            rows_per_second=math.nan,
+        )
+    left_out = _fed_evaluation_rows(registry, export, champion)
+    is_compared = _is_unseen(holdout["tweet_id"], left_out, "holdout", "tweet_id")
+    is_gold_compared = {
+        str(name): _is_unseen(rows["text_key"], left_out, f"gold:{name}", "text_key")
+        for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True)
+    }
+    before, after = former.is_right[is_compared], found.is_right[is_compared]
+    return replace(
+        evidence,
+        comparison=paired_difference(before, after, alpha_of_look(look, home.settings.gate.alpha)),
+        champion_error=champion_error,
+        champion_accuracy=float(before.mean()) if len(before) else math.nan,
+        challenger_accuracy=float(after.mean()) if len(after) else math.nan,
+        count_left_out=None if left_out is None else int((~is_compared).sum()),
+        gold={
+            name: paired_difference(former.gold[name][unseen], found.gold[name][unseen], GOLD_ALPHA / len(found.gold))
+            for name, unseen in is_gold_compared.items()
+            if unseen.any()
+        },
+        count_gold_left_out=sum(int((~unseen).sum()) for unseen in is_gold_compared.values()),
+        slices=slice_differences(
+            {name: mask[is_compared] for name, mask in slice_masks(holdout).items()},
+            before,
+            after,
+            least_rows=home.settings.gate.slice_rows,
+        ),
+        behaviour=BehaviourEvidence(
+            len(cases),
+            float(found.behaviour.mean()),
+            float(former.behaviour.mean()),
+            paired_difference(former.behaviour, found.behaviour, BEHAVIOUR_ALPHA),
+            _by_test(cases, former.behaviour, found.behaviour),
+        ),
+    )
+
+
+def ask(
+    registry: Registry, export: Export, holdout: pl.DataFrame, cases: Sequence[Case], model_version: int
+) -> Answers:
+    """Load a version and let it answer everything.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    model = registry.load(model_version)
+    began = time.perf_counter()
+    probabilities = model.predict_probability(holdout["text"])
+    seconds = time.perf_counter() - began
+    gold = {
+        str(name): (model.predict_probability(rows["text"]) >= 0.5) == (rows["label"].to_numpy() == 1)
+        for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True)
+    }
+    return Answers(
+        probabilities=probabilities,
+        is_right=(probabilities >= 0.5) == (holdout["label"].to_numpy() == 1),
+        gold=gold,
+        behaviour=run_cases(cases, model.predict_probability).passed,
+        rows_per_second=len(holdout) / seconds,
+    )
+
+
+def _by_test(cases: Sequence[Case], before: NDArray[np.bool_], after: NDArray[np.bool_]) -> dict[str, PairedDifference]:
+    """Both models on the cases of each behaviour test: what one loses in a single test, an average would hide."""
+    tests = np.array([case.name.rpartition("/")[0] for case in cases])
+    names = dict.fromkeys(tests.tolist())
+    return {
+        name: paired_difference(before[tests == name], after[tests == name], BEHAVIOUR_ALPHA / len(names))
+        for name in names
+    }
+
+
+def _leaked_rows(export: Export, fed_rows: Path) -> pl.DataFrame:
+    with scratch() as database:
+        return database.frame(
+            "checks/leaked_rows", fed_rows=str(fed_rows), holdout=str(export.holdout), gold=str(export.gold)
+        )
+
+
+def _fed_evaluation_rows(registry: Registry, export: Export, champion: RegisteredVersion) -> pl.DataFrame | None:
+    """Evaluation rows that the champion was fed, such as a gold set that was loaded later; None when its list is missing."""
+    fed_rows = registry.fed_rows(champion)
+    return None if fed_rows is None else _leaked_rows(export, fed_rows)
+
+
+def _is_unseen(keys: pl.Series, fed: pl.DataFrame | None, evaluation_set: str, column: str) -> NDArray[np.bool_]:
+    if fed is None:
+        return np.ones(len(keys), dtype=bool)
+    seen = fed.filter(pl.col("evaluation_set") == evaluation_set)[column]
+    unseen: NDArray[np.bool_] = ~keys.is_in(seen.implode()).to_numpy()
+    return unseen
+
+
+def _load_difference(
+    home: Home, registry: Registry, export: Export, challenger: RegisteredVersion
+) -> tuple[float | None, str]:
+    """Largest difference between the registered copy's probabilities and those right after training."""
+    path = registry.probe(challenger)
+    if path is None:
+        return None, "the probabilities noted right after training are missing."
+    rows = pl.read_parquet(path).join(pl.read_parquet(export.holdout, columns=["tweet_id", "text"]), on="tweet_id")
+    if rows.is_empty():
+        return None, "none of the tweets whose probabilities were noted after training is in the hold-out any more."
+    with tempfile.TemporaryDirectory(dir=home.work) as folder:
+        answers = predict_in_fresh_process(registry.files(challenger.model_version), rows["text"], Path(folder))
+    if isinstance(answers, str):
+        return None, answers
+    return float((answers - rows["probability_positive"].cast(pl.Float64)).abs().max()), ""  # type: ignore[arg-type]

@@ -1,0 +1,39 @@
+"""The gate's decisions in the warehouse, one row a check; a decision that is there already is not written again."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import polars as pl
+
+from sentiment import clock
+from sentiment.gate.checks import Verdict
+from sentiment.warehouse.session import Warehouse
+
+
+def find_decision(warehouse: Warehouse, decision_key: str) -> list[dict[str, Any]]:
+    """The checks of a decision that was taken already, or nothing."""
+    return list(warehouse.frame("steps/gate/select_decision", decision_key=decision_key).iter_rows(named=True))
+
+
+def last_decision(warehouse: Warehouse, model_version: int) -> list[dict[str, Any]]:
+    """The checks of the newest decision on a version."""
+    return list(warehouse.frame("steps/gate/select_last_decision", model_version=model_version).iter_rows(named=True))
+
+
+def record_decision(
+    warehouse: Warehouse, verdict: Verdict, *, decision_key: str, model_version: int, champion_version: int | None
+) -> None:
+    """Write one row a check, once a decision."""
+    with warehouse.transaction():
+        if find_decision(warehouse, decision_key):
+            return
+        decision = {
+            "decision_key": decision_key,
+            "decided_at": clock.now(),
+            "model_version": model_version,
+            "champion_version": champion_version,
+        }
+        rows = [{**decision, **dataclasses.asdict(check)} for check in verdict.checks]
+        warehouse.load("steps/gate/insert_decisions", pl.DataFrame(rows, infer_schema_length=None))

@@ -1,0 +1,1 @@
+"""A file becomes rows: readers, text rules, identity, merge."""

@@ -1,0 +1,1 @@
+"""Looks after a home: backup, retention, checks, erasure."""

@@ -1,0 +1,288 @@
+"""The whole home in one file, taken while everything runs, and put back where there is none.
+
+What must agree is copied at one moment: the warehouse and MLflow's store, while nobody writes to the one or moves the
+champion in the other. The rest cannot disagree: a registered version's files are there before its number is, and are not
+removed while a backup is taken. What is made again when it is needed is left out: snapshots, exports, work files, locks and
+logs. A backup is a tar, compressed with Zstandard, that ends with a manifest of the SHA-256 of every file in it; it appears
+under its name when it is complete. Runs wait while the two databases are copied, not while the rest is packed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import zstandard
+
+from sentiment.errors import InputError
+from sentiment.locks import operation_lock
+from sentiment.registry.champion import champion_lock
+from sentiment.registry.store import relocate
+from sentiment.settings import Home
+from sentiment.warehouse.connection import checkpointed, translated_errors
+from sentiment.warehouse.migrations import known_migration
+from sentiment.warehouse.snapshot import publish
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+# Snapshots, exports and work files are made again; locks and logs belong to the processes of now.
+_LEFT_OUT = ("published", "exports", "work", "locks", "logs")
+_OF_THE_RUNNING_SERVER = ("prefect/server.json", "prefect/schema.lock")
+_DATABASES = ("mlflow/mlflow.db", "prefect/prefect.db")
+_WHOLE_BYTES = 16 << 20
+_UNPACKED = ".restoring"
+
+
+@dataclass(frozen=True)
+class BackupReport:
+    """What a backup holds."""
+
+    path: str
+    count_files: int
+    count_bytes: int
+    count_disk_bytes: int
+    seconds: float
+
+
+def backup(
+    home: Home,
+    path: Path,
+    *,
+    with_inbox: bool = True,
+) -> BackupReport:
+    """Write the home into one file.
+
+    Args:
+        path: the file, which must not exist; or a folder, in which it is named by the time.
+
+    Raises:
+        InputError: the file exists, its folder does not, or it lies in the home.
+        HomeError: the warehouse cannot be read, or the file cannot be written.
+    """
+    began = time.perf_counter()
+    target = path.expanduser().absolute()
+    if target.is_dir():
+        target /= f"sentiment-{datetime.now(UTC):%Y%m%dT%H%M%S}.tar.zst"
+    if target.exists():
+        raise InputError(f"{target} exists already and was not touched. Name another file, or a folder.")
+    if not target.parent.is_dir():
+        raise InputError(f"There is no folder {target.parent} to write {target.name} into.")
+    if target.resolve().is_relative_to(home.root.resolve()):
+        raise InputError(f"{target} lies in the home that it is to save. Name a file elsewhere, best on another disk.")
+    draft = target.with_name(f".{target.name}.part")
+    with (
+        operation_lock(home, "upkeep"),
+        tempfile.TemporaryDirectory(dir=home.work, prefix="backup-") as folder,
+        translated_errors(home),
+    ):
+        copies = _copy_databases(home, Path(folder))
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                files = _write(home, file, copies, with_inbox)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+    return BackupReport(
+        str(target),
+        len(files),
+        sum(entry["bytes"] for entry in files.values()),
+        target.stat().st_size,
+        time.perf_counter() - began,
+    )
+
+
+def restore(home: Home, path: Path) -> BackupReport:
+    """Put a backup into an empty home, wherever it lies, and publish what it holds.
+
+    Raises:
+        InputError: the home is not empty, or the file is no backup, is damaged, or was made by a newer version.
+        HomeError: the home cannot be written.
+    """
+    began = time.perf_counter()
+    with operation_lock(home, "upkeep"), translated_errors(home):
+        unpacked = home.root / _UNPACKED
+        # Of a restore that was killed: the home was empty when it began.
+        is_continued = (home.root / f"{_UNPACKED}.json").exists()
+        if not is_continued:
+            shutil.rmtree(unpacked, ignore_errors=True)
+            _refuse_unless_empty(home)
+            try:
+                manifest = _unpack(path, unpacked)
+            except BaseException:
+                shutil.rmtree(unpacked, ignore_errors=True)
+                raise
+            (unpacked / MANIFEST).replace(home.root / f"{_UNPACKED}.json")
+        else:
+            manifest = json.loads((home.root / f"{_UNPACKED}.json").read_text())
+        for name in manifest["files"]:
+            source, target = unpacked / name, home.root / name
+            if source.exists():
+                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                source.replace(target)
+        if (store := home.mlflow / "mlflow.db").exists():
+            relocate(store, home)
+        (home.root / f"{_UNPACKED}.json").unlink()
+        shutil.rmtree(unpacked, ignore_errors=True)
+    publish(home)
+    files = manifest["files"]
+    return BackupReport(
+        str(path.absolute()),
+        len(files),
+        sum(entry["bytes"] for entry in files.values()),
+        path.stat().st_size,
+        time.perf_counter() - began,
+    )
+
+
+def _copy_databases(home: Home, folder: Path) -> dict[str, Path]:
+    """Copies of the databases, by their names in the home."""
+    copies: dict[str, Path] = {}
+    with champion_lock(home), checkpointed(home) as warehouse:
+        copies[warehouse.name] = folder / warehouse.name
+        shutil.copyfile(warehouse, copies[warehouse.name])
+        for name in _DATABASES:
+            if (home.root / name).exists():
+                copies[name] = folder / Path(name).name
+                with (
+                    closing(sqlite3.connect(home.root / name, timeout=60)) as source,
+                    closing(sqlite3.connect(copies[name])) as copy,
+                ):
+                    source.backup(copy)
+    return copies
+
+
+def _write(home: Home, file: IO[bytes], copies: dict[str, Path], with_inbox: bool) -> dict[str, dict[str, Any]]:
+    files: dict[str, dict[str, Any]] = {}
+    with (
+        zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(file, closefd=False) as stream,
+        tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for name, path in [*copies.items(), *_other_files(home, with_inbox)]:
+            # Removed since it was listed.
+            with suppress(FileNotFoundError):
+                files[name] = _add(tar, name, path)
+        manifest = {
+            "format": FORMAT,
+            "made_at": datetime.now(UTC).isoformat(),
+            "home": str(home.root),
+            "schema_migration": known_migration(),
+            "files": files,
+        }
+        content = json.dumps(manifest, indent=1).encode()
+        entry = tarfile.TarInfo(MANIFEST)
+        entry.size, entry.mode = len(content), 0o600
+        tar.addfile(entry, io.BytesIO(content))
+    return files
+
+
+def _other_files(home: Home, with_inbox: bool) -> Iterator[tuple[str, Path]]:
+    left_out = {*_LEFT_OUT, *([] if with_inbox else ["inbox"])}
+    databases = (home.warehouse.name, *_DATABASES)
+    for path in sorted(home.root.rglob("*")):
+        name = path.relative_to(home.root).as_posix()
+        if (
+            path.is_file()
+            and not path.is_symlink()
+            and name.partition("/")[0] not in left_out
+            and name not in _OF_THE_RUNNING_SERVER
+            and not name.startswith(databases)
+            # A file that is being written; in the inbox it is the user's.
+            and (path.suffix != ".part" or name.startswith("inbox/"))
+        ):
+            yield name, path
+
+
+def _add(tar: tarfile.TarFile, name: str, path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode, entry.mtime = status.st_size, 0o600, int(status.st_mtime)
+        # A small file that changes meanwhile is taken as it is at one moment; large ones are not changed, but replaced.
+        source: IO[bytes] = file
+        if entry.size <= _WHOLE_BYTES:
+            content = file.read()
+            entry.size, source = len(content), io.BytesIO(content)
+        passing = _Passing(source)
+        tar.addfile(entry, passing)
+    return {"bytes": entry.size, "sha256": passing.digest.hexdigest()}
+
+
+class _Passing(io.RawIOBase):
+    """Hashes what is read through it."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self.source = source
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self.source.read(size)
+        self.digest.update(piece)
+        return piece
+
+
+def _refuse_unless_empty(home: Home) -> None:
+    found = [path for path in home.root.rglob("*") if path.is_file() and not path.is_relative_to(home.locks)]
+    if found:
+        raise InputError(
+            f"The home {home.root} is not empty: it holds {len(found):,} file(s), such as {found[0]}. A backup is put into "
+            "an empty home only: set SENTIMENT_HOME to a new folder, or move this one away."
+        )
+
+
+def _unpack(path: Path, folder: Path) -> dict[str, Any]:
+    """Unpack and verify everything; the manifest."""
+    found: dict[str, dict[str, Any]] = {}
+    with _damage_as_sentence(path), path.open("rb") as file:
+        reader = zstandard.ZstdDecompressor().stream_reader(file)
+        with tarfile.open(fileobj=reader, mode="r|") as tar:
+            for entry in tar:
+                parts = PurePosixPath(entry.name).parts
+                if not entry.isfile() or entry.name.startswith("/") or ".." in parts:
+                    raise tarfile.TarError(f"it has an entry {entry.name!r} that no backup has")
+                source = tar.extractfile(entry)
+                assert source is not None, "of a file"
+                passing, target = _Passing(source), folder / entry.name
+                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
+                    shutil.copyfileobj(passing, copy, 1 << 20)
+                    copy.flush()
+                    os.fsync(copy.fileno())
+                os.utime(target, (entry.mtime, entry.mtime))
+                found[entry.name] = {"bytes": entry.size, "sha256": passing.digest.hexdigest()}
+        if found.pop(MANIFEST, None) is None:
+            raise tarfile.TarError("it has no manifest, so it was cut off or is no backup")
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        if manifest["files"] != found:
+            wrong = sorted(name for name in manifest["files"] | found if manifest["files"].get(name) != found.get(name))
+            raise tarfile.TarError(f"{wrong[0]} is not what the manifest says")
+    if manifest["format"] > FORMAT or manifest["schema_migration"] > known_migration():
+        raise InputError(
+            f"{path} was made by a newer version of this program (schema migration {manifest['schema_migration']}, this "
+            f"version knows {known_migration()}). Nothing was restored: take that version of the checkout."
+        )
+    return manifest
+
+
+@contextmanager
+def _damage_as_sentence(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {path}. Check the spelling.") from error
+    except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"{path} cannot be restored: {error}. Nothing was restored: take another backup.") from error

@@ -1,0 +1,308 @@
+"""Removes a user or a tweet from everything under the home, physically, and says which models had learnt from it.
+
+The request is first written to a journal, which goes last: a request that was killed, or that met a training run, is
+finished by the next `forget`, the next run of a flow or the next housekeeping, whatever it had come to. In order:
+
+1. the warehouse: rows deleted, bytes of rejected lines emptied, and the file written anew, since DuckDB keeps what stood in
+   freed blocks;
+2. the published snapshots: a new one, and none of the old;
+3. once no training or scoring run is going on: exports, checkpoints, work files and reports, which are all made again when
+   they are needed; the rows in lists of fed rows; then every other file is searched for what is left.
+
+What the gate's proof of no leak is worth afterwards. The list of fed rows loses the forgotten ids and text keys, since an id
+names the tweet and a text key confirms its text to anybody who has it. The proof asks whether an evaluation row is in the
+list of the challenger, and it stays whole: no forgotten id can be an evaluation row any more, since it is in no table and
+kept out; and a row with the same text key by another person is on the training side for ever, because the side follows from
+the key alone. Only a hand-labelled row that is loaded later could share a forgotten key. But a challenger is trained on the
+export that the gate judges it on, from which texts of hand-labelled rows are left out; and a version that had been fed
+forgotten rows is never taken again as a challenger, because its training key is a digest over the ids that are gone. A
+champion that had been fed such a text keeps the advantage on that one row, which errs on the side of no change. How many rows
+a version was really fed stays in `model_versions`, and how many of them were forgotten in `learnt_from_forgotten`.
+
+Weights stay as they are: what a model has learnt of one tweet cannot be taken out again. Costs a rewrite
+of the warehouse and a search through every file of the home, seconds for 1.6 million tweets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from sentiment import clock
+from sentiment.errors import BusyError, InputError
+from sentiment.ingest.blocklist import Forgotten, digest_of, open_key, user_key
+from sentiment.locks import operation_lock
+from sentiment.maintenance import text_search
+from sentiment.registry.names import FED_ROWS
+from sentiment.settings import Home
+from sentiment.warehouse.connection import rewrite, writer
+from sentiment.warehouse.session import Warehouse
+from sentiment.warehouse.snapshot import publish_alone
+
+_SHORTEST_TEXT = 12  # Shorter ones stand in many lines by chance.
+
+
+@dataclass(frozen=True)
+class ForgetReport:
+    """What was removed, and what is left that this program must not touch."""
+
+    count_tweets: int = 0
+    count_gold: int = 0
+    count_rejected: int = 0
+    rows_learnt: dict[int, int] = field(default_factory=dict)
+    count_same_text: int = 0
+    count_mentions: int = 0
+    users_files: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be forgotten. What is known only before it is deleted is written down first, so that a kill loses none of it:
+    `texts`, and in `learnt` how many of the rows each training run was fed."""
+
+    tweet_ids: tuple[int, ...] = ()
+    users: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    learnt: tuple[tuple[str, int], ...] = ()
+    asked_at: str = ""
+
+    def joined(self, other: Request) -> Request:
+        """Both together, as of the first."""
+        names = ("tweet_ids", "users", "texts", "learnt")
+        parts: dict[str, Any] = {
+            name: tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name)))) for name in names
+        }
+        return Request(**parts, asked_at=self.asked_at or other.asked_at)
+
+
+def forget(
+    home: Home,
+    *,
+    tweet_ids: Iterable[int] = (),
+    users: Iterable[str] = (),
+) -> ForgetReport:
+    """Forget tweets and users, together with what earlier requests have left to do.
+
+    Args:
+        users: names, with or without `@`; upper and lower case are the same.
+
+    Raises:
+        InputError: a name is empty, or an id is no tweet's id.
+        BusyError: a training or scoring run goes on for longer than `settings.writer_wait_seconds`. Tables and snapshots
+            are clean then, and the rest is done when it has ended.
+        HomeError: as `warehouse.writer`.
+    """
+    request = Request(tuple(tweet_ids), tuple(map(user_key, users)), asked_at=clock.now().isoformat())
+    if "" in request.users or any(not 0 <= tweet_id < 2**63 for tweet_id in request.tweet_ids):
+        raise InputError("Expected the name of a user, or a tweet's id: a whole number from 0 to 9223372036854775807.")
+    with operation_lock(home, "upkeep"):
+        if request.tweet_ids or request.users:
+            _write_journal(home, _read_journal(home).joined(request))
+        return _finish(home)
+
+
+def finish_forgetting(home: Home) -> bool:
+    """Finish what a killed request has left, unless a run that is going on keeps it from being finished.
+
+    Returns:
+        whether nothing is left to do.
+    """
+    if not home.forgetting.exists():
+        return True
+    try:
+        forget(home.with_patience(0))
+    except BusyError:
+        return False
+    return True
+
+
+def _finish(home: Home) -> ForgetReport:
+    request = _read_journal(home)
+    if not request.tweet_ids and not request.users:
+        return ForgetReport()
+    report = ForgetReport()
+
+    def change(warehouse: Warehouse) -> None:
+        nonlocal request, report
+        request, report = _delete(warehouse, home, request)
+
+    rewrite(home, change)
+    publish_alone(home)
+    try:
+        with (
+            operation_lock(home, "retrain"),
+            operation_lock(home, "score"),
+        ):
+            request = _forget_files(home, request)
+            learnt = pl.DataFrame(request.learnt, schema={"run_id": pl.String, "count_rows": pl.Int64}, orient="row")
+            learnt = learnt.group_by("run_id").agg(pl.col("count_rows").sum())
+            with writer(home) as warehouse, warehouse.transaction():
+                rows = warehouse.load(
+                    "steps/maintenance/insert_learnt_from_forgotten", learnt, asked_at=request.asked_at
+                ).rows()
+    except BusyError as error:
+        raise BusyError(
+            "The tables and what is published are clean. A training or scoring run is going on, whose files still hold what "
+            "is to be forgotten: they go when the next run begins, or with `sentiment forget` once it has ended."
+        ) from error
+    publish_alone(home)
+    needles = _needles(request)
+    left = [str(path) for path in text_search.find(home, needles)]
+    report = replace(
+        report,
+        rows_learnt=dict(rows),
+        left=left,
+        users_files=[str(path) for path in text_search.find_inbox(home, needles)],
+    )
+    home.forgetting.unlink()
+    return report
+
+
+def _delete(warehouse: Warehouse, home: Home, request: Request) -> tuple[Request, ForgetReport]:
+    """Delete from all tables, within the caller's transaction; the journal has learnt the texts before that."""
+    asked = pl.DataFrame(
+        {
+            "tweet_id": pl.Series([*request.tweet_ids, *([None] * len(request.users))], dtype=pl.Int64),
+            "user_name": pl.Series([*([None] * len(request.tweet_ids)), *request.users], dtype=pl.String),
+        }
+    )
+    found = warehouse.load("steps/maintenance/select_rows_to_forget", asked)
+    request = request.joined(Request(tuple(found["tweet_id"].drop_nulls()), texts=_texts(found)))
+    _write_journal(home, request)
+    key = open_key(home)
+    asked_ids = pl.Series(request.tweet_ids, dtype=pl.Int64)
+    gone = pl.concat(
+        [
+            found.select("kind", "tweet_id", "user_name", "text", "file_id"),
+            pl.DataFrame(
+                {"kind": "tweet", "tweet_id": asked_ids.filter(~asked_ids.is_in(found["tweet_id"].implode()))}
+            ),
+            pl.DataFrame({"kind": "user", "user_name": pl.Series(request.users, dtype=pl.String)}),
+        ],
+        how="diagonal",
+    )
+    digests = [
+        digest_of(key, row["user_name"])
+        if row["kind"] == "user"
+        else None
+        if row["tweet_id"] is None
+        else digest_of(key, row["tweet_id"])
+        for row in gone.iter_rows(named=True)
+    ]
+    warehouse.load("steps/maintenance/insert_forgotten", gone.with_columns(digest=pl.Series(digests, dtype=pl.String)))
+    warehouse.load("steps/maintenance/forget_rows", gone)
+    count_rejected = _empty_rejected_lines(warehouse, key, request)
+    others = warehouse.load(
+        "steps/maintenance/count_others_alike",
+        pl.concat([gone.select("text"), gone.filter(kind="user").select("user_name")], how="diagonal"),
+    ).row(0)
+    kinds = found["kind"]
+    return request, ForgetReport(
+        int((kinds == "tweet").sum()), int((kinds == "gold").sum()), count_rejected, {}, others[0], others[1]
+    )
+
+
+def _empty_rejected_lines(warehouse: Warehouse, key: bytes, request: Request) -> int:
+    """Take the bytes of rejected lines that hold a forgotten id, user or text."""
+    lines = warehouse.frame("steps/maintenance/select_rejected_lines")
+    forgotten = Forgotten(
+        key,
+        frozenset(digest_of(key, tweet_id) for tweet_id in request.tweet_ids),
+        frozenset(digest_of(key, user) for user in request.users),
+    )
+    holds_text = text_search.contains([bytes(line) for line in lines["raw_line"]], _needles(request))
+    is_held = [
+        has_text or forgotten.is_forgotten_line(line)
+        for has_text, line in zip(holds_text, lines["raw_line"], strict=True)
+    ]
+    held = lines.filter(pl.Series(is_held, dtype=pl.Boolean)).select("file_id", "line_number")
+    if len(held):
+        warehouse.load("steps/maintenance/forget_rejected_lines", held)
+    return len(held)
+
+
+def _forget_files(home: Home, request: Request) -> Request:
+    """Remove what is made again when it is needed, and the rows in lists that are kept; the request with who had learnt."""
+    if request.texts:
+        # Nobody may be spilling to the work folder meanwhile.
+        with operation_lock(home, "warehouse"):
+            for folder in (home.exports, home.checkpoints, home.work, home.reports):
+                empty_folder(folder)
+    needles = _needles(request)
+    lists = [path for path in text_search.files(home) if path.suffix == ".parquet"]
+    # <artifacts>/<run>/artifacts/<name>: fed rows say what a model learnt from, other lists do not.
+    counts = ((path.parents[1].name, len(_split_rows(path, request)[1])) for path in lists if path.name == FED_ROWS)
+    request = request.joined(Request(learnt=tuple((run, count) for run, count in counts if count)))
+    _write_journal(home, request)
+    for path in lists:
+        kept, forgotten = _split_rows(path, request)
+        if len(forgotten):
+            draft = path.with_name(f".{path.name}.part")
+            kept.write_parquet(draft, compression="zstd")
+            draft.replace(path)
+    for path in text_search.files(home):
+        if path.is_relative_to(home.logs) and text_search.contains_file(path, needles):
+            os.truncate(path, 0)  # A server may have it open, and goes on at its end.
+        elif path.is_relative_to(home.mlflow / "artifacts") and text_search.contains_file(path, needles):
+            path.unlink()
+    text_search.blank_prefect(home, needles)
+    return request
+
+
+def empty_folder(folder: Path) -> None:
+    """Remove everything in a folder."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _split_rows(path: Path, request: Request) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of a Parquet file that stay, and those that are forgotten."""
+    frame = pl.read_parquet(path)
+    is_forgotten = pl.lit(False)
+    if "tweet_id" in frame.columns:
+        is_forgotten |= pl.col("tweet_id").is_in(list(request.tweet_ids)).fill_null(False)
+    if "text" in frame.columns:
+        is_forgotten |= pl.col("text").is_in(list(request.texts)).fill_null(False)
+    return frame.filter(~is_forgotten), frame.filter(is_forgotten)
+
+
+def _texts(found: pl.DataFrame) -> tuple[str, ...]:
+    """Forgotten texts, as they are and as their sources had them."""
+    raw = [bytes(value).decode("latin-1") for value in found["raw_text"].drop_nulls()]
+    return tuple(dict.fromkeys([*found["text"], *raw]))
+
+
+def _needles(request: Request) -> list[bytes]:
+    """What to search for: the texts, as they stand in plain files, in HTML and in JSON."""
+    return text_search.forms([text for text in request.texts if len(re.sub(r"\W", "", text)) >= _SHORTEST_TEXT])
+
+
+def _read_journal(home: Home) -> Request:
+    try:
+        written = json.loads(home.forgetting.read_text())
+    except FileNotFoundError:
+        return Request()
+    written["learnt"] = map(tuple, written["learnt"])
+    parts: dict[str, Any] = {name: value if isinstance(value, str) else tuple(value) for name, value in written.items()}
+    return Request(**parts)
+
+
+def _write_journal(home: Home, request: Request) -> None:
+    draft = home.forgetting.with_suffix(".part")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(asdict(request), file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(home.forgetting)

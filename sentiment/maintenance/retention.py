@@ -1,0 +1,141 @@
+"""Keeps a home that runs for years within bounds. What stays:
+
+- predictions of the champion, of the version that readers see, of the champion before (what `rollback` goes back to), of any
+  version that scored within 7 days; and of corrected tweets, for ever;
+- model versions: every former champion, what waits for approval, the newest 10. Others go 90 days after they were
+  registered, with their MLflow run and files;
+- MLflow runs that were killed or failed, 7 days; what was deleted in MLflow's pages goes for good;
+- reports and error reports, 90 days; checkpoints of killed trainings, 7 days; work files, 1 day;
+- the warehouse file, until a quarter of it, and 64 MiB, are free: then it is written anew.
+
+Nothing that a table tells is removed but predictions: decisions, learning curve, history and accounts of files stay, also of
+versions that are gone. Prefect's own history is pruned by its server
+(`flows.server.supervisor`). 1.6 million new tweets a week are 83 million
+predictions a year and version; by these rules those of two versions stay, and of some more for a week after a change.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sentiment import clock
+from sentiment.locks import operation_lock
+from sentiment.maintenance.erasure import finish_forgetting
+from sentiment.registry.client import Registry
+from sentiment.settings import Home
+from sentiment.warehouse.connection import rewrite, writer
+from sentiment.warehouse.session import Warehouse
+from sentiment.warehouse.snapshot import publish, remove_damaged
+
+DAYS_OF_PREDICTIONS = 7
+DAYS_OF_REFUSED_VERSIONS = 90
+NEWEST_VERSIONS = 10
+DAYS_OF_DEAD_RUNS = 7
+DAYS_OF_REPORTS = 90
+DAYS_OF_CHECKPOINTS = 7
+DAYS_OF_WORK_FILES = 1
+FREE_SHARE = 0.25
+FREE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class HousekeepingReport:
+    """What was removed."""
+
+    predictions: dict[int, int] = field(default_factory=dict)
+    model_versions: list[int] = field(default_factory=list)
+    count_dead_runs: int = 0
+    count_files: int = 0
+    bytes_compacted: int = 0
+    is_all_forgotten: bool = True
+
+
+def keep_house(home: Home, registry: Registry, on_wait: Callable[[str], None] | None = None) -> HousekeepingReport:
+    """Apply the rules, as of the time of this run.
+
+    Raises:
+        BusyError: tweets are being scored for longer than `settings.writer_wait_seconds`; nothing was removed.
+        HomeError: as `warehouse.writer`.
+    """
+    is_all_forgotten = finish_forgetting(home)
+    with operation_lock(home, "upkeep"), operation_lock(home, "score"):
+        champion = registry.champion()
+        with writer(home) as warehouse:
+            predictions = prune_predictions(warehouse, champion.model_version if champion else None)
+            versions = [
+                version
+                for (version,) in warehouse.run(
+                    "steps/maintenance/select_refused_versions",
+                    before=_days_ago(DAYS_OF_REFUSED_VERSIONS),
+                    keep=NEWEST_VERSIONS,
+                ).fetchall()
+            ]
+            free_bytes, free_share = warehouse.run("steps/maintenance/select_free_share").fetchone() or (0, 0.0)
+        versions, count_dead_runs = registry.remove(versions, dead_before=_days_ago(DAYS_OF_DEAD_RUNS))
+        count_files = sum(_remove_old_files(home))
+        size = home.warehouse.stat().st_size
+        # Deleted rows free whole blocks only where all of a block is gone; after a large deletion it is worth a look.
+        if sum(predictions.values()) > 1_000_000 or (free_share >= FREE_SHARE and free_bytes >= FREE_BYTES):
+            rewrite(home)
+        count_files += remove_damaged(home)
+    publish(home)
+    return HousekeepingReport(
+        predictions,
+        versions,
+        count_dead_runs,
+        count_files,
+        max(0, size - home.warehouse.stat().st_size),
+        is_all_forgotten,
+    )
+
+
+def prune_predictions(warehouse: Warehouse, champion: int | None) -> dict[int, int]:
+    """Delete the predictions that no rule keeps; how many, by version."""
+    kept = [champion] if champion is not None else []
+    if champion is not None:
+        former = warehouse.value("steps/registry/select_former_champion", model_version=champion)
+        kept += [former] if former is not None else []
+    with warehouse.transaction():
+        prunable = warehouse.frame(
+            "steps/maintenance/select_prunable_predictions", kept=kept, before=_days_ago(DAYS_OF_PREDICTIONS)
+        )
+        if len(prunable):
+            warehouse.load("steps/maintenance/delete_predictions", prunable)
+    return dict(prunable.rows())
+
+
+def _remove_old_files(home: Home) -> Iterable[int]:
+    """Remove what is older than its rule allows; one number a rule."""
+    yield _remove_older(home.reports.rglob("*"), DAYS_OF_REPORTS)
+    yield _remove_older(home.logs.glob("error-*.txt"), DAYS_OF_REPORTS)
+    yield _remove_older(home.checkpoints.iterdir(), DAYS_OF_CHECKPOINTS)
+    yield _remove_older(home.work.iterdir(), DAYS_OF_WORK_FILES)
+    yield _remove_older(home.exports.glob(".new-*"), DAYS_OF_WORK_FILES)
+    yield _remove_older(home.published.parent.glob("*.part"), DAYS_OF_WORK_FILES)
+
+
+def _remove_older(paths: Iterable[Path], days: int) -> int:
+    oldest, count = _days_ago(days).timestamp(), 0
+    for path in paths:
+        if _newest_change(path) >= oldest:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        count += 1
+    return count
+
+
+def _newest_change(path: Path) -> float:
+    """Of a folder, that of the newest file in it: what is in use is written to."""
+    found = [path, *(path.rglob("*") if path.is_dir() else [])]
+    return max((file.lstat().st_mtime for file in found if file.exists()), default=0.0)
+
+
+def _days_ago(days: int) -> datetime:
+    return clock.now() - timedelta(days=days)

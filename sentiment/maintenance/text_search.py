@@ -1,0 +1,94 @@
+"""Searches the home for traces of forgotten texts, wherever a log, a report or a database may have kept one.
+
+All texts are searched for at once (Aho-Corasick, in polars), so that a user with a thousand tweets costs what one tweet
+does: about 0.2 s for 100 MB. Bytes are read as latin-1, which maps each to a character of its own.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+
+import polars as pl
+
+from sentiment.errors import SentimentError
+from sentiment.ingest.readers.byte_stream import open_source
+from sentiment.settings import Home
+from sentiment.warehouse.session import read_sql
+
+_PIECE_BYTES = 8 << 20
+# Numbers that no text can be read out of; warehouse and snapshots were written anew.
+_NOT_SEARCHED = {".safetensors", ".duckdb", ".png"}
+
+
+def forms(texts: Iterable[str]) -> list[bytes]:
+    """The ways in which texts are written down: as they are, escaped for HTML, and escaped for JSON."""
+    written = {form for text in texts for form in (text, html.escape(text), json.dumps(text)[1:-1])}
+    # A text's original bytes are handed over as latin-1.
+    original = {text.encode("latin-1", "ignore") for text in texts}
+    return sorted({form.encode() for form in written} | original - {b""})
+
+
+def contains(values: Sequence[bytes], needles: Sequence[bytes]) -> list[bool]:
+    """Which values hold one of the needles."""
+    if not needles or not values:
+        return [False] * len(values)
+    texts = pl.Series([value.decode("latin-1") for value in values], dtype=pl.String)
+    found = pl.select(texts.str.contains_any([needle.decode("latin-1") for needle in needles])).to_series()
+    return found.to_list()
+
+
+def contains_file(path: Path, needles: Sequence[bytes]) -> bool:
+    """Whether a file holds one of the needles, compressed files included."""
+    if not needles:
+        return False
+    overlap = max(map(len, needles)) - 1
+    before = b""
+    with suppress(SentimentError), open_source(path, _PIECE_BYTES) as source:
+        for piece in source:
+            if contains([before + piece], needles)[0]:
+                return True
+            before = piece[-overlap:] if overlap else b""
+    return False
+
+
+def files(home: Home) -> Iterator[Path]:
+    """Every file under the home that may hold a text; the inbox is the user's own."""
+    for path in sorted(home.root.rglob("*")):
+        if path.is_file() and not path.is_symlink() and not path.is_relative_to(home.inbox):
+            yield path
+
+
+def find(home: Home, needles: Sequence[bytes]) -> list[Path]:
+    """Files of ours that still hold a needle."""
+    return [
+        path
+        for path in files(home)
+        if path.suffix not in _NOT_SEARCHED and path != home.forgetting and contains_file(path, needles)
+    ]
+
+
+def find_inbox(home: Home, needles: Sequence[bytes]) -> list[Path]:
+    """Files of the home's inbox that hold a needle: the user's, and left alone."""
+    return [path for path in sorted(home.inbox.rglob("*")) if path.is_file() and contains_file(path, needles)]
+
+
+def blank_prefect(home: Home, needles: Sequence[bytes]) -> None:
+    """Blank the needles in what Prefect's database has kept of runs, and overwrite the pages that it frees."""
+    database = home.prefect / "prefect.db"
+    if not any(contains_file(path, needles) for path in home.prefect.glob("prefect.db*")):
+        return
+    with closing(sqlite3.connect(database, timeout=60)) as connection:
+        connection.execute("pragma secure_delete = on")
+        statements = [part for part in read_sql("stores/blank_prefect").split(";\n") if part.strip()]
+        for needle in needles:
+            with suppress(UnicodeDecodeError):
+                for statement in statements:
+                    connection.execute(statement, {"needle": needle.decode()})
+        connection.commit()
+        connection.execute("vacuum")
+        connection.execute("pragma wal_checkpoint(truncate)")

@@ -1,0 +1,1 @@
+"""Registered versions, the champion's alias, and the history of both."""

@@ -1,0 +1,112 @@
+"""Who is champion: moving the alias, by the gate or by hand, so that MLflow, `alias_history` and readers agree.
+
+A change takes three steps: the alias in MLflow, a row in `alias_history`, and, when the version has scored every tweet
+already, the flip of what readers see. The first is the truth and the others follow from it, so a change that was killed in
+between is completed by the next run. Going back costs no scoring: the former champion's predictions are still there.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from sentiment.errors import InputError, NoChampionError
+from sentiment.locks import operation_lock
+from sentiment.registry import history
+from sentiment.registry.client import Registry
+from sentiment.settings import Home
+from sentiment.warehouse.connection import writer
+from sentiment.warehouse.session import Warehouse
+
+
+@dataclass(frozen=True)
+class ChampionChange:
+    """A change of champion, and whether readers see it already."""
+
+    model_version: int
+    from_version: int | None
+    is_published: bool
+
+
+def move_champion(
+    home: Home, registry: Registry, model_version: int, *, change: str, changed_by: str, reason: str
+) -> ChampionChange:
+    """Point the alias to a version, write it down, and show its predictions if they are complete.
+
+    The caller holds `champion_lock`.
+    """
+    before = registry.champion()
+    if before is None or before.model_version != model_version:
+        registry.set_champion(model_version)
+    with writer(home) as warehouse:
+        history.record_champion(warehouse, model_version, change=change, changed_by=changed_by, reason=reason)
+        with warehouse.transaction():
+            is_published = publish_if_complete(warehouse, model_version)
+    return ChampionChange(model_version, before.model_version if before else None, is_published)
+
+
+def champion_lock(home: Home) -> AbstractContextManager[None]:
+    """Hold it from looking at the champion to moving the alias, so that no change made meanwhile is overwritten."""
+    return operation_lock(home, "champion")
+
+
+def promote(home: Home, registry: Registry, model_version: int, *, changed_by: str, reason: str) -> ChampionChange:
+    """Make a version champion by hand, whatever the gate said of it.
+
+    Raises:
+        ModelError: there is no such version.
+        InputError: it is the champion.
+    """
+    with champion_lock(home):
+        registry.version(model_version)
+        champion = registry.champion()
+        if champion is not None and champion.model_version == model_version:
+            raise InputError(f"Version {model_version} is the champion already; nothing was changed.")
+        _reconcile(home, registry)
+        return move_champion(
+            home, registry, model_version, change=history.PROMOTION, changed_by=changed_by, reason=reason
+        )
+
+
+def rollback(home: Home, registry: Registry, *, changed_by: str, reason: str) -> ChampionChange:
+    """Go back to the champion before this one; again goes further back.
+
+    Raises:
+        NoChampionError: there is no champion.
+        InputError: the champion is the first one, or housekeeping has deleted the predictions of the one before.
+    """
+    with champion_lock(home):
+        _reconcile(home, registry)
+        champion = registry.champion()
+        if champion is None:
+            raise NoChampionError("There is no champion to go back from. Train one: sentiment retrain")
+        with writer(home) as warehouse:
+            former = warehouse.value("steps/registry/select_former_champion", model_version=champion.model_version)
+            is_pruned = warehouse.value("steps/registry/select_rollback_needs", model_version=former)
+        if former is None:
+            raise InputError(
+                f"Version {champion.model_version} is the first champion, there is none before it. "
+                "Choose another version with: sentiment promote VERSION --reason WHY"
+            )
+        if is_pruned:
+            raise InputError(
+                f"The predictions of version {former} are no longer kept, so readers could not be shown them. Make them "
+                f"first: sentiment score --model-version {former}; then roll back again. Nothing was changed."
+            )
+        return move_champion(home, registry, former, change=history.ROLLBACK, changed_by=changed_by, reason=reason)
+
+
+def publish_if_complete(warehouse: Warehouse, model_version: int) -> bool:
+    """Let readers see a version's predictions if every tweet has one; within the caller's transaction."""
+    is_complete = (
+        warehouse.value("steps/scoring/count_unscored", model_version=model_version, since=None, until=None) == 0
+    )
+    if is_complete:
+        warehouse.run("steps/registry/flip_published_model", model_version=model_version)
+    return bool(is_complete)
+
+
+def _reconcile(home: Home, registry: Registry) -> None:
+    champion = registry.champion()
+    with writer(home) as warehouse:
+        history.reconcile_champion(warehouse, champion.model_version if champion else None)

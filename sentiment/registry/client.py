@@ -1,0 +1,350 @@
+"""The only module that talks to MLflow: runs, registered versions, the champion alias.
+
+The store is a SQLite file and a folder in the home; no server is needed. The alias in MLflow is the truth about who is
+champion: `promotion_log` writes down in the warehouse what it sees here. MLflow and torch take 2 s each to import: the one
+is imported when a registry is opened, the other when a model is loaded.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from sentiment import model
+from sentiment.errors import ModelError
+from sentiment.locks import operation_lock
+from sentiment.registry.names import CHAMPION, FED_ROWS, PROBE, TRAINING_KEY, RegisteredVersion
+from sentiment.registry.store import create_store
+from sentiment.settings import Home
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+    from sentiment.model.classifier import SentimentModel
+
+EXPERIMENT = "retrain"
+_SECONDS_BETWEEN_SYSTEM_METRICS = 5
+# What the model needs where it is loaded, besides the copied code.
+REQUIREMENTS = ("torch", "polars", "numpy", "numba", "safetensors", "pydantic", "pandas", "mlflow")
+
+
+class Registry:
+    """The home's model registry."""
+
+    def __init__(self, home: Home, *, read_only: bool = False) -> None:
+        """Open the registry, creating it when the home is new.
+
+        Args:
+            read_only: create nothing and wait for nobody, and see a store that was put in the place of this one; there
+                must be one.
+
+        Raises:
+            HomeError: the home cannot be written.
+        """
+        os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+        os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"
+        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # Of files on this disk.
+        os.environ["GIT_PYTHON_REFRESH"] = "quiet"  # Without git on the machine, MLflow has a page to say about that.
+        if read_only:
+            os.environ["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "NullPool"
+        import logging
+
+        import mlflow
+
+        # MLflow announces every registration and migration at INFO; the runs say it in their own words.
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self.home = home
+        self.name = home.settings.model_name
+        self.uri = home.mlflow_store
+        mlflow.set_tracking_uri(self.uri)
+        if read_only:
+            self.client: MlflowClient = mlflow.MlflowClient(self.uri, self.uri)
+            return
+        # Of two processes that create the store at once, one would die.
+        with operation_lock(home, "mlflow"):
+            create_store(home)
+            self.client = mlflow.MlflowClient(self.uri, self.uri)
+            experiment = self.client.get_experiment_by_name(EXPERIMENT)
+            self.experiment_id: str = (
+                experiment.experiment_id
+                if experiment is not None
+                else self.client.create_experiment(EXPERIMENT, artifact_location=(home.mlflow / "artifacts").as_uri())
+            )
+
+    def champion(self) -> RegisteredVersion | None:
+        """The version that the alias points to, or None: a home without a champion is a case of its own."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return _registered(self.client.get_model_version_by_alias(self.name, CHAMPION))
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def version(self, model_version: int) -> RegisteredVersion:
+        """A version by its number.
+
+        Raises:
+            ModelError: there is no such version.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return _registered(self.client.get_model_version(self.name, str(model_version)))
+        except MlflowException as error:
+            raise ModelError(
+                f"There is no version {model_version} of {self.name}; found {self._numbers()}. "
+                "`sentiment history` names the champions so far."
+            ) from error
+
+    def find(self, training_key: str) -> RegisteredVersion | None:
+        """The version that was trained on the same rows with the same config and seed."""
+        query = f"name = '{self.name}' and tags.{TRAINING_KEY} = '{training_key}'"
+        found = self.client.search_model_versions(query)
+        return min(map(_registered, found), key=lambda version: version.model_version, default=None)
+
+    @contextmanager
+    def training_run(self, training_key: str, run_name: str) -> Iterator[str]:
+        """A run to train in, with what it takes of processor, memory, disk and network; runs of the same key that were killed
+        are marked as such.
+
+        Yields:
+            the run's id.
+        """
+        import mlflow
+
+        # The key is a digest of our own, never a user's text.
+        query = f"tags.{TRAINING_KEY} = '{training_key}' and attributes.status = 'RUNNING'"
+        for run in self.client.search_runs([self.experiment_id], query):
+            self.client.set_terminated(run.info.run_id, "KILLED")
+        created = self.client.create_run(self.experiment_id, run_name=run_name, tags={TRAINING_KEY: training_key})
+        mlflow.set_system_metrics_sampling_interval(_SECONDS_BETWEEN_SYSTEM_METRICS)  # type: ignore[no-untyped-call]
+        with mlflow.start_run(run_id=created.info.run_id, log_system_metrics=True):
+            yield created.info.run_id
+
+    def register(
+        self, run_id: str, training_key: str, model: SentimentModel, files: Mapping[str, Path], tags: Mapping[str, str]
+    ) -> RegisteredVersion:
+        """Log the model and the files beside it, and register the version in one step.
+
+        Args:
+            files: artifacts of the run by name, e.g. the list of fed rows.
+            tags: searchable tags of the version.
+        """
+        import mlflow
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, Schema
+
+        for name, path in files.items():
+            with tempfile.TemporaryDirectory(dir=self.home.work) as folder:
+                renamed = shutil.copy(path, Path(folder) / name)
+                self.log_file(run_id, Path(renamed))
+        signature = ModelSignature(
+            inputs=Schema([ColSpec("string")]),
+            outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability_positive")]),
+        )
+        with tempfile.TemporaryDirectory(dir=self.home.work) as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.save(Path(folder) / "model")
+            code = _copy_model_code(Path(folder))
+            logged = mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(Path(__file__).with_name("pyfunc.py")),
+                artifacts={"model": str(Path(folder) / "model")},
+                code_paths=[str(code)],
+                pip_requirements=[f"{name}=={_public_version(name)}" for name in REQUIREMENTS],
+                signature=signature,
+            )
+        if not self.client.search_registered_models(f"name = '{self.name}'"):
+            self.client.create_registered_model(self.name)
+        return _registered(
+            self.client.create_model_version(
+                self.name,
+                source=f"models:/{logged.model_id}",
+                run_id=run_id,
+                model_id=logged.model_id,
+                tags={TRAINING_KEY: training_key, **tags},
+            )
+        )
+
+    def log(
+        self, run_id: str, *, parameters: Mapping[str, Any] | None = None, metrics: Mapping[str, float] | None = None
+    ) -> None:
+        """Log parameters and final metrics of a run in one call."""
+        from mlflow.entities import Metric, Param
+
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            run_id,
+            metrics=[Metric(key, float(value), now, 0) for key, value in (metrics or {}).items()],
+            params=[Param(key, str(value)) for key, value in (parameters or {}).items()],
+        )
+
+    def log_curve(self, run_id: str, curve: Sequence[Mapping[str, float]], step: str) -> None:
+        """Log the training curve: one metric a key of its points, against the point's `step`."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        metrics = [
+            Metric(f"curve_{key}", float(value), now, int(point[step]))
+            for point in curve
+            for key, value in point.items()
+            if key != step
+        ]
+        self.client.log_batch(run_id, metrics=metrics)
+
+    def log_dataset(self, run_id: str, rows: int, *, digest: str, source: Path) -> None:
+        """Say what a run was trained on, in MLflow's own terms: source, digest and size of the subset."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(
+            name=f"tweets, first {rows:,} rows",
+            digest=digest[:36],
+            source_type="local",
+            source=json.dumps({"uri": source.as_uri()}),
+            profile=json.dumps({"num_rows": rows}),
+        )
+        self.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+    def metrics(self, version: RegisteredVersion) -> dict[str, float]:
+        """Final metrics of the run that trained a version."""
+        return dict(self.client.get_run(version.run_id).data.metrics)
+
+    def tag_version(self, model_version: int, tags: Mapping[str, str], description: str | None = None) -> None:
+        """Set searchable tags, and the description people read, on a version."""
+        for key, value in tags.items():
+            self.client.set_model_version_tag(self.name, str(model_version), key, value)
+        if description is not None:
+            self.client.update_model_version(self.name, str(model_version), description)
+
+    def log_file(self, run_id: str, path: Path) -> None:
+        """Keep a file beside the run, under its own name."""
+        self.client.log_artifact(run_id, str(path))
+
+    def log_text(self, run_id: str, text: str, name: str) -> None:
+        """Keep a text beside the run."""
+        self.client.log_text(run_id, text, name)
+
+    def set_champion(self, model_version: int) -> None:
+        """Move the alias."""
+        self.client.set_registered_model_alias(self.name, CHAMPION, str(model_version))
+
+    def remove(self, model_versions: Sequence[int], *, dead_before: datetime) -> tuple[list[int], int]:
+        """Delete versions with their runs and files, and runs that never ended well and began before a time.
+
+        What people have deleted in MLflow's pages is removed for good as well.
+
+        Returns:
+            the versions that were there, and the number of other runs.
+        """
+        from mlflow.entities import ViewType
+
+        there = {
+            int(version.version): version for version in self.client.search_model_versions(f"name = '{self.name}'")
+        }
+        removed = [number for number in model_versions if number in there]
+        runs = [there[number].run_id for number in removed if there[number].run_id]
+        for number in removed:
+            self.client.delete_model_version(self.name, str(number))
+        # The time is a number of our own making, never a user's text.
+        query = f"attributes.status != 'FINISHED' and attributes.start_time < {int(dead_before.timestamp() * 1000)}"
+        registered = {version.run_id for version in there.values()}
+        found = self.client.search_runs([self.experiment_id], query)
+        dead = [run.info.run_id for run in found if run.info.run_id not in registered]
+        for run_id in (*runs, *dead):
+            for logged in self.client.search_logged_models([self.experiment_id], f"source_run_id = '{run_id}'"):
+                self.client.delete_logged_model(logged.model_id)
+            self.client.delete_run(run_id)
+        if self.client.search_runs([self.experiment_id], run_view_type=ViewType.DELETED_ONLY, max_results=1):
+            command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", self.uri]
+            environment = os.environ | {"MLFLOW_TRACKING_URI": self.uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+            done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+            if done.returncode != 0:
+                raise ModelError(f"MLflow could not remove deleted runs: {done.stderr.strip().splitlines()[-1:]}")
+        return removed, len(dead)
+
+    def load(self, model_version: int) -> SentimentModel:
+        """The weights of a version, straight from its files.
+
+        Raises:
+            ModelError: the version or its files are missing or damaged.
+        """
+        from sentiment.model.classifier import SentimentModel
+
+        return SentimentModel.load(self.files(model_version) / "artifacts" / "model")
+
+    def files(self, model_version: int) -> Path:
+        """The folder of a version's files, from which MLflow loads it.
+
+        Raises:
+            ModelError: the version or its files are missing.
+        """
+        source = self.client.get_model_version_download_uri(self.name, str(model_version))
+        return self._download(source, model_version)
+
+    def fed_rows(self, version: RegisteredVersion) -> Path | None:
+        """The list of rows that a version was fed (`tweet_id`, `text_key`), or None when it is missing or damaged."""
+        return self._run_file(version, FED_ROWS)
+
+    def probe(self, version: RegisteredVersion) -> Path | None:
+        """Ids of hold-out tweets and the probabilities that the model gave them right after training."""
+        return self._run_file(version, PROBE)
+
+    def _run_file(self, version: RegisteredVersion, name: str) -> Path | None:
+        import mlflow
+
+        try:
+            # Asked for the file alone, MLflow leaves a copy behind in the system's temporary folder each time.
+            path = Path(mlflow.artifacts.download_artifacts(run_id=version.run_id)) / name
+            pl.read_parquet_schema(path)
+        except Exception:  # whatever MLflow or the disk says of it: the caller treats the list as missing
+            return None
+        return path
+
+    def _download(self, source: str, model_version: int) -> Path:
+        import mlflow
+
+        try:
+            return Path(mlflow.artifacts.download_artifacts(source))
+        except Exception as error:
+            raise ModelError(
+                f"The files of version {model_version} of {self.name} cannot be read ({error}). "
+                "Restore them from a backup, or go back with `sentiment rollback`."
+            ) from error
+
+    def _numbers(self) -> str:
+        found = self.client.search_model_versions(f"name = '{self.name}'")
+        return ", ".join(map(str, sorted(int(version.version) for version in found))) or "none"
+
+
+def _copy_model_code(folder: Path) -> Path:
+    """Copy the model's package under another name: it must not shadow this project where both are installed."""
+    package = folder / "sentiment_model"
+    shutil.copytree(Path(model.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    return package
+
+
+def _registered(version: ModelVersion) -> RegisteredVersion:
+    return RegisteredVersion(int(version.version), version.run_id or "", version.tags.get(TRAINING_KEY, ""))
+
+
+def _public_version(package: str) -> str:
+    """The installed version without a local part such as `+cpu`, which no index has."""
+    return importlib.metadata.version(package).partition("+")[0]

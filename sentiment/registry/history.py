@@ -1,0 +1,102 @@
+"""What the warehouse records of models: versions, learning curve, and who was champion when.
+
+MLflow's alias is the truth and these tables follow it. Each step writes its rows in one transaction, and only if they are
+not there yet, so a run that was killed between two systems ends in the same rows when it runs again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from sentiment import clock
+from sentiment.evaluation.metrics import Evaluation
+from sentiment.registry.names import CHAMPION
+from sentiment.warehouse.session import Warehouse
+
+GATE, MLFLOW = "gate", "mlflow"
+PROMOTION, ROLLBACK, OUTSIDE = "promotion", "rollback", "outside"
+
+
+def record_version(warehouse: Warehouse, row: Mapping[str, Any], evaluations: Mapping[str, Evaluation]) -> None:
+    """Write a version and its points of the learning curve, once."""
+    with warehouse.transaction():
+        if warehouse.value("steps/registry/count_model_version", model_version=row["model_version"]):
+            return
+        now = clock.now()
+        warehouse.load("steps/registry/insert_model_version", pl.DataFrame([{**row, "registered_at": now}]))
+        points = [
+            {
+                "model_version": row["model_version"],
+                "evaluated_at": now,
+                "count_train_rows": row["count_train_rows"],
+                "evaluation_set": name,
+                "train_seconds": row["train_seconds"],
+                **{key: value for key, value in vars(found).items() if key != "majority_share"},
+            }
+            for name, found in evaluations.items()
+        ]
+        warehouse.load("steps/registry/insert_learning_curve", pl.DataFrame(points))
+
+
+def count_looks(warehouse: Warehouse, decision_key: str) -> int:
+    """Comparisons with a champion within the last year, this decision left out."""
+    return int(warehouse.value("steps/registry/count_looks", decision_key=decision_key))
+
+
+def recorded_champion(warehouse: Warehouse) -> int | None:
+    """The champion according to `alias_history`."""
+    version: int | None = warehouse.value("steps/registry/select_recorded_champion", alias=CHAMPION)
+    return version
+
+
+def record_champion(warehouse: Warehouse, model_version: int, *, change: str, changed_by: str, reason: str) -> bool:
+    """Write that the alias points to a version from now on, unless that is the last thing written.
+
+    Returns:
+        whether a row was written.
+    """
+    with warehouse.transaction():
+        before = recorded_champion(warehouse)
+        if before == model_version:
+            return False
+        warehouse.run(
+            "steps/registry/insert_alias_change",
+            alias=CHAMPION,
+            model_version=model_version,
+            from_version=before,
+            change=change,
+            changed_by=changed_by,
+            reason=reason,
+        )
+    return True
+
+
+def reconcile_champion(warehouse: Warehouse, champion: int | None) -> bool:
+    """Notice an alias that was moved in MLflow itself, or by a run that was killed before it wrote so.
+
+    Returns:
+        whether there was something to write.
+    """
+    if champion is None or champion == recorded_champion(warehouse):
+        return False
+    if warehouse.value("steps/registry/select_is_passed", model_version=champion, alias=CHAMPION):
+        return record_champion(warehouse, champion, change=PROMOTION, changed_by=GATE, reason=PASSED_REASON)
+    reason = "The alias was moved in MLflow; noticed afterwards."
+    return record_champion(warehouse, champion, change=OUTSIDE, changed_by=MLFLOW, reason=reason)
+
+
+PASSED_REASON = "It passed every check of the gate."
+
+
+def record_run(warehouse: Warehouse, row: Mapping[str, Any]) -> None:
+    """Write what a flow run did and cost."""
+    warehouse.load("steps/registry/insert_run", pl.DataFrame([row]))
+
+
+def config_json(config: Mapping[str, Any]) -> str:
+    """A configuration as canonical JSON: equal configurations give equal text."""
+    return json.dumps(config, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,52 @@
+"""Load a registered model in a process of its own and predict: `python -m sentiment.registry.subprocess_check FILES IN OUT`.
+
+That a model can be loaded where it was trained proves nothing: the process has all it needs in memory. MLflow registers
+models that cannot be loaded at all. The process gets the folder that the registry names, since opening MLflow's store takes
+longer than loading does.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+
+SECONDS = 300
+
+
+def predict_in_fresh_process(files: Path, texts: pl.Series, folder: Path) -> pl.Series | str:
+    """Probabilities (float64, shape (rows,)) from the model loaded by MLflow in a fresh process, or why it failed.
+
+    Args:
+        files: the model's folder, as `Registry.files` gives it.
+        texts: what to predict.
+        folder: for what the processes hand over to each other.
+    """
+    questions, answers = folder / "texts.parquet", folder / "probabilities.parquet"
+    pl.DataFrame({"text": texts}).write_parquet(questions)
+    command = [sys.executable, "-m", "sentiment.registry.subprocess_check", str(files), str(questions), str(answers)]
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=environment, check=False)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {SECONDS} s."
+    if done.returncode != 0:
+        return (done.stderr.strip().splitlines() or ["it ended without a word."])[-1]
+    return pl.read_parquet(answers)["probability_positive"]
+
+
+def main() -> None:
+    """Answer the questions of `predict_in_fresh_process`."""
+    files, questions, answers = sys.argv[1:]
+    import mlflow
+
+    model = mlflow.pyfunc.load_model(files, suppress_warnings=True)
+    found = model.predict(pl.read_parquet(questions)["text"].to_list())
+    pl.DataFrame({"probability_positive": found["probability_positive"].to_numpy()}).write_parquet(answers)
+
+
+if __name__ == "__main__":
+    main()

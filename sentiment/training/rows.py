@@ -1,0 +1,223 @@
+"""The rows that training feeds: a prefix of a subset file, read and hashed by a thread beside training.
+
+A small part of the rows, chosen by hash of `text_key` so that near-duplicates stay together, is held back for early
+stopping and calibration. The rest come row group by row group; at most three are in memory, however many there are.
+Everything about the order follows from the seed and the step, so that a run can go on where it was killed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from collections.abc import Generator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sentiment.errors import TrainingError
+from sentiment.model import hashing
+from sentiment.model.features import FeatureConfig, Features, extract, hash_words
+
+FEWEST_ROWS_OF_A_CLASS = 20
+_EARLY_STOPPING_SHARE = 0.05
+_MOST_EARLY_STOPPING_ROWS = 20_000
+_VOCABULARY_ROWS = 400_000
+_EARLY_STOPPING_SALT = np.uint64(0xA5C3_9F1D_77E1_0B4D)
+_FED_ROWS_SCHEMA = pa.schema([("tweet_id", pa.int64()), ("text_key", pa.int64()), ("purpose", pa.string())])
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The prefix to train on. Nothing here grows with the number of rows but one number a row group."""
+
+    path: Path
+    group_rows: list[int]
+    early_stopping_share: float
+    count_train_rows: int
+    early_texts: pl.Series
+    early_labels: np.ndarray
+    digest: str
+
+    def is_early_stopping(self, rows: pl.DataFrame) -> np.ndarray:
+        """Which rows are held back from training: bool, shape (rows,)."""
+        return _is_early_stopping(rows["text_key"].to_numpy(), self.early_stopping_share)
+
+
+def _is_early_stopping(text_keys: np.ndarray, share: float) -> np.ndarray:
+    return hashing.mix(text_keys.view(np.uint64) ^ _EARLY_STOPPING_SALT) < np.uint64(int(share * 2**63) * 2)
+
+
+def _read_group(file: pq.ParquetFile, group: int, count_rows: int, columns: list[str]) -> pl.DataFrame:
+    frame = pl.DataFrame(pl.from_arrow(file.read_row_group(group, columns=columns)))
+    return frame.head(count_rows)
+
+
+def open_subset(path: Path, count_rows: int) -> Subset:
+    """Collect the early-stopping rows, one for each text key, and check that there is enough of each class to train on.
+
+    Raises:
+        TrainingError: fewer rows than asked for, or too few of a class.
+    """
+    share = min(_EARLY_STOPPING_SHARE, _MOST_EARLY_STOPPING_ROWS / max(count_rows, 1))
+    found = [0, 0]
+    group_rows: list[int] = []
+    early: list[pl.DataFrame] = []
+    digest = hashlib.sha256()
+    with pq.ParquetFile(path) as file:
+        available = file.metadata.num_rows
+        if count_rows > available:
+            raise TrainingError(
+                f"Asked to train on {count_rows:,} rows, but the subset holds {available:,}. Ask for no more than that."
+            )
+        while (missing := count_rows - sum(group_rows)) > 0:
+            rows = _read_group(file, len(group_rows), missing, ["text_key", "label", "text"])
+            group_rows.append(len(rows))
+            digest.update(rows["text_key"].to_numpy().tobytes() + rows["label"].to_numpy().tobytes())
+            is_early = _is_early_stopping(rows["text_key"].to_numpy(), share)
+            labels = rows["label"].to_numpy()[~is_early]
+            found = [found[label] + int((labels == label).sum()) for label in (0, 1)]
+            held_back = rows.filter(pl.Series(is_early))
+            # A filtered column keeps the whole row group's bytes alive; one made anew keeps its own.
+            early.append(held_back.with_columns(pl.Series("text", held_back["text"].to_list(), dtype=pl.String)))
+    for count, name in zip(found, ("negative", "positive"), strict=True):
+        if count < FEWEST_ROWS_OF_A_CLASS:
+            raise TrainingError(
+                f"Found {count:,} {name} rows to train on among {count_rows:,}; at least {FEWEST_ROWS_OF_A_CLASS} of each "
+                "class are needed. Ingest more labelled tweets or train on more rows."
+            )
+    early_rows = pl.concat(early).unique("text_key", keep="first", maintain_order=True)
+    return Subset(
+        path=path,
+        group_rows=group_rows,
+        early_stopping_share=share,
+        count_train_rows=sum(found),
+        early_texts=early_rows["text"],
+        early_labels=early_rows["label"].to_numpy(),
+        digest=digest.hexdigest(),
+    )
+
+
+def count_words(subset: Subset) -> tuple[np.ndarray, np.ndarray]:
+    """The words of the first `_VOCABULARY_ROWS` rows or so: what is rarer than that, nothing much is learnt of.
+
+    Returns:
+        their hashes, uint64, ascending, and how often each was seen, int64; both of shape (words,).
+    """
+    hashes, counts = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
+    seen = 0
+    with pq.ParquetFile(subset.path) as file:
+        for group, count_rows in enumerate(subset.group_rows):
+            texts = _read_group(file, group, count_rows, ["text"])["text"]
+            found, times = np.unique(hash_words(texts).hashes, return_counts=True)
+            hashes, places = np.unique(np.concatenate([hashes, found]), return_inverse=True)
+            counts = np.bincount(places, weights=np.concatenate([counts, times]), minlength=len(hashes)).astype(
+                np.int64
+            )
+            seen += count_rows
+            if seen >= _VOCABULARY_ROWS:
+                break
+    return hashes, counts
+
+
+@dataclass(frozen=True)
+class Group:
+    """One row group, ready to train on: features and labels of its training rows in shuffled order, and which rows they
+    and the held-back ones are."""
+
+    features: Features
+    labels: np.ndarray
+    rows: pl.DataFrame
+
+
+def read_groups(
+    subset: Subset, features: FeatureConfig, *, passes: int, seed: int, first_step: int
+) -> Generator[Group]:
+    """Read and hash row groups in a thread, two ahead, from step `first_step` (passes × row groups) on."""
+    count_groups = len(subset.group_rows)
+    ready: queue.Queue[Group | BaseException | None] = queue.Queue(maxsize=2)
+    stopped = threading.Event()
+
+    def put(item: Group | BaseException | None) -> None:
+        while not stopped.is_set():
+            with suppress(queue.Full):
+                ready.put(item, timeout=0.1)
+                return
+
+    def produce() -> None:
+        try:
+            with pq.ParquetFile(subset.path) as file:
+                for step in range(first_step, passes * count_groups):
+                    if stopped.is_set():
+                        return
+                    group = group_at(step, count_groups, seed)
+                    frame = _read_group(
+                        file, group, subset.group_rows[group], ["tweet_id", "text_key", "label", "text"]
+                    )
+                    train = frame.filter(pl.Series(~subset.is_early_stopping(frame)))
+                    order = np.random.Generator(np.random.PCG64([seed, step])).permutation(len(train))
+                    shuffled = train[order]
+                    labels = shuffled["label"].to_numpy().astype(np.float32)
+                    rows = frame.select("tweet_id", "text_key")
+                    put(Group(extract(shuffled["text"], features), labels, rows))
+            put(None)
+        except BaseException as error:  # handed to the consumer, which raises it
+            put(error)
+
+    thread = threading.Thread(target=produce, name="hash-ngrams", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def group_at(step: int, count_groups: int, seed: int) -> int:
+    """The first pass reads the file in its order; later ones in an order of their own."""
+    epoch, position = divmod(step, count_groups)
+    if epoch == 0:
+        return position
+    return int(np.random.Generator(np.random.PCG64([seed, epoch, 1])).permutation(count_groups)[position])
+
+
+class FedRows:
+    """Writes down which rows were fed, as they are fed: Parquet with `tweet_id`, `text_key` and `purpose` ('train' or
+    'early_stopping'). The file appears under its name when it is complete."""
+
+    def __init__(self, path: Path, subset: Subset) -> None:
+        self._path = path
+        self._part = path.with_name(f".{path.name}.part")
+        self._subset = subset
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = pq.ParquetWriter(self._part, _FED_ROWS_SCHEMA, compression="zstd")
+
+    def __enter__(self) -> FedRows:
+        return self
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Write the rows of one row group."""
+        purpose = np.where(self._subset.is_early_stopping(rows), "early_stopping", "train")
+        frame = rows.select("tweet_id", "text_key", pl.Series("purpose", purpose))
+        self._writer.write_table(frame.to_arrow().cast(_FED_ROWS_SCHEMA))
+
+    def add_again(self, count_groups: int) -> None:
+        """Write the rows of the first `count_groups` row groups, which an earlier attempt of this run fed."""
+        with pq.ParquetFile(self._subset.path) as file:
+            for group in range(count_groups):
+                self.add(_read_group(file, group, self._subset.group_rows[group], ["tweet_id", "text_key"]))
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._writer.close()
+        if kind is None:
+            self._part.replace(self._path)
+        else:
+            self._part.unlink(missing_ok=True)

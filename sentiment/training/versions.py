@@ -1,0 +1,248 @@
+"""From an export to a registered version with its proof: what it was fed, what it reaches, how it was made.
+
+A version is known by its training key, a digest of subset, config and seed. Equal keys give equal weights, so a run that
+is repeated, or was killed after registration, takes the version that is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import resource
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from sentiment.errors import InputError, TrainingError
+from sentiment.evaluation.comparison import alpha_of_look, detectable_difference
+from sentiment.evaluation.metrics import Evaluation, evaluate
+from sentiment.registry.client import Registry
+from sentiment.registry.history import config_json, count_looks, record_version
+from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
+from sentiment.settings import Home
+from sentiment.training.config import TrainingConfig
+from sentiment.training.learning_curve import USUAL_DISCORDANCE, CurvePoint, Outlook, is_flat, noise_of_rung
+from sentiment.training.learning_curve_plot import curve_figure
+from sentiment.training.subsets import SUBSET_RULE, Export, next_rung
+from sentiment.warehouse.connection import writer
+
+if TYPE_CHECKING:
+    from sentiment.training.fit import Progress
+
+PROBE_ROWS = 1_000
+
+
+@dataclass(frozen=True)
+class TrainedVersion:
+    """A version that was trained on a subset, now or earlier."""
+
+    version: RegisteredVersion
+    was_reused: bool
+    count_train_rows: int
+    train_seconds: float
+    holdout: Evaluation
+
+
+def train_version(
+    home: Home,
+    registry: Registry,
+    export: Export,
+    *,
+    rows: int,
+    config: TrainingConfig,
+    seed: int,
+    warm_start: RegisteredVersion | None = None,
+    word_vectors: Path | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> TrainedVersion:
+    """Train on the first `rows` rows of an export and register the version; or take the one that was trained so before.
+
+    Args:
+        warm_start: the version whose weights training begins with. What it was fed counts as fed to the new one too.
+        word_vectors: the file that `config.vectors` speaks of.
+
+    Raises:
+        InputError: more rows are asked for than there are, or the word vectors cannot be used.
+        TrainingError: the subset is too small to train on, or the warm start's shape or list of fed rows is in the way.
+    """
+    if rows > export.count_train_rows:
+        raise InputError(
+            f"Asked to train on {rows:,} rows; the training split has {export.count_train_rows:,} labelled rows. "
+            "Ask for fewer rows, or leave the number out for the next growing subset."
+        )
+    settled = config.model_dump(mode="json")
+    if warm_start is not None:
+        settled["warm_start"] = warm_start.training_key
+    subset_digest = export.subset_digest(rows)
+    key = hashlib.sha256(f"{subset_digest}|{config_json(settled)}|{seed}".encode()).hexdigest()
+    found = registry.find(key)
+    was_reused = found is not None
+    if found is None:
+        found = _train(home, registry, export, rows, config, seed, key, warm_start, word_vectors, on_progress)
+    cost = registry.metrics(found)
+    row: dict[str, Any] = {
+        "model_version": found.model_version,
+        "run_id": found.run_id,
+        "training_key": key,
+        "count_train_rows": rows,
+        "count_fed_rows": int(cost["fed_rows"]),
+        "subset_rule": SUBSET_RULE.format(rows=f"{rows:,}"),
+        "data_digest": export.data_digest,
+        "subset_digest": subset_digest,
+        "holdout_digest": export.holdout_digest,
+        "gold_digest": export.gold_digest,
+        "seed": seed,
+        "config": config_json(settled),
+        "train_seconds": cost["train_seconds"],
+        "train_peak_mb": cost["train_peak_mb"],
+    }
+    evaluations = evaluate_version(registry, export, found.model_version)
+    with writer(home) as warehouse:
+        record_version(warehouse, row, evaluations)
+    shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
+    return TrainedVersion(found, was_reused, rows, cost["train_seconds"], evaluations["holdout"])
+
+
+def look_ahead(home: Home, registry: Registry, export: Export, trained: TrainedVersion) -> tuple[Outlook, bytes]:
+    """Say what the next rung should bring, from the rungs trained so far, and draw it (PNG, kept beside the run too)."""
+    with writer(home) as warehouse:
+        rows = warehouse.frame("steps/training/select_curve_points", holdout_digest=export.holdout_digest).rows(
+            named=True
+        )
+        look = count_looks(warehouse, "") + 1
+    count_holdout = trained.holdout.count_rows
+    noise = noise_of_rung(count_holdout)
+    points = [CurvePoint(row["rows"], row["accuracy"], noise, row["seconds"]) for row in rows]
+    if trained.count_train_rows not in [point.rows for point in points]:
+        # Trained earlier, when the hold-out was another one: by corrections, or by tweets that arrived since.
+        points.append(CurvePoint(trained.count_train_rows, trained.holdout.accuracy, noise, trained.train_seconds))
+        points.sort(key=lambda point: point.rows)
+    following = next_rung(max(point.rows for point in points), export.count_train_rows)
+    resolvable = detectable_difference(count_holdout, USUAL_DISCORDANCE, alpha_of_look(look, home.settings.gate.alpha))
+    picture = curve_figure(points, max(following, 2 * points[-1].rows))
+    with tempfile.TemporaryDirectory(dir=home.work) as folder:
+        path = Path(folder) / "learning_curve.png"
+        path.write_bytes(picture)
+        registry.log_file(trained.version.run_id, path)
+    return is_flat(points, following, resolvable), picture
+
+
+def evaluate_version(registry: Registry, export: Export, model_version: int) -> dict[str, Evaluation]:
+    """Evaluate a registered version on the hold-out and on the hand-labelled sets (`gold:<name>`).
+
+    Raises:
+        ModelError: the version cannot be loaded.
+    """
+    model = registry.load(model_version)
+    holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
+    evaluations = {"holdout": evaluate(holdout["label"].to_numpy(), model.predict_probability(holdout["text"]))}
+    for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True):
+        evaluations[f"gold:{name}"] = evaluate(rows["label"].to_numpy(), model.predict_probability(rows["text"]))
+    return evaluations
+
+
+def _train(
+    home: Home,
+    registry: Registry,
+    export: Export,
+    rows: int,
+    config: TrainingConfig,
+    seed: int,
+    key: str,
+    warm_start: RegisteredVersion | None,
+    word_vectors: Path | None,
+    on_progress: Callable[[Progress], None] | None,
+) -> RegisteredVersion:
+    from sentiment.training.fit import fit
+
+    folder = home.checkpoints / key[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    fed_rows, probe = folder / FED_ROWS, folder / PROBE
+    fed_before = registry.fed_rows(warm_start) if warm_start else None
+    if warm_start and fed_before is None:
+        raise TrainingError(
+            f"The list of rows that version {warm_start.model_version} was fed is missing, so nothing could prove that a model "
+            "that begins with its weights has not seen the hold-out. Train without a warm start."
+        )
+    with registry.training_run(key, run_name=f"{rows:,} rows, effort {config.effort}, seed {seed}") as run_id:
+        registry.log(
+            run_id,
+            parameters={
+                "rows": rows,
+                "seed": seed,
+                "subset_rule": SUBSET_RULE.format(rows=f"{rows:,}"),
+                "data_digest": export.data_digest,
+                "holdout_digest": export.holdout_digest,
+                **_flat(config.model_dump(mode="json")),
+                **({"warm_start_version": warm_start.model_version} if warm_start else {}),
+            },
+        )
+        registry.log_dataset(run_id, rows, digest=export.data_digest, source=export.train)
+        result = fit(
+            export.train,
+            rows,
+            config,
+            seed=seed,
+            fed_rows_path=fed_rows,
+            warm_start=registry.load(warm_start.model_version) if warm_start else None,
+            word_vectors=word_vectors,
+            on_progress=on_progress,
+            checkpoint_folder=folder,
+        )
+        if fed_before is not None:
+            _add_fed_rows(fed_rows, fed_before)
+        _write_probe(export, result.model.predict_probability, probe)
+        holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
+        found = evaluate(holdout["label"].to_numpy(), result.model.predict_probability(holdout["text"]))
+        registry.log_curve(run_id, result.curve, step="rows_seen")
+        registry.log(
+            run_id,
+            metrics={
+                "holdout_accuracy": found.accuracy,
+                "holdout_accuracy_lower": found.lower,
+                "holdout_accuracy_upper": found.upper,
+                "holdout_log_loss": found.log_loss,
+                "holdout_calibration_error": found.calibration_error,
+                "train_seconds": result.seconds,
+                "train_rows_per_second": result.rows_per_second,
+                "train_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "fed_rows": pl.scan_parquet(fed_rows).select(pl.len()).collect().item(),
+            },
+        )
+        return registry.register(
+            run_id,
+            key,
+            result.model,
+            files={FED_ROWS: fed_rows, PROBE: probe},
+            tags={
+                "count_train_rows": str(rows),
+                "data_digest": export.data_digest,
+                "holdout_digest": export.holdout_digest,
+            },
+        )
+
+
+def _add_fed_rows(path: Path, before: Path) -> None:
+    """What the model was fed whose weights it began with is in its weights too."""
+    own, earlier = pl.read_parquet(path), pl.read_parquet(before)
+    keys = ["tweet_id", "text_key"]
+    pl.concat([own, earlier.join(own, on=keys, how="anti", nulls_equal=True)], how="diagonal").write_parquet(path)
+
+
+def _write_probe(export: Export, predict: Callable[[pl.Series], NDArray[np.float32]], path: Path) -> None:
+    """Keep what the model says of some hold-out tweets right after training; the gate asks the registered copy again."""
+    rows = pl.scan_parquet(export.holdout).select("tweet_id", "text").head(PROBE_ROWS).collect()
+    rows.select("tweet_id", probability_positive=pl.Series(predict(rows["text"]))).write_parquet(path)
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

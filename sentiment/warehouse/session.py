@@ -1,0 +1,89 @@
+"""One open DuckDB connection, and the SQL files that run on it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+
+from sentiment import clock
+
+SQL_FOLDER = Path(__file__).resolve().parents[2] / "sql"
+
+
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """An open connection and the SQL files that run on it."""
+
+    connection: duckdb.DuckDBPyConnection
+
+    def run(self, script: str, /, **parameters: Any) -> duckdb.DuckDBPyConnection:
+        """Execute `sql/<script>.sql`, statement by statement, each with the `$parameters` that it names; `$now` is given.
+
+        Returns the connection, on which the last statement's result can be fetched.
+        """
+        parameters = {"now": clock.now(), **parameters}
+        for statement in self.connection.extract_statements(read_sql(script)):
+            names = statement.named_parameters
+            self.connection.execute(statement, {key: parameters[key] for key in names} if names else None)
+        return self.connection
+
+    def value(self, script: str, /, **parameters: Any) -> Any:
+        """The first column of the first row, or None."""
+        row = self.run(script, **parameters).fetchone()
+        return None if row is None else row[0]
+
+    def frame(self, script: str, /, **parameters: Any) -> pl.DataFrame:
+        """The result as a polars frame."""
+        return self.run(script, **parameters).pl()
+
+    def load(self, script: str, frame: pl.DataFrame, /, **parameters: Any) -> pl.DataFrame:
+        """Execute `sql/<script>.sql` with `frame` visible in it as the table `incoming`; the last statement's result."""
+        self.connection.register("incoming", frame.to_arrow())
+        try:
+            return self.run(script, **parameters).pl()
+        finally:
+            self.connection.unregister("incoming")
+
+    @contextmanager
+    def stream(
+        self, script: str, frame: pl.DataFrame, batch_rows: int, /, **parameters: Any
+    ) -> Iterator[pa.RecordBatchReader]:
+        """As `load`, with the result batch by batch."""
+        self.connection.register("incoming", frame.to_arrow())
+        try:
+            yield self.run(script, **parameters).to_arrow_reader(batch_rows)
+        finally:
+            self.connection.unregister("incoming")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing: commit at the end, roll back on any error."""
+        self.connection.begin()
+        try:
+            yield
+        except BaseException:
+            # After an error that already ended the transaction, such as a full disk, there is nothing to roll back.
+            with suppress(duckdb.Error):
+                self.connection.rollback()
+            raise
+        self.connection.commit()
+
+
+@functools.cache
+def read_sql(name: str) -> str:
+    """Text of `sql/<name>.sql`."""
+    return (SQL_FOLDER / f"{name}.sql").read_text()

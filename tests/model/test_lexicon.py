@@ -1,0 +1,107 @@
+"""The lexicon knows words, and what words do to others; a row's score does not depend on its neighbours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentiment.model.classifier import SentimentModel
+from sentiment.model.config import ModelConfig
+from sentiment.model.features import FeatureConfig, extract
+from sentiment.model.lexicon import Lexicon, Reading
+
+LEXICON = Lexicon.shipped()
+
+
+def read(*texts: str) -> Reading:
+    return LEXICON.read(extract(pl.Series(texts, dtype=pl.String), FeatureConfig()))
+
+
+def score(text: str) -> float:
+    return float(read(text).scores[0])
+
+
+@pytest.mark.parametrize(
+    ("rule", "higher", "lower"),
+    [
+        ("good is better than bad", "good", "bad"),
+        ("negation turns round", "good", "not good"),
+        ("negation reaches over two words", "is good", "isnt that very good"),
+        ("negation of bad is better than bad", "not a bad phone", "a bad phone"),
+        ("two negations are none", "never not good", "never good"),
+        ("intensifiers intensify", "very good", "good"),
+        ("and make bad worse", "bad", "really bad"),
+        ("dampeners dampen", "good", "kinda good"),
+        ("capitals shout", "GOOD stuff", "good stuff"),
+        ("exclamation marks do too", "good!!", "good"),
+        ("and make bad worse", "bad", "bad!!"),
+        ("what stands behind but counts more", "slow but good", "good but slow"),
+        ("stretched words are words", "sooo goood", "table"),
+        ("emoticons", ":)", ":("),
+        ("emoji", "😍", "💔"),
+        ("a phrase is not its words", "cant wait", "wait"),
+        ("a phrase is not its words", "good luck", "fed up"),
+        ("negation alone is bad news", "it works", "it doesnt work"),
+        ("a modifier counts alone", "phone", "damn"),
+        ("but not before what it modifies", "damn good", "damn"),
+    ],
+)
+def test_rules(rule: str, higher: str, lower: str) -> None:
+    assert score(higher) > score(lower) + 0.01, rule
+
+
+def test_text_in_capitals_throughout_does_not_shout() -> None:
+    assert score("GOOD STUFF") == score("good stuff")
+
+
+def test_what_the_lexicon_does_not_know_says_nothing() -> None:
+    reading = read("the table", "", "@someone http://x.y")
+    assert reading.scores.tolist() == [0, 0, 0]
+    assert not reading.is_known.any()
+
+
+def test_words_of_value_and_modifiers_are_known() -> None:
+    assert read("the very good table").is_known.tolist() == [False, False, True, True, False]
+
+
+def test_words_of_one_row_do_not_change_the_next() -> None:
+    assert read("that is not", "good").scores[1] == read("good").scores[0]
+    assert read("cant", "wait").scores[1] == read("wait").scores[0]
+
+
+WORDS = ["not", "very", "GOOD", "bad", "but", "cant", "wait", "no", "damn", "😀", ":(", "!!", "kinda", "table"]
+TEXTS = st.lists(st.sampled_from(WORDS))
+
+
+@given(st.lists(TEXTS.map(" ".join) | st.text(max_size=40), min_size=1, max_size=8))
+def test_a_row_scores_the_same_alone_and_is_the_sum_of_its_contributions(texts: list[str]) -> None:
+    reading = read(*texts)
+    assert np.all(np.abs(reading.scores) < 1)
+    offsets = extract(pl.Series(texts, dtype=pl.String), FeatureConfig()).offsets
+    rows = np.searchsorted(offsets, reading.positions, side="right") - 1
+    sums = np.bincount(rows, weights=reading.contributions, minlength=len(texts)) + reading.exclamations
+    np.testing.assert_allclose(sums, reading.scores, atol=1e-6)
+    for text, expected in zip(texts, reading.scores, strict=True):
+        assert read(text).scores[0] == expected
+
+
+def test_no_texts_have_no_scores() -> None:
+    reading = LEXICON.read(extract(pl.Series([], dtype=pl.String), FeatureConfig()))
+    assert reading.scores.shape == (0,)
+
+
+def test_a_saved_model_carries_its_lexicon_and_the_licence(tmp_path: Path) -> None:
+    config = ModelConfig(features=FeatureConfig(ngram_bits=4), lexicon=LEXICON.config, lexicon_weight=1.0)
+    model = SentimentModel(config)
+    model.lexicon = LEXICON
+    model.save(tmp_path)
+    loaded = SentimentModel.load(tmp_path)
+    assert np.array_equal(loaded.predict_probability(["good", "bad"]), model.predict_probability(["good", "bad"]))
+    assert loaded.predict_probability(["good", "bad"]) == pytest.approx([0.61, 0.37], abs=0.01)
+    assert "Copyright (c) 2016 C.J. Hutto" in (tmp_path / "config.json").read_text()
+    assert "Permission is hereby granted" in (tmp_path / "config.json").read_text()

@@ -1,0 +1,157 @@
+"""From a frozen export to a registered version: known by its key, trained once, with its proof beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from sentiment.errors import InputError, TrainingError
+from sentiment.evaluation.metrics import evaluate
+from sentiment.model.features import FeatureConfig
+from sentiment.registry.client import Registry
+from sentiment.settings import Home
+from sentiment.training import fit, versions
+from sentiment.training.config import TrainingConfig
+from sentiment.training.subsets import Export
+from sentiment.training.versions import TrainedVersion, evaluate_version, train_version
+
+CONFIG = TrainingConfig(effort=1, features=FeatureConfig(ngram_bits=12))
+
+
+@pytest.fixture
+def train(world: Home, registry: Registry, frozen: Export) -> Callable[..., TrainedVersion]:
+    def train(rows: int = 1000, seed: int = 0, config: TrainingConfig = CONFIG, **options: Any) -> TrainedVersion:
+        return train_version(world, registry, frozen, rows=rows, config=config, seed=seed, **options)
+
+    return train
+
+
+def test_a_version_has_its_rows_digests_curve_and_cost_in_the_warehouse(
+    world: Home, frozen: Export, train: Callable, rows_of: Callable
+) -> None:
+    trained = train()
+    assert (trained.version.model_version, trained.was_reused, trained.count_train_rows) == (1, False, 1000)
+    row = rows_of(world, "select count_train_rows, count_fed_rows, data_digest, subset_digest, holdout_digest, "
+                         "gold_digest, seed, config, subset_rule from model_versions")[0]  # fmt: skip
+    assert row[:7] == (
+        1000,
+        1000,
+        frozen.data_digest,
+        frozen.subset_digest(1000),
+        frozen.holdout_digest,
+        frozen.gold_digest,
+        0,
+    )
+    assert json.loads(row[7])["features"]["ngram_bits"] == 12
+    assert row[8].startswith("first 1,000 rows of the training split")
+    holdout = len(pl.read_parquet(frozen.holdout))
+    assert rows_of(world, "select evaluation_set, count_rows from learning_curve order by 1") == [
+        ("gold:manual", 20),
+        ("holdout", holdout),
+    ]
+
+
+def test_the_rows_that_were_fed_are_the_subset(
+    registry: Registry, frozen: Export, train: Callable[..., TrainedVersion]
+) -> None:
+    path = registry.fed_rows(train().version)
+    assert path is not None
+    assert set(pl.read_parquet(path)["tweet_id"]) == set(pl.read_parquet(frozen.train).head(1000)["tweet_id"])
+
+
+def test_the_same_rows_config_and_seed_are_trained_once(
+    world: Home, train: Callable[..., TrainedVersion], rows_of: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = train()
+    monkeypatch.setattr(fit, "fit", None)
+    again = train()
+    assert (again.version, again.was_reused) == (first.version, True)
+    assert again.train_seconds == first.train_seconds
+    assert rows_of(world, "select count(*) from model_versions") == [(1,)]
+    assert rows_of(world, "select count(*) from learning_curve") == [(2,)]
+
+
+@pytest.mark.parametrize("other", [{"rows": 1001}, {"seed": 1}, {"config": CONFIG.model_copy(update={"effort": 2})}])
+def test_other_rows_config_or_seed_make_another_version(
+    train: Callable[..., TrainedVersion], other: dict[str, Any]
+) -> None:
+    train()
+    assert train(**other).version.model_version == 2
+
+
+def test_a_warm_start_begins_with_the_weights_of_a_version_and_counts_its_rows_as_fed(
+    world: Home, registry: Registry, frozen: Export, train: Callable[..., TrainedVersion], rows_of: Callable
+) -> None:
+    first, cold = train(rows=1500).version, train(rows=200)
+    warm = train(rows=200, warm_start=first)
+    assert not warm.was_reused
+    assert train(rows=200, warm_start=first).version == warm.version
+    fed = registry.fed_rows(warm.version)
+    assert fed is not None
+    assert set(pl.read_parquet(fed)["tweet_id"]) == set(pl.read_parquet(frozen.train).head(1500)["tweet_id"])
+    of_version = "select count_fed_rows from model_versions where model_version = {}"
+    assert rows_of(world, of_version.format(warm.version.model_version)) == [(1500,)]
+    losses = [
+        evaluate_version(registry, frozen, found.version.model_version)["holdout"].log_loss for found in (cold, warm)
+    ]
+    assert losses[1] < losses[0]
+
+
+def test_a_warm_start_needs_the_same_shape_and_the_list_of_fed_rows(
+    world: Home, registry: Registry, train: Callable[..., TrainedVersion]
+) -> None:
+    first = train().version
+    with pytest.raises(TrainingError, match="needs a model of the same shape"):
+        train(config=CONFIG.model_copy(update={"effort": 2}), warm_start=first)
+    (world.mlflow / "artifacts" / first.run_id / "artifacts" / "fed_rows.parquet").unlink()
+    with pytest.raises(TrainingError, match="list of rows that version 1 was fed is missing"):
+        train(warm_start=first)
+
+
+def test_a_run_that_was_killed_before_it_was_recorded_takes_the_version_that_is_there(
+    world: Home, registry: Registry, train: Callable[..., TrainedVersion], rows_of: Callable
+) -> None:
+    def kill(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(versions, "record_version", kill)
+        with pytest.raises(KeyboardInterrupt):
+            train()
+    assert train().was_reused
+    assert rows_of(world, "select model_version from model_versions") == [(1,)]
+    assert len(registry.client.search_model_versions(f"name = '{registry.name}'")) == 1
+    assert list(world.checkpoints.iterdir()) == []
+
+
+def test_a_seed_gives_the_same_weights(
+    registry: Registry, frozen: Export, train: Callable[..., TrainedVersion]
+) -> None:
+    first = registry.load(train().version.model_version)
+    registry.client.delete_registered_model(registry.name)
+    second = train()
+    assert not second.was_reused
+    np.testing.assert_array_equal(first.ngrams, registry.load(second.version.model_version).ngrams)
+
+
+def test_more_rows_than_there_are_is_a_sentence(frozen: Export, train: Callable[..., TrainedVersion]) -> None:
+    with pytest.raises(
+        InputError, match=rf"the training split has {frozen.count_train_rows:,} labelled rows\. Ask for"
+    ):
+        train(rows=frozen.count_train_rows + 1)
+
+
+def test_a_version_is_evaluated_on_the_hold_out_and_on_each_gold_set(
+    registry: Registry, frozen: Export, register: Callable, lexicon_model: Callable
+) -> None:
+    found = evaluate_version(registry, frozen, register(15).model_version)
+    holdout = pl.read_parquet(frozen.holdout)
+    expected = lexicon_model(15).predict_probability(holdout["text"])
+    assert set(found) == {"holdout", "gold:manual"}
+    assert found["holdout"] == evaluate(holdout["label"].to_numpy(), expected)
+    assert found["gold:manual"].accuracy == 1.0
