@@ -235,9 +235,8 @@ def test_what_is_missing_is_a_sentence(
 ) -> None:
     if missing == "home":
         home.write_text("a file")
-    elif missing != "empty home":
-        if name != "restore":  # It takes an empty home alone.
-            monkeypatch.setenv("SENTIMENT_HOME", str(filled.root))
+    elif missing != "empty home" and name != "restore":  # It takes an empty home alone.
+        monkeypatch.setenv("SENTIMENT_HOME", str(filled.root))
     line = case.arguments.format(folder=home.parent, **files)
     nowhere = {PREFECT_API_URL: "http://127.0.0.1:9/api"} if missing == "server" else {}
     with temporary_settings(nowhere):
