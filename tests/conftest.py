@@ -36,6 +36,18 @@ if "CI" not in os.environ:
     hypothesis.settings.load_profile("patient")
 
 pytest_plugins = ["tests.databases"]
+SLOW = ("process",)
+"""Folders of tests that start processes of their own, or kill some."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what is in these folders into the slow tier."""
+    root = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(root) and item.path.relative_to(root).parts[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 DATE = "Mon Apr 06 22:19:45 PDT 2009"
 
 

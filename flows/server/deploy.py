@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 from tzlocal import get_localzone_name
 
 from flows.server.proxies import reach_this_machine_directly
