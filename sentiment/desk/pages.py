@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, date, datetime
+from math import isnan
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -134,12 +135,12 @@ def count(value: float | None) -> str:
 
 def percent(value: float | None, digits: int = 1) -> str:
     """83.2 %, with a space that does not break."""
-    return "–" if value is None or value != value else f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
+    return "–" if value is None or isnan(value) else f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def points(value: float | None, digits: int = 1) -> str:
     """A difference of shares in percentage points: +1.3."""
-    return "–" if value is None or value != value else f"{100 * value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return "–" if value is None or isnan(value) else f"{100 * value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def day(value: date | None) -> str:

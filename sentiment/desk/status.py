@@ -29,7 +29,9 @@ def status(request: Request, view: CurrentView) -> Response:
         runs=view.rows("select_runs"),
         files=view.rows("select_files"),
         newest=view.rows("select_monitored_days"),
-        charts=[(title, drift_chart(monitored, measure)) for measure, title in PANELS.items() if _has(monitored, measure)],
+        charts=[
+            (title, drift_chart(monitored, measure)) for measure, title in PANELS.items() if _has(monitored, measure)
+        ],
         counts=view.rows("select_counts")[0],
         orchestration=orchestration.look(),
         disk=disk_of(home.root, home.warehouse, home.published.resolve(), view.index_path),

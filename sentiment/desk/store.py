@@ -46,7 +46,6 @@ class View:
     snapshot_connection: Any
     index_connection: Any
     kept: dict[Any, Any] = field(default_factory=dict)
-    lock: Lock = field(default_factory=Lock)
 
     @property
     def snapshot(self) -> Warehouse:
@@ -61,10 +60,9 @@ class View:
     def once(self, key: Any, find: Callable[[], Found]) -> Found:
         """What `find` returns, kept as long as this snapshot is shown."""
         if key not in self.kept:
-            found = find()
-            with self.lock:
-                self.kept[key] = found
-        return self.kept[key]  # type: ignore[no-any-return]
+            self.kept[key] = find()
+        found: Found = self.kept[key]
+        return found
 
     def rows(self, script: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Rows of `sql/desk/<script>.sql` on the published tables."""

@@ -176,9 +176,10 @@ async def explain(request: Request, text: str) -> tuple[list[dict[str, Any]], st
         answer = await request.app.state.service.explained.ask([text])
     except NoChampionError as error:
         return [], str(error)
-    (words,) = answer.explanations
-    most = max([0.5, *(abs(pushed) for _, pushed in words)])
-    return [{"token": token, "pushed": pushed, "strength": round(5 * abs(pushed) / most)} for token, pushed in words], ""
+    pushes: list[tuple[str, float]] = answer.explanations[0]
+    most = max([0.5, *(abs(pushed) for _, pushed in pushes)])
+    words = [{"token": token, "pushed": pushed, "strength": round(5 * abs(pushed) / most)} for token, pushed in pushes]
+    return words, ""
 
 
 @router.get("/try")
@@ -187,13 +188,14 @@ async def try_text(request: Request) -> Response:
     text = request.query_params.get("text", "")
     if len(text) > 10_000:
         raise InputError(f"The text has {len(text):,} characters; allowed are 10,000.")
-    answer, words, problem = None, [], ""
+    probability = version = None
+    words: list[dict[str, Any]] = []
+    problem = ""
     if text:
         words, problem = await explain(request, text)
-        if not problem:
-            answer = await request.app.state.service.tweets.ask([text])
-    probability = float(answer.probabilities[0]) if answer else None
-    version = answer.model_version if answer else None
+    if text and not problem:
+        answer = await request.app.state.service.tweets.ask([text])
+        probability, version = float(answer.probabilities[0]), answer.model_version
     return render(
         request,
         "try.html",

@@ -2,7 +2,7 @@
 select *
 from (
     select
-        finished_at as at,
+        finished_at as happened_at,
         'file' as kind,
         parse_filename(path) as name,
         count_loaded as count_rows,
@@ -24,5 +24,5 @@ from (
     from decisions
     group by decision_key, decided_at, model_version
 )
-order by at desc
+order by happened_at desc
 limit 8;

@@ -51,7 +51,9 @@ join topics on topics.word_id = scored.word_id
 where case $kind
     when 'hashtags' then topics.word[1] = '#'
     when 'mentions' then topics.word[1] = '@'
-    else topics.word[1] not in ('#', '@') and length(topics.word) > 2
+    else topics.word[1] not in ('#', '@')
+        and length(topics.word) > 2
+        and topics.word not in ('http', 'https', 'www', 'com', 'amp', 'quot')
 end
 qualify row_number() over (order by z desc) <= $count or row_number() over (order by z) <= $count
 order by z desc;
