@@ -44,6 +44,12 @@ class GateThresholds(BaseModel, extra="forbid"):
     behaviour_rate: float = Field(
         default=0.70, ge=0, le=1, description="Least share of behaviour tests that must pass."
     )
+    tradeoff: float = Field(
+        default=2.0,
+        ge=0,
+        description="Points that a challenger may lose in `gold`, `slices` or `behaviour` for each point of hold-out accuracy "
+        "that it is shown to gain; 0 forgives no loss.",
+    )
     rescoring_seconds: float = Field(default=600, gt=0, description="Time in which all tweets must be scored again.")
     slice_rows: int = Field(default=500, ge=50, description="Slices of the hold-out with fewer rows are not compared.")
     switched_off: tuple[CheckName, ...] = Field(

@@ -42,6 +42,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
 from sentiment.api.cross_origin import CrossOriginProtection, answered_hosts
 from sentiment.errors import InputError
+from sentiment.model.atomic import atomic_write
 from sentiment.settings import load_settings
 
 STATE_OF_FLOW_RUN = re.compile(r"/api/flow_runs/([0-9a-f-]{36})/set_state")
@@ -158,9 +159,8 @@ def migrate() -> None:
     database = Path(PREFECT_HOME.value()) / "prefect.db"
     with FileLock(database.with_name("schema.lock")):
         if not database.exists() and prepared_database().exists():
-            draft = database.with_suffix(".draft")
-            shutil.copyfile(prepared_database(), draft)
-            draft.replace(database)
+            with atomic_write(database) as draft:
+                shutil.copyfile(prepared_database(), draft)
         asyncio.run(provide_database_interface().create_db())
 
 
@@ -175,11 +175,11 @@ def prepare() -> None:
         os.environ["PREFECT_HOME"] = home
         migrate()
         prepared_database().parent.mkdir(parents=True, exist_ok=True)
-        draft = prepared_database().with_suffix(".draft")
-        draft.unlink(missing_ok=True)
-        with closing(sqlite3.connect(Path(home) / "prefect.db")) as database:
+        with (
+            atomic_write(prepared_database()) as draft,
+            closing(sqlite3.connect(Path(home) / "prefect.db")) as database,
+        ):
             database.execute("vacuum into ?", [str(draft)])
-        draft.replace(prepared_database())
 
 
 def remember_runs(app: FastAPI) -> set[UUID]:

@@ -39,6 +39,7 @@ from typing import IO, ParamSpec, TypeVar
 
 from flows.server.proxies import reach_this_machine_directly
 from sentiment.errors import HomeError
+from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home
 
 P = ParamSpec("P")
@@ -98,9 +99,8 @@ def remember_server(home: Path, url: str) -> None:
     """Write down the address of this home's server, for `running_server` in other processes."""
     path = _address_file(home)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps({"url": url, "pid": os.getpid()}))
-    draft.replace(path)
+    with atomic_write(path) as draft:
+        draft.write_text(json.dumps({"url": url, "pid": os.getpid()}))
 
 
 def forget_server(home: Path) -> None:

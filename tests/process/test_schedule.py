@@ -177,7 +177,9 @@ def request(address: str, body: object = None) -> Any:
 
 def children_of(parent: int) -> dict[int, str]:
     """Process ids and command lines of the children that run."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+    )
     rows = (line.split(None, 3) for line in listed.stdout.splitlines())
     return {int(pid): args for pid, ppid, stat, args in rows if int(ppid) == parent and not stat.startswith("Z")}
 
