@@ -203,7 +203,7 @@ class Home:
     @property
     def search_index(self) -> Path:
         """Search indexes of the published snapshot; derived, and safe to delete."""
-        return self.root / "work" / "search"
+        return self.root / "search"
 
     @property
     def reports(self) -> Path:

@@ -17,8 +17,11 @@ from pathlib import Path
 
 import duckdb
 
+from sentiment.errors import HomeError
+from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
+from sentiment.warehouse.migrations import known_migration
 from sentiment.warehouse.session import CONFIG, Warehouse, read_sql
 
 LEAST_TOPIC_TWEETS = 20
@@ -38,9 +41,15 @@ def index_path(home: Home) -> Path:
     """Where the index of the newest snapshot is, or will be.
 
     Raises:
-        HomeError: nothing has been published yet, or the snapshot is damaged.
+        HomeError: nothing has been published yet, or the snapshot is damaged or of an earlier version.
     """
     with reader(home) as snapshot:
+        applied = {number for (number,) in snapshot.run("steps/warehouse/select_schema_migrations").fetchall()}
+        if max(applied) < known_migration():
+            raise HomeError(
+                f"What is published in {home.root} was made by an earlier version of this program. "
+                "Publish it again: sentiment score"
+            )
         parts = snapshot.run("desk/select_index_key").fetchone()
     layout = hash_of("".join(read_sql(f"desk/index/{step}") for step in STEPS))
     return home.search_index / f"{hash_of(repr(parts) + layout)}.duckdb"
@@ -52,28 +61,24 @@ def hash_of(text: str) -> str:
 
 
 def build(snapshot: Path, index: Path, memory: str) -> Iterator[str]:
-    """Build an index under a draft name and put it in its place; yields what is done next, in words.
-
-    A draft that a killed build left behind is replaced.
-    """
-    draft = index.with_suffix(".part")
-    for leftover in (draft, draft.with_name(f"{draft.name}.wal")):
-        leftover.unlink(missing_ok=True)
+    """Build an index of a snapshot and put it in its place; yields what is done next, in words."""
     spill = {"memory_limit": memory, "temp_directory": str(index.parent / "spill")}
-    connection = duckdb.connect(str(draft), config={**CONFIG, **spill})
-    try:
-        connection.execute("set TimeZone = 'UTC'")
-        connection.execute("set enable_progress_bar = false")
-        # A file to attach cannot be a parameter; the path is the home's own.
-        connection.execute(f"attach '{str(snapshot).replace(chr(39), 2 * chr(39))}' as snapshot (read_only)")
-        for step, words in STEPS.items():
-            yield words
-            Warehouse(connection).run(f"desk/index/{step}", least_tweets=LEAST_TOPIC_TWEETS)
-        connection.execute("detach snapshot")
-        connection.execute("checkpoint")
-    finally:
-        connection.close()
-    draft.replace(index)
+    with atomic_write(index) as draft:
+        # What a build that was killed had not yet written to its draft.
+        draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)
+        connection = duckdb.connect(str(draft), config={**CONFIG, **spill})
+        try:
+            connection.execute("set TimeZone = 'UTC'")
+            connection.execute("set enable_progress_bar = false")
+            # A file to attach cannot be a parameter; the path is the home's own.
+            connection.execute(f"attach '{str(snapshot).replace(chr(39), 2 * chr(39))}' as snapshot (read_only)")
+            for step, words in STEPS.items():
+                yield words
+                Warehouse(connection).run(f"desk/index/{step}", least_tweets=LEAST_TOPIC_TWEETS)
+            connection.execute("detach snapshot")
+            connection.execute("checkpoint")
+        finally:
+            connection.close()
 
 
 def open_shared(path: Path) -> duckdb.DuckDBPyConnection:

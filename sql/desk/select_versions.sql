@@ -1,5 +1,11 @@
 -- Every version with how it did on the hold-out of its time and what the gate said last.
 with
+curve as (
+    select *
+    from learning_curve
+    where evaluation_set = 'holdout'
+    qualify row_number() over (partition by model_version order by evaluated_at desc) = 1
+),
 champions as (
     select model_version from alias_history where alias = 'champion' order by changed_at desc limit 1
 ),
@@ -28,12 +34,12 @@ select
     model_versions.train_seconds,
     model_versions.train_peak_mb,
     model_versions.registered_at,
-    learning_curve.accuracy,
-    learning_curve.lower,
-    learning_curve.upper,
-    learning_curve.log_loss,
-    learning_curve.calibration_error,
-    learning_curve.count_rows as count_holdout,
+    curve.accuracy,
+    curve.lower,
+    curve.upper,
+    curve.log_loss,
+    curve.calibration_error,
+    curve.count_rows as count_holdout,
     verdicts.passed,
     verdicts.failed_checks,
     verdicts.decided_at,
@@ -42,7 +48,6 @@ select
     model_versions.model_version in (select model_version from former) as is_previous,
     model_versions.model_version in (select model_version from published_model) as is_published
 from model_versions
-left join learning_curve
-    on learning_curve.model_version = model_versions.model_version and learning_curve.evaluation_set = 'holdout'
+left join curve on curve.model_version = model_versions.model_version
 left join verdicts on verdicts.model_version = model_versions.model_version
 order by model_versions.model_version desc;

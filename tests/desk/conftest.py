@@ -72,7 +72,9 @@ def desk_home(new_home: Callable[[], Home], ingest_lines: Callable, tweet_line: 
             [HOSTILE, HOSTILE],
         )
         warehouse.connection.execute(
-            "insert into learning_curve select 7, now(), 1000, unnest(['holdout', ?]), 300, 0.8, 0.75, 0.85, 0.5, 0.02, 1.5",
+            "insert into learning_curve by name select 7 as model_version, now() as evaluated_at, 1000 as count_train_rows, "
+            "unnest(['holdout', ?]) as evaluation_set, 300 as count_rows, 0.8 as accuracy, 0.75 as lower, 0.85 as upper, "
+            "0.5 as log_loss, 0.02 as calibration_error, 1.5 as train_seconds",
             [f"gold:{HOSTILE}"],
         )
         warehouse.connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import polars as pl
@@ -9,8 +10,10 @@ import pytest
 
 from sentiment.desk.filters import parse_search
 from sentiment.desk.store import Store
+from sentiment.errors import HomeError
 from sentiment.ingest.corrections import correct
 from sentiment.settings import Home
+from sentiment.warehouse.connection import writer
 from sentiment.warehouse.snapshot import publish
 from tests.api.conftest import wait_until
 from tests.desk.conftest import first_view, score
@@ -74,3 +77,12 @@ def test_another_published_version_makes_another_index(scored: Home) -> None:
 )
 def test_a_search_is_words_and_phrases(text: str, words: list[str], phrases: list[str]) -> None:
     assert parse_search(text) == (words, phrases)
+
+
+def test_a_snapshot_of_an_earlier_version_says_how_to_publish_again(scored: Home) -> None:
+    with writer(scored) as warehouse:
+        warehouse.connection.execute("delete from schema_migrations where number > 2")
+        warehouse.connection.execute("checkpoint")
+    shutil.copyfile(scored.warehouse, scored.published.resolve())
+    with pytest.raises(HomeError, match="earlier version of this program. Publish it again: sentiment score"):
+        Store(scored).view()
