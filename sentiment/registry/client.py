@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -116,9 +117,13 @@ class Registry:
 
         Yields:
             the run's id.
+
+        Raises:
+            ModelError: somebody deleted the experiment in MLflow.
         """
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+        self._refuse_deleted_experiment()
         # The key is a digest of our own, never a user's text.
         query = f"tags.{TRAINING_KEY} = '{training_key}' and attributes.status = 'RUNNING'"
         for run in self.client.search_runs([self.experiment_id], query):
@@ -136,6 +141,15 @@ class Registry:
         finally:
             monitor.finish()
             self.client.set_terminated(run_id, status)
+
+    def _refuse_deleted_experiment(self) -> None:
+        experiment = self.client.get_experiment(self.experiment_id)
+        if experiment.lifecycle_stage == "deleted":
+            command = f"{sys.executable} -m mlflow experiments restore --experiment-id {self.experiment_id}"
+            raise ModelError(
+                f"The experiment `{EXPERIMENT}` was deleted in MLflow, so no run can be recorded in it. "
+                f"Restore it: MLFLOW_TRACKING_URI={shlex.quote(self.uri)} {command}"
+            )
 
     def register(
         self, run_id: str, training_key: str, model: SentimentModel, files: Mapping[str, Path], tags: Mapping[str, str]
@@ -264,7 +278,7 @@ class Registry:
     def remove(self, model_versions: Sequence[int], *, dead_before: datetime) -> tuple[list[int], int]:
         """Delete versions with their runs and files, and runs that never ended well and began before a time.
 
-        What people have deleted in MLflow's pages is removed for good as well.
+        What people have deleted in MLflow's pages is removed for good as well, unless a registered version needs it.
 
         Returns:
             the versions that were there, and the number of other runs.
@@ -287,8 +301,12 @@ class Registry:
             for logged in self.client.search_logged_models([self.experiment_id], f"source_run_id = '{run_id}'"):
                 self.client.delete_logged_model(logged.model_id)
             self.client.delete_run(run_id)
-        if self.client.search_runs([self.experiment_id], run_view_type=ViewType.DELETED_ONLY, max_results=1):
+        deleted = self.client.search_runs([self.experiment_id], run_view_type=ViewType.DELETED_ONLY)
+        # A run that people deleted stays for good while its version is registered: its files say what the version was fed.
+        unused = [run.info.run_id for run in deleted if run.info.run_id not in registered - set(runs)]
+        if unused:
             command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", self.uri]
+            command += ["--run-ids", ",".join(unused)]
             environment = os.environ | MLFLOW_ENVIRONMENT | {"MLFLOW_TRACKING_URI": self.uri}
             done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
             if done.returncode != 0:
