@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 PROJECT = Path(__file__).parents[2]
-DEPLOYMENTS = "deployments/prefect.yaml"
-AUTOMATIONS = "deployments/automations.yaml"
+_DEFINITIONS = "deployments" if (PROJECT / "deployments").is_dir() else "flows/deployments"  # The latter in a wheel.
+DEPLOYMENTS = f"{_DEFINITIONS}/prefect.yaml"
+AUTOMATIONS = f"{_DEFINITIONS}/automations.yaml"
 WORK_POOL = "sentiment"
 NOTE = "note: "
 
