@@ -167,7 +167,9 @@ class Registry:
             logged = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(Path(__file__).with_name("pyfunc.py")),
-                artifacts={"model": str(Path(folder) / "model")},
+                artifacts={
+                    "model": (Path(folder) / "model").as_uri()
+                },  # In a bare path MLflow takes # and % for parts of an address.
                 code_paths=[str(code)],
                 pip_requirements=[f"{name}=={_public_version(name)}" for name in REQUIREMENTS],
                 signature=signature,
