@@ -114,6 +114,8 @@ def restore(home: Home, path: Path) -> BackupReport:
         is_continued = (home.root / f"{_UNPACKED}.json").exists()
         if not is_continued:
             shutil.rmtree(unpacked, ignore_errors=True)
+            if not path.is_file():
+                raise InputError(f"There is no file {path}. Name one that `sentiment backup` wrote.")
             _refuse_unless_empty(home)
             try:
                 manifest = _unpack(path, unpacked)
