@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "config.json"
 _BATCH_ROWS = 20_000
+_FEWEST_WORDS = 5
+"""A link in a text of fewer words does not make it stranger."""
 _BATCH_BYTES = 4 << 20
 _THREADS = min(os.cpu_count() or 1, 8)
 
@@ -118,8 +120,9 @@ class SentimentModel(torch.nn.Module):
     def heed(self, features: Features) -> Heed | None:
         """Read a batch by the lexicon, and weigh its words by how strange their row is; None without a lexicon.
 
-        A row's strangeness is the share of its words that neither the lexicon knows nor the training rows held often, 0 to
-        1: the more of these, the less the row is like the training rows, and the less what they taught is true of it.
+        A row's strangeness is the share of its words that neither the lexicon knows nor the training rows held often; links
+        and hashtags, which are rare in personal tweets and frequent in news and talk of brands, count `mark_weight` words each.
+        The more of these, the less the row is like the training rows, and the less what they taught is true of it.
         """
         if self.lexicon is None:
             return None
@@ -128,7 +131,8 @@ class SentimentModel(torch.nn.Module):
         is_strange = ~(self.is_familiar.numpy()[features.words] | reading.is_known)
         is_strange[features.offsets[:-1]] = False
         counts = np.add.reduceat(is_strange, features.offsets[:-1], dtype=np.int32)
-        strangeness = (counts / np.maximum(lengths - 1, 1)).astype(np.float32)
+        marks = self.config.mark_weight * features.links_and_hashtags / np.maximum(lengths - 1, _FEWEST_WORDS)
+        strangeness = (counts / np.maximum(lengths - 1, 1) + marks).astype(np.float32)
         fade = 1 / (1 + np.float32(self.config.topic_fade) * strangeness)
         word_weights = np.where(reading.is_known, np.float32(1), np.repeat(fade, lengths))
         return Heed(reading, word_weights, 1 + np.float32(self.config.lexicon_lift) * strangeness)

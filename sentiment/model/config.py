@@ -71,6 +71,9 @@ class ModelConfig(BaseModel):
         ge=0,
         description="words that the lexicon does not know, and n-grams without one, count 1 / (1 + this * strangeness)",
     )
+    mark_weight: float = Field(
+        default=0.0, ge=0, description="a link or hashtag is as strange as so many words that are not known"
+    )
     lexicon_lift: float = Field(default=0.0, ge=0, description="the lexicon counts 1 + this * strangeness")
     bend: Bend = Bend()
 

@@ -6,10 +6,10 @@ Words, values and rules are those of VADER (Hutto and Gilbert 2014), with the wo
 lacks; they lie in `lexicon_words/`, VADER's under its MIT licence. A saved model holds a copy among its weights, so that it
 means the same for ever.
 
-The rules, over the words of a tweet: one of up to three words before may negate (times -0.74), intensify or dampen (0.29 to
-or from the value, less the further away); capitals among small letters and exclamation marks add to it; before `but` words
-count half, behind it one and a half times; a phrase of two words counts instead of its words. The sum s becomes
-s / sqrt(s^2 + 15), so that a tweet is never more than certain.
+The rules, over the words of a tweet: one of up to three words before may negate (times -0.74, unless a comma or another end
+of a clause is between), intensify or dampen (0.29 to or from the value, less the further away); capitals among small letters
+and exclamation marks add to it; before `but` words count half, behind it one and a half times; a phrase of two words counts
+instead of its words. The sum s becomes s / sqrt(s^2 + 15), so that a tweet is never more than certain.
 
 A tweet has 15 words and two of them in the lexicon, so all but the first look-up works on a few positions. Costs about
 a third of what the features cost; no loop over tweets.
@@ -32,8 +32,14 @@ from .config import LexiconConfig
 from .features import Features, hash_words
 
 _SOURCES = Path(__file__).with_name("lexicon_words")
-_NONE, _NEGATES, _INTENSIFIES, _DAMPENS, _TURNS = range(5)
-_ROLES = {"negators": _NEGATES, "intensifiers": _INTENSIFIES, "dampeners": _DAMPENS, "contrast": _TURNS}
+_NONE, _NEGATES, _INTENSIFIES, _DAMPENS, _TURNS, _STOPS = range(6)
+_ROLES = {
+    "negators": _NEGATES,
+    "intensifiers": _INTENSIFIES,
+    "dampeners": _DAMPENS,
+    "contrast": _TURNS,
+    "stops": _STOPS,
+}
 _ROLE, _BEGINS_PHRASE = 7, 8
 _NEGATED = -0.74
 _DEGREE = 0.293
@@ -100,13 +106,13 @@ class Lexicon(torch.nn.Module):
         value_at = np.zeros(len(features.hashes) + 1, dtype=np.float32)
         role_at = np.zeros(len(features.hashes) + 1, dtype=np.uint8)
         value_at[positions], role_at[positions] = values, roles & _ROLE
-        is_known = (value_at != 0) | (role_at != _NONE)
+        is_known = (value_at != 0) | _changes(role_at)
         starts, phrase_values = self._look_up_phrases(features, positions[roles >= _BEGINS_PHRASE])
         value_at[starts + 1] = 0
         value_at[starts] = phrase_values
         role_at[starts] = role_at[starts + 1] = _NONE
         # `no` and `damn` mean something by themselves, but not before a word whose meaning they change.
-        changes_next = positions[(role_at[positions] != _NONE) & (value_at[positions + 1] != 0)]
+        changes_next = positions[_changes(role_at[positions]) & (value_at[positions + 1] != 0)]
         value_at[changes_next] = 0
         positions = positions[value_at[positions] != 0]
         rows = np.searchsorted(features.offsets, positions, side="right") - 1
@@ -162,6 +168,11 @@ class Lexicon(torch.nn.Module):
         return self._slots
 
 
+def _changes(roles: np.ndarray) -> np.ndarray:
+    """Which words change what others mean."""
+    return (roles != _NONE) & (roles != _STOPS)
+
+
 def _add_capitals(values: np.ndarray, features: Features, positions: np.ndarray, rows: np.ndarray) -> None:
     """Words in capitals count more where the rest of the tweet has small letters."""
     hits = np.flatnonzero(features.is_shouted[positions])
@@ -177,11 +188,13 @@ def _add_capitals(values: np.ndarray, features: Features, positions: np.ndarray,
 def _apply_words_before(values: np.ndarray, role_at: np.ndarray, positions: np.ndarray, room: np.ndarray) -> None:
     """Negate, intensify and dampen values by the up to three words before, of the same row."""
     is_negated = np.zeros(len(values), dtype=bool)
+    is_open = np.ones(len(values), dtype=bool)
     degree = np.zeros(len(values), dtype=np.float32)
     for distance, fading in enumerate(_FADING, start=1):
         roles = np.where(room > distance, role_at[np.maximum(positions - distance, 0)], _NONE)
         degree += _DEGREE * fading * ((roles == _INTENSIFIES) * np.float32(1) - (roles == _DAMPENS))
-        is_negated ^= roles == _NEGATES
+        is_open &= roles != _STOPS
+        is_negated ^= (roles == _NEGATES) & is_open
     values += np.sign(values) * degree
     values[is_negated] *= _NEGATED
 
