@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     model_name: str = Field(
         default="tweet-sentiment", pattern=r"^[\w.-]+$", description="Name of the registered model in MLflow."
     )
+    labels: Literal[2, 3] = Field(
+        default=3,
+        description="How many labels predictions have: negative, neutral and positive, or with 2 negative and positive alone.",
+    )
     writer_wait_seconds: float = Field(
         default=300, ge=0, description="How long a run waits for another one that writes to the warehouse."
     )

@@ -34,6 +34,7 @@ from .config import ModelConfig
 from .errors import ModelError
 from .features import NGRAMS_PER_POSITION, Features, extract, holds_known_word
 from .lexicon import Lexicon, Reading
+from .neutral import Prediction, evidence_of
 
 if TYPE_CHECKING:
     from .encoder import Encoders
@@ -161,10 +162,10 @@ class SentimentModel(torch.nn.Module):
             return np.zeros(len(features.offsets) - 1, dtype=np.float32)
         return self.encoders.logits(features, None if heed is None else heed.word_weights)
 
-    def part_logits(self, features: Features) -> np.ndarray:
+    def part_logits(self, features: Features, heed: Heed | None = None) -> np.ndarray:
         """Score each row by each part: float32, shape (rows, 3), n-grams, encoder and lexicon; zeros for one that is not
         there."""
-        heed = self.heed(features)
+        heed = heed or self.heed(features)
         if heed is None:
             lexicon = np.zeros(len(features.offsets) - 1, dtype=np.float32)
         else:
@@ -178,13 +179,20 @@ class SentimentModel(torch.nn.Module):
         whatever else is in the batch. Batches are shared out to threads, one a core: torch's own threads would have to
         meet after each of thousands of short operations.
         """
+        return self._score(texts)[:, :3]
+
+    def _score(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
+        """`logits`, and behind them the lexicon's `Reading.strength`: float32, shape (rows, 4)."""
         column = as_series(texts)
-        logits = np.zeros((len(column), 3), dtype=np.float32)
+        logits = np.zeros((len(column), 4), dtype=np.float32)
 
         def score(batch: tuple[int, pl.Series]) -> None:
             first, texts = batch
             features = extract(texts, self.config.features)
-            logits[first : first + len(texts)] = self.part_logits(features)
+            heed = self.heed(features)
+            logits[first : first + len(texts), :3] = self.part_logits(features, heed)
+            if heed is not None:
+                logits[first : first + len(texts), 3] = heed.reading.strength
 
         batches = in_batches(column)
         with one_torch_thread():
@@ -199,8 +207,19 @@ class SentimentModel(torch.nn.Module):
 
     def predict_probability(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
         """The calibrated probability that each text is positive: float32, shape (rows,). None counts as empty."""
-        bent = self.config.bend(self.logits(texts) @ self.config.weights)
-        return (1 / (1 + np.exp(-np.clip(bent, -80, 80)))).astype(np.float32)
+        return self.predict(texts).probability_positive
+
+    def predict(self, texts: Sequence[str] | pl.Series) -> Prediction:
+        """How likely each text is positive rather than negative, and neutral rather than either. None counts as empty."""
+        bent, evidence = self.bent_logits_and_evidence(texts)
+        positive = (1 / (1 + np.exp(-np.clip(bent, -80, 80)))).astype(np.float32)
+        return Prediction(positive, self.config.neutral(evidence) if self.lexicon else np.zeros_like(positive))
+
+    def bent_logits_and_evidence(self, texts: Sequence[str] | pl.Series) -> tuple[np.ndarray, np.ndarray]:
+        """Calibrated logits, and how much mood each text shows (`neutral.evidence_of`): both float64, shape (rows,)."""
+        scores = self._score(texts)
+        bent = self.config.bend(scores[:, :3] @ self.config.weights)
+        return bent, evidence_of(scores[:, 3].astype(np.float64), bent)
 
     def save(self, folder: Path) -> None:
         """Write weights and config into `folder`, each file whole or not at all."""

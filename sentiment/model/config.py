@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from .features import FeatureConfig
+from .neutral import NeutralRule
 
 
 class EncoderConfig(BaseModel):
@@ -76,6 +77,7 @@ class ModelConfig(BaseModel):
     )
     lexicon_lift: float = Field(default=0.0, ge=0, description="the lexicon counts 1 + this * strangeness")
     bend: Bend = Bend()
+    neutral: NeutralRule = NeutralRule()
 
     @property
     def weights(self) -> np.ndarray:

@@ -66,6 +66,8 @@ class Reading(NamedTuple):
     """float64, shape (hits,): what each adds to the score of its row."""
     exclamations: np.ndarray
     """float64, shape (rows,): what exclamation marks add to the score."""
+    strength: np.ndarray
+    """float64, shape (rows,): values of the words that count, without signs and added up; 0 where there is none."""
 
 
 class Lexicon(torch.nn.Module):
@@ -130,6 +132,7 @@ class Lexicon(torch.nn.Module):
             positions=positions,
             contributions=values * scale[rows],
             exclamations=exclamations * scale,
+            strength=np.bincount(rows, weights=np.abs(values), minlength=len(scale)).astype(np.float64),
         )
 
     def _look_up(self, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

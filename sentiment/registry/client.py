@@ -158,7 +158,13 @@ class Registry:
                 self.log_file(run_id, Path(renamed))
         signature = ModelSignature(
             inputs=Schema([ColSpec("string")]),
-            outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability_positive")]),
+            outputs=Schema(
+                [
+                    ColSpec("string", "label"),
+                    ColSpec("double", "probability_positive"),
+                    ColSpec("double", "probability_neutral"),
+                ]
+            ),
         )
         with tempfile.TemporaryDirectory(dir=self.home.work) as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -5,8 +5,8 @@ these rows cannot show what that changes: all that was learnt about topics of th
 are known that no fit on them can find. Words that the lexicon does not know, topics most of them, count for less
 elsewhere, and the lexicon counts for more; both the more, the stranger a tweet is to the training rows
 (`SentimentModel.heed`), since tweets from elsewhere are strange more often, and strange ones cost little at home. How much
-is anybody's guess, hence the rule: as far as it costs little at home, a fraction of a point. Topics fade unless that alone costs
-`TOPIC_TOLERANCE` of accuracy, then the lexicon is raised until both cost `TOLERANCE`.
+is anybody's guess, hence the rule: as far as it costs little at home, a fraction of a point. Topics fade unless that alone
+costs `TOPIC_TOLERANCE` of accuracy, then the lexicon is raised until both cost `TOLERANCE`.
 
 No tweet of another source has a say in it. Costs a second or two after training, for scoring the held-back rows twice.
 """

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sentiment.errors import InputError, ModelError, TrainingError
 from sentiment.evaluation.comparison import alpha_of_look, detectable_difference
 from sentiment.evaluation.metrics import Evaluation, evaluate
+from sentiment.evaluation.shares import ClassScores, class_scores
 from sentiment.registry.client import Registry
 from sentiment.registry.history import config_json, count_looks, record_evaluation, record_version
 from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
@@ -104,9 +105,9 @@ def train_version(
         "train_seconds": cost["train_seconds"],
         "train_peak_mb": cost["train_peak_mb"],
     }
-    evaluations = evaluate_version(registry, export, found.model_version)
+    evaluations, scores = _evaluate(registry, export, found.model_version)
     with writer(home) as warehouse:
-        record_version(warehouse, row, evaluations)
+        record_version(warehouse, row, evaluations, scores)
     shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
     return TrainedVersion(found, was_reused, rows, cost["train_seconds"], evaluations["holdout"])
 
@@ -144,11 +145,11 @@ def _evaluate_rungs(home: Home, registry: Registry, export: Export) -> None:
         )
     for rung in rungs[:_MOST_RUNGS]:
         try:
-            evaluations = evaluate_version(registry, export, rung["model_version"])
+            evaluations, scores = _evaluate(registry, export, rung["model_version"])
         except ModelError:
             continue  # removed from the registry, or of a format that this version cannot read
         with writer(home) as warehouse:
-            record_evaluation(warehouse, rung, {"holdout": evaluations["holdout"]}, export.holdout_digest)
+            record_evaluation(warehouse, rung, {"holdout": evaluations["holdout"]}, scores, export.holdout_digest)
 
 
 def evaluate_version(registry: Registry, export: Export, model_version: int) -> dict[str, Evaluation]:
@@ -157,12 +158,18 @@ def evaluate_version(registry: Registry, export: Export, model_version: int) -> 
     Raises:
         ModelError: the version cannot be loaded.
     """
+    return _evaluate(registry, export, model_version)[0]
+
+
+def _evaluate(registry: Registry, export: Export, model_version: int) -> tuple[dict[str, Evaluation], ClassScores]:
+    """`evaluate_version`, and how the probabilities of the hold-out are spread in each class."""
     model = registry.load(model_version)
     holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
-    evaluations = {"holdout": evaluate(holdout["label"].to_numpy(), model.predict_probability(holdout["text"]))}
+    labels, probabilities = holdout["label"].to_numpy(), model.predict_probability(holdout["text"])
+    evaluations = {"holdout": evaluate(labels, probabilities)}
     for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True):
         evaluations[f"gold:{name}"] = evaluate(rows["label"].to_numpy(), model.predict_probability(rows["text"]))
-    return evaluations
+    return evaluations, class_scores(labels, probabilities)
 
 
 def _train(
