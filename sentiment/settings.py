@@ -28,7 +28,7 @@ SETTLE_SECONDS = 5.0
 UNFINISHED_SUFFIXES = frozenset({".part", ".tmp", ".crdownload", ".swp"})
 
 
-CheckName = Literal["no_leak", "loads", "floor", "better", "gold", "slices", "behaviour", "speed"]
+CheckName = Literal["no_leak", "loads", "floor", "better", "gold", "neutral", "slices", "behaviour", "speed"]
 
 
 class GateThresholds(BaseModel, extra="forbid"):

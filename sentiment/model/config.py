@@ -31,7 +31,9 @@ class LexiconConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rules: Literal["valence-v1"] = "valence-v1"
+    rules: Literal["valence-v1", "valence-v2"] = Field(
+        default="valence-v2", description="v2: negation and contrast change what was learnt of words too"
+    )
     count_entries: int = Field(ge=0, description="words, phrases and emoji; the words themselves are among the weights")
     notice: str = Field(default="", description="licence of the list that the values come from; must stay with them")
 
@@ -72,8 +74,8 @@ class ModelConfig(BaseModel):
         ge=0,
         description="words that the lexicon does not know, and n-grams without one, count 1 / (1 + this * strangeness)",
     )
-    mark_weight: float = Field(
-        default=0.0, ge=0, description="a link or hashtag is as strange as so many words that are not known"
+    hashtag_weight: float = Field(
+        default=0.0, ge=0, description="a hashtag is as strange as so many words that are not known"
     )
     lexicon_lift: float = Field(default=0.0, ge=0, description="the lexicon counts 1 + this * strangeness")
     bend: Bend = Bend()

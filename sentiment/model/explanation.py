@@ -129,7 +129,7 @@ def _occlude(model: SentimentModel, features: Features, heed: Heed | None, count
     positions = len(features.words)
     if model.encoders is None or count == 0 or positions > _MOST_WORDS + 1:
         return np.zeros(count)
-    weights = np.ones(positions, dtype=np.float32) if heed is None else heed.word_weights
+    weights = np.ones(positions, dtype=np.float32) if heed is None else heed.encoder_weights
     whole = model.encoders.logits(features, weights)[0]
     lost = np.zeros(count)
     for first in range(1, count + 1, _ROWS_AT_ONCE):

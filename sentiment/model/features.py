@@ -25,8 +25,6 @@ from . import hashing
 from .symbols import in_python, spell_out, spell_out_one
 
 _NEWLINE = ord("\n")
-_LINK_MARK = 0x1F
-"""Where a link was: no letter and no sign, so no word of its own."""
 _OTHER, _WORD, _AT, _FIRST_MARK = 0, 1, 2, 3
 _MARKS = b'!"$%&()*+,-./:;<=>?[\\]^`{|}~'
 _LINK = r"(?:[hH][tT][tT][pP][sS]?://|[wW][wW][wW]\.)[^ \t\r\n]*"
@@ -89,8 +87,8 @@ class Words(NamedTuple):
     """bool, shape (words,): begins with two capitals."""
     exclamations: np.ndarray
     """int64, shape (rows,): exclamation marks of each text."""
-    links_and_hashtags: np.ndarray
-    """int64, shape (rows,): links and hashtags of each text."""
+    hashtags: np.ndarray
+    """int64, shape (rows,): hashtags of each text."""
 
 
 class _Found(NamedTuple):
@@ -102,7 +100,7 @@ class _Found(NamedTuple):
     line_ends: np.ndarray
     is_capital: np.ndarray
     exclamations: np.ndarray
-    links_and_hashtags: np.ndarray
+    hashtags: np.ndarray
 
 
 def _find_words(texts: pl.Series) -> _Found:
@@ -110,9 +108,8 @@ def _find_words(texts: pl.Series) -> _Found:
     written = np.frombuffer(joined, dtype=np.uint8)
     exclamations = np.searchsorted(np.flatnonzero(written == ord("!")), line_ends)
     buffer = _LOWER[written]
-    is_mark = written == _LINK_MARK
-    is_mark[:-1] |= (written[:-1] == ord("#")) & (_KINDS[buffer[1:]] == _WORD)
-    links_and_hashtags = np.searchsorted(np.flatnonzero(is_mark), line_ends)
+    begins_hashtag = (written[:-1] == ord("#")) & (_KINDS[buffer[1:]] == _WORD)
+    hashtags = np.searchsorted(np.flatnonzero(begins_hashtag), line_ends)
     is_repeat = buffer[1:] == buffer[:-1]
     keep = buffer != ord("'")
     keep[2:] &= ~(is_repeat[1:] & is_repeat[:-1])
@@ -135,20 +132,20 @@ def _find_words(texts: pl.Series) -> _Found:
         line_ends,
         is_capital,
         np.diff(exclamations, prepend=0),
-        np.diff(links_and_hashtags, prepend=0),
+        np.diff(hashtags, prepend=0),
     )
 
 
 def _join_lines(texts: pl.Series) -> tuple[bytes, np.ndarray]:
-    """Texts with links as marks and symbols spelt out, a line's end after each, and the places of these ends."""
+    """Texts without links and with symbols spelt out, each with a line's end behind it, and where these ends stand."""
     rows = texts.to_list() if len(texts) <= _FEW_ROWS else None
     if rows is not None and sum(map(len, rows)) <= _FEW_CHARACTERS:
         # A column's operations cost 0.1 ms each, whatever its length, and wake other threads.
-        encoded = [spell_out_one(_LINK_IN_PYTHON.sub(chr(_LINK_MARK), text)).encode() for text in rows]
+        encoded = [spell_out_one(_LINK_IN_PYTHON.sub(" ", text)).encode() for text in rows]
         joined = b"\n".join([*encoded, b""])
         lengths = np.array([len(line) for line in encoded], dtype=np.int64)
     else:
-        lines = spell_out(texts.str.replace_all(_LINK, chr(_LINK_MARK)))
+        lines = spell_out(texts.str.replace_all(_LINK, " "))
         joined = (lines.str.join("\n")[0] + "\n").encode()
         lengths = lines.str.len_bytes().to_numpy().astype(np.int64)
     return joined, np.cumsum(lengths + 1) - 1
@@ -167,7 +164,7 @@ def hash_words(texts: pl.Series) -> Words:
         ends=np.searchsorted(starts, found.line_ends),
         is_shouted=found.is_capital[starts] & found.is_capital[starts + 1],  # a line's end stands behind the last word
         exclamations=found.exclamations,
-        links_and_hashtags=found.links_and_hashtags,
+        hashtags=found.hashtags,
     )
 
 
@@ -195,8 +192,8 @@ class Features(NamedTuple):
     """bool, shape (positions,): the word begins with two capitals."""
     exclamations: np.ndarray
     """int64, shape (rows,): exclamation marks of the text."""
-    links_and_hashtags: np.ndarray
-    """int64, shape (rows,): links and hashtags of the text."""
+    hashtags: np.ndarray
+    """int64, shape (rows,): hashtags of the text."""
 
     def rows(self, first: int, last: int) -> Features:
         """The features of rows `first` to `last`, without a copy of the large arrays."""
@@ -208,7 +205,7 @@ class Features(NamedTuple):
             hashes=self.hashes[begin:end],
             is_shouted=self.is_shouted[begin:end],
             exclamations=self.exclamations[first:last],
-            links_and_hashtags=self.links_and_hashtags[first:last],
+            hashtags=self.hashtags[first:last],
         )
 
 
@@ -227,7 +224,7 @@ def extract(texts: pl.Series, config: FeatureConfig) -> Features:
             hashes=np.empty(0, dtype=np.uint64),
             is_shouted=np.empty(0, dtype=bool),
             exclamations=np.empty(0, dtype=np.int64),
-            links_and_hashtags=np.empty(0, dtype=np.int64),
+            hashtags=np.empty(0, dtype=np.int64),
         )
     return features_of(hash_words(texts), config)
 
@@ -263,7 +260,7 @@ def features_of(words: Words, config: FeatureConfig) -> Features:
         first,
         is_shouted,
         words.exclamations,
-        words.links_and_hashtags,
+        words.hashtags,
     )
 
 

@@ -23,11 +23,11 @@ from sentiment.model.config import Bend, ModelConfig
 from sentiment.training.calibration import cost_of_decisions, fit_bend, fit_weights, log_loss, raise_last_weight
 
 TOPIC_TOLERANCE = 0.003
-TOLERANCE = 0.005
+TOLERANCE = 0.0045
 _TOPIC_FADES = (6.0, 4.0, 2.0, 1.0)
 """With 4, words that are not known count half in a tweet in which a quarter of the words are strange."""
-_MARK_WEIGHT = 2.0
-"""Links and hashtags are rare in the training rows and frequent in news and talk of brands: each makes a tweet stranger."""
+_HASHTAG_WEIGHT = 2.0
+"""Hashtags are rare in the training rows and frequent in news and talk of brands: each makes a tweet stranger."""
 _LEXICON_LIFT = 8.0
 """In such a tweet the lexicon counts three times as much as in one without strange words."""
 
@@ -59,7 +59,7 @@ def weigh_for_elsewhere(model: SentimentModel, texts: pl.Series, labels: np.ndar
     if model.lexicon is None:
         return weigh(model, texts, labels)
     config = model.config.model_copy(
-        update={"topic_fade": 0.0, "mark_weight": _MARK_WEIGHT, "lexicon_lift": _LEXICON_LIFT}
+        update={"topic_fade": 0.0, "hashtag_weight": _HASHTAG_WEIGHT, "lexicon_lift": _LEXICON_LIFT}
     )
     logits, weights, best = _fit(model, texts, labels, config)
     for fade in _TOPIC_FADES:

@@ -23,6 +23,7 @@ from sentiment.errors import InputError, ModelError, TrainingError
 from sentiment.evaluation.comparison import alpha_of_look, detectable_difference
 from sentiment.evaluation.metrics import Evaluation, evaluate
 from sentiment.evaluation.shares import ClassScores, class_scores
+from sentiment.model.neutral import LABELS
 from sentiment.registry.client import Registry
 from sentiment.registry.history import config_json, count_looks, record_evaluation, record_version
 from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
@@ -30,6 +31,7 @@ from sentiment.settings import Home
 from sentiment.training.config import TrainingConfig
 from sentiment.training.learning_curve import USUAL_DISCORDANCE, CurvePoint, Outlook, is_flat, noise_of_rung
 from sentiment.training.learning_curve_plot import curve_figure
+from sentiment.training.neutrality import FEWEST_NEUTRAL, fit_neutral
 from sentiment.training.subsets import SUBSET_RULE, Export, next_rung
 from sentiment.warehouse.connection import writer
 
@@ -82,6 +84,8 @@ def train_version(
     settled = config.model_dump(mode="json")
     if warm_start is not None:
         settled["warm_start"] = warm_start.training_key
+    if (count_neutral := _count_fitted_on(export)) >= FEWEST_NEUTRAL:
+        settled["neutral"] = [count_neutral, export.neutral_digest]
     subset_digest = export.subset_digest(rows)
     key = hashlib.sha256(f"{subset_digest}|{config_json(settled)}|{seed}".encode()).hexdigest()
     found = registry.find(key)
@@ -220,6 +224,10 @@ def _train(
             on_progress=on_progress,
             checkpoint_folder=folder,
         )
+        neutral_rows = pl.read_parquet(export.neutral).filter(evaluation_set="fit")
+        result.model.config = result.model.config.model_copy(
+            update={"neutral": fit_neutral(result.model, neutral_rows)}
+        )
         if fed_before is not None:
             _add_fed_rows(fed_rows, fed_before)
         _write_probe(export, result.model.predict_probability, probe)
@@ -251,6 +259,13 @@ def _train(
                 "holdout_digest": export.holdout_digest,
             },
         )
+
+
+def _count_fitted_on(export: Export) -> int:
+    """Hand-labelled neutral tweets that the rule for neutral may be fitted on."""
+    neutral = pl.scan_parquet(export.neutral).filter(evaluation_set="fit", label=LABELS.index("neutral"))
+    count: int = neutral.select(pl.len()).collect().item()
+    return count
 
 
 def _add_fed_rows(path: Path, before: Path) -> None:
