@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from sentiment import clock
 from sentiment.errors import InputError, NoChampionError
 from sentiment.locks import operation_lock
-from sentiment.registry.champion import publish_if_complete
+from sentiment.registry.champion import known_champion, publish_if_complete
 from sentiment.registry.client import Registry
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
@@ -72,6 +72,8 @@ def score(
     champion = registry.champion()
     if model_version is None:
         if champion is None:
+            with writer(home) as warehouse:
+                known_champion(registry, warehouse)
             raise NoChampionError("There is no champion to score with. Train one first: sentiment retrain")
         model_version = champion.model_version
     registry.version(model_version)
