@@ -32,6 +32,7 @@ def gather_status(home: Home) -> dict[str, Any]:
         "champion": None,
         "runs": [],
         "schedules": None,
+        "refused": [],
         "wrong": [],
     }
     # A snapshot that cannot be read is one of the things that are wrong.
@@ -40,6 +41,7 @@ def gather_status(home: Home) -> dict[str, Any]:
         champion = snapshot.frame("steps/warehouse/select_status_champion")
         found["champion"] = champion.row(0, named=True) if len(champion) else None
         found["runs"] = list(snapshot.frame("steps/warehouse/select_last_runs").iter_rows(named=True))
+        found["refused"] = list(snapshot.frame("steps/warehouse/select_refused_files").iter_rows(named=True))
     server = running_server(home.root)
     found["running"] = _runs_in(server, RUNNING) if server else []
     found["failed"] = _runs_in(server, FAILED) if server else []
@@ -72,6 +74,8 @@ def print_status(found: dict[str, Any]) -> None:
         notes.print("There is no champion yet. Train one: sentiment retrain")
     if found["runs"]:
         print_table("last runs", list(found["runs"][0]), [list(run.values()) for run in found["runs"]])
+    if found["refused"]:
+        print_table("files that were not loaded", ["file", "refused at", "reason"], [list(row.values()) for row in found["refused"]])
     for title, runs in (("running now", found["running"]), ("failed in the last 7 days", found["failed"])):
         if runs:
             print_table(title, list(runs[0]), [list(run.values()) for run in runs])

@@ -76,7 +76,7 @@ def test_every_line_is_loaded_a_duplicate_or_rejected_whatever_the_block_size(
     lines = data.draw(lines_of_files(tweet_line))
     home, whole = new_home(), new_home()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "read_chunks", functools.partial(readers.read_chunks, block_bytes=block_bytes))
+        patch.setattr(module, "BLOCK_BYTES", block_bytes)
         report = ingest_lines(home, *lines)
     assert report.count_lines == len(lines) == report.count_loaded + report.count_duplicate + report.count_rejected
     assert sum(report.rejected_by_reason.values()) == report.count_rejected

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentiment.errors import InputError, NotReadyError, SentimentError
-from sentiment.ingest.readers import read_chunks
+from sentiment.ingest.plan import read_chunks
 
 GOOD = b'{"tweet_id": 1, "text": "hello"}\n'
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentiment.errors import SentimentError
-from sentiment.ingest.readers import Chunk, fingerprint, read_chunks
+from sentiment.ingest.plan import read_chunks
+from sentiment.ingest.readers.byte_stream import fingerprint
+from sentiment.ingest.readers.records import Chunk
 from sentiment.ingest.readers import csv as csv_lines
 from sentiment.ingest.readers.lines import Block, line_ends
 from sentiment.ingest.readers.records import parse_dates

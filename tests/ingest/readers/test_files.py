@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentiment.errors import InputError, NotReadyError
-from sentiment.ingest.readers import Fingerprint, fingerprint, read_chunks
+from sentiment.ingest.plan import read_chunks
+from sentiment.ingest.readers.byte_stream import Fingerprint, fingerprint
 
 GOOD = b'"4","1","Mon Apr 06 22:19:45 PDT 2009","NO_QUERY","ann","hello"\n'
 BAD = b'"4","1","NO_QUERY","ann","hello"\n'

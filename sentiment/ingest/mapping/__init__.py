@@ -1,0 +1,1 @@
+"""Which column of a file is what, and how its labels and times are read; decided by names and by the values of the whole file."""
