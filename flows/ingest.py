@@ -32,7 +32,8 @@ class IngestOptions(BaseModel):
 
     paths: list[str] = Field(
         default=[],
-        description="Files to load: CSV, TSV, JSON, Parquet or Excel (text also .gz, .zst, .zip). Empty: new files of the inbox.",
+        description="Files to load: CSV, TSV, JSON, Parquet or Excel (text also .gz, .zst, .zip). Empty: new files of the "
+        "inbox.",
     )
     gold: str | None = Field(
         default=None,
@@ -41,6 +42,29 @@ class IngestOptions(BaseModel):
     )
     label_by_emoticon: bool = Field(
         default=False, description="Label tweets without a label by their emoticons, and take these out of the text."
+    )
+    columns: str | None = Field(
+        default=None,
+        description="Columns by role, such as `text=OriginalTweet,label=Sentiment`; roles: text, title, label, id, date, "
+        "user, query, language. Empty: the file decides, for this and all that follows.",
+    )
+    labels: str | None = Field(
+        default=None, description="What values mean: `0=negative,1=positive`; `none` for those that are no label."
+    )
+    id: str | None = Field(default=None, description="Column of the ids; `none`: posts are known by their content.")
+    date_format: str | None = Field(
+        default=None,
+        description="day-first, month-first, epoch-s, epoch-ms, epoch-us, or a pattern such as `%d.%m.%Y %H:%M`.",
+    )
+    time_zone: str | None = Field(default=None, description="Zone of times that say none, such as Europe/Berlin.")
+    delimiter: str | None = Field(default=None, description="What separates columns, such as `;` or `tab`.")
+    encoding: str | None = Field(default=None, description="Encoding of text files, such as cp1251.")
+    source: str | None = Field(
+        default=None,
+        description="Name of the source: `sources/NAME.toml` of the home says how it is read, and its ids are its own.",
+    )
+    max_rejected: float = Field(
+        default=0.5, ge=0, le=1, description="Share of rejected records above which a file is refused as a whole."
     )
     source_url: str | None = Field(
         default=None,
@@ -52,29 +76,7 @@ class IngestOptions(BaseModel):
     )
     watermark: str | None = Field(
         default=None,
-        description="Column by which rows grow; `:watermark` in the query stands for its greatest value so far.",
-    )
-    columns: str | None = Field(
-        default=None,
-        description="Columns by role, such as `text=OriginalTweet,label=Sentiment`; roles: text, title, label, id, date, user, query, "
-        "language. Empty: the file decides, for this and all that follows.",
-    )
-    labels: str | None = Field(
-        default=None, description="What values mean: `0=negative,1=positive`; `none` for those that are no label."
-    )
-    id: str | None = Field(default=None, description="Column of the ids; `none`: posts are known by their content.")
-    date_format: str | None = Field(
-        default=None, description="day-first, month-first, epoch-s, epoch-ms, epoch-us, or a pattern such as `%d.%m.%Y %H:%M`."
-    )
-    time_zone: str | None = Field(default=None, description="Time zone of times that say none, such as Europe/Berlin.")
-    delimiter: str | None = Field(default=None, description="What separates columns, such as `;` or `tab`.")
-    encoding: str | None = Field(default=None, description="Encoding of text files, such as cp1251.")
-    source: str | None = Field(
-        default=None,
-        description="Name of the source: how it is read stands in `sources/NAME.toml` of the home, and its ids are its own.",
-    )
-    max_rejected: float = Field(
-        default=0.5, ge=0, le=1, description="Share of rejected records above which a file is refused as a whole."
+        description="Column by which rows grow; `:watermark` in the query is its greatest value so far.",
     )
     as_of: AsOf = None
 

@@ -18,6 +18,8 @@ Each message says what was found, what was expected and what to do.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sentiment.model.errors import ModelError, SentimentError
 
 __all__ = [
@@ -61,7 +63,7 @@ class UnsureError(InputError):
         questions: `sentiment.ingest.mapping.question.Question`, each with the options that answer it.
     """
 
-    def __init__(self, message: str, questions: tuple[object, ...] = ()) -> None:
+    def __init__(self, message: str, questions: tuple[Any, ...] = ()) -> None:
         super().__init__(message)
         self.questions = questions
 

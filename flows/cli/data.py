@@ -20,7 +20,6 @@ def profile(as_json: AsJson = False) -> None:
 
     Example: sentiment profile
     """
-    from flows.cli.run import run_flow
 
     def start(orchestration: Any) -> Any:
         from flows.profile import profile as flow
@@ -49,7 +48,6 @@ def publish(
 
     Example: sentiment publish --to postgresql+psycopg://analyst@db.example.com/tweets
     """
-    from flows.cli.run import run_flow
     from sentiment.publish import check_address
 
     # Before anything is started: an address with a password must not reach Prefect, which keeps parameters.

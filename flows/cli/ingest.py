@@ -21,16 +21,20 @@ from sentiment.settings import Home, load_settings, open_home
 
 STANDARD_INPUT = Path("-")
 Columns = Annotated[
-    str | None, typer.Option(metavar="ROLE=COLUMN,…", help="Which column is text, title, label, id, date, user, query, language.")
+    str | None,
+    typer.Option(metavar="ROLE=COLUMN,…", help="Which column is text, title, label, id, date, user, query, language."),
 ]
 Labels = Annotated[
     str | None, typer.Option(metavar="VALUE=LABEL,…", help="What values mean: negative, neutral, positive, or none.")
 ]
 Id = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="Column of the ids; none: known by content.")]
 DateFormat = Annotated[
-    str | None, typer.Option(metavar="FORMAT", help="day-first, month-first, epoch-ms, …, or a pattern: %d.%m.%Y %H:%M.")
+    str | None,
+    typer.Option(metavar="FORMAT", help="day-first, month-first, epoch-ms, …, or a pattern: %d.%m.%Y %H:%M."),
 ]
-TimeZone = Annotated[str | None, typer.Option(metavar="NAME", help="Of times that say none: Europe/Berlin; UTC unless given.")]
+TimeZone = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Of times that say none: Europe/Berlin; UTC unless given.")
+]
 Delimiter = Annotated[str | None, typer.Option(metavar="CHARACTER", help="What separates columns; tab for tabs.")]
 Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="Of text files, such as cp1251.")]
 Source = Annotated[str | None, typer.Option(metavar="NAME", help="Read as this saved source; ids are its own.")]
@@ -56,7 +60,6 @@ def check_source(
     return {"source_url": source_url, "source_query": query, "watermark": watermark}
 
 
-
 def inspect(
     file: Annotated[Path, typer.Argument(help="Any file of posts; - reads standard input.")],
     columns: Columns = None,
@@ -67,7 +70,9 @@ def inspect(
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     source: Source = None,
-    save: Annotated[str | None, typer.Option(metavar="NAME", help="Keep how it is read as a source of this name.")] = None,
+    save: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Keep how it is read as a source of this name.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a file is and how it would be read, before anything is loaded: columns, labels, times, what is not sure.
@@ -78,9 +83,7 @@ def inspect(
     from sentiment.ingest.sources import save_source, with_source
 
     settings = load_settings()
-    options = ReadingOptions(
-        columns, labels, id_column, date_format, time_zone, delimiter, encoding, source
-    )
+    options = ReadingOptions(columns, labels, id_column, date_format, time_zone, delimiter, encoding, source)
     (name,) = check_paths([_spooled(file)]) if file == STANDARD_INPUT else check_paths([file])
     path = Path(name)
     try:
@@ -98,17 +101,28 @@ def inspect(
         _show_inspection(found)
     if save is not None:
         if found.questions:
-            raise UnsureError(f"{file} was not saved as a source: {' '.join(map(str, found.questions))}", tuple(found.questions))
+            raise UnsureError(
+                f"{file} was not saved as a source: {' '.join(map(str, found.questions))}", tuple(found.questions)
+            )
         saved = save_source(open_home(), save, found.reading, path)
-        notes.print(f"Saved: {saved}. Files in inbox/{save}/ are read by it, and `sentiment ingest FILE --source {save}`.", markup=False)
+        notes.print(
+            f"Saved: {saved}. Files in inbox/{save}/ are read by it, and `sentiment ingest FILE --source {save}`.",
+            markup=False,
+        )
 
 
 def _show_inspection(found: Any) -> None:
     reading = found.reading
     out.print(f"{found.path}: {reading.form.name}", markup=False)
     rows = f"{found.count_rows:,} records"
-    out.print(rows + (f", {found.count_unreadable:,} more that cannot be read" if found.count_unreadable else ""), markup=False)
-    table = [[c["column"], c["taken_for"] or "left out", c["because"], f"{c['share_given']:.0%}", c["example"]] for c in found.columns]
+    out.print(
+        rows + (f", {found.count_unreadable:,} more that cannot be read" if found.count_unreadable else ""),
+        markup=False,
+    )
+    table = [
+        [c["column"], c["taken_for"] or "left out", c["because"], f"{c['share_given']:.0%}", c["example"]]
+        for c in found.columns
+    ]
     print_table("columns", ["column", "taken for", "because", "given", "example"], table)
     if reading.scheme is not None:
         counts = ", ".join(f"{value} ({count:,})" for value, count in list(found.labels.items())[:12])
@@ -120,9 +134,17 @@ def _show_inspection(found: Any) -> None:
     if reading.times is not None:
         out.print(f"times: {reading.times.sentence}; from {found.earliest} to {found.latest}", markup=False)
     if found.languages:
-        out.print(f"languages: {', '.join(f'{name} ({count:,})' for name, count in found.languages.items())}", markup=False)
-    ids = {"numbers": "numbers", "strings": "strings, kept in source_id", "content": "none: posts are known by their content"}
-    out.print(f"ids: {ids[reading.ids]}" + (f", of the source {reading.namespace}" if reading.namespace else ""), markup=False)
+        out.print(
+            f"languages: {', '.join(f'{name} ({count:,})' for name, count in found.languages.items())}", markup=False
+        )
+    ids = {
+        "numbers": "numbers",
+        "strings": "strings, kept in source_id",
+        "content": "none: posts are known by their content",
+    }
+    out.print(
+        f"ids: {ids[reading.ids]}" + (f", of the source {reading.namespace}" if reading.namespace else ""), markup=False
+    )
     if found.rows:
         shown = ["tweet_id", "posted_at", "user_name", "text", "label"]
         print_table("the first rows, as they would go in", shown, [[row[name] for name in shown] for row in found.rows])
@@ -135,7 +157,9 @@ def _show_inspection(found: Any) -> None:
 def ingest(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="CSV, TSV, JSON, Parquet or Excel (text also .gz, .zst, .zip); - reads standard input; none: the inbox."),
+        typer.Argument(
+            help="CSV, TSV, JSON, Parquet or Excel (text also .gz, .zst, .zip); - reads standard input; none: the inbox."
+        ),
     ] = None,
     gold: Gold = None,
     label_by_emoticon: Emoticons = False,
@@ -189,7 +213,12 @@ def ingest(
 
 
 def _run(
-    names: list[str], reading: ReadingOptions, gold: str | None, emoticons: bool, max_rejected: float, query: dict[str, str | None]
+    names: list[str],
+    reading: ReadingOptions,
+    gold: str | None,
+    emoticons: bool,
+    max_rejected: float,
+    query: dict[str, str | None],
 ) -> Any:
     def start(orchestration: Any) -> Any:
         from flows.ingest import IngestOptions

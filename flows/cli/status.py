@@ -75,7 +75,11 @@ def print_status(found: dict[str, Any]) -> None:
     if found["runs"]:
         print_table("last runs", list(found["runs"][0]), [list(run.values()) for run in found["runs"]])
     if found["refused"]:
-        print_table("files that were not loaded", ["file", "refused at", "reason"], [list(row.values()) for row in found["refused"]])
+        print_table(
+            "files that were not loaded",
+            ["file", "refused at", "reason"],
+            [list(row.values()) for row in found["refused"]],
+        )
     for title, runs in (("running now", found["running"]), ("failed in the last 7 days", found["failed"])):
         if runs:
             print_table(title, list(runs[0]), [list(run.values()) for run in runs])

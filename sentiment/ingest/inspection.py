@@ -117,8 +117,8 @@ def _columns(reading: Reading, survey: Survey) -> list[dict[str, Any]]:
     for name, column in survey.columns.items():
         if name == "\0":
             continue
-        given = sample[name].drop_nulls() if name in sample.columns else []
-        example = next((value for value in given if value.strip()), "") if len(given) else ""
+        given = sample[name].drop_nulls().to_list() if name in sample.columns else []
+        example = next((value for value in given if value.strip()), "")
         role = roles.get(name)
         found.append(
             {

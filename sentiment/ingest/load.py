@@ -1,9 +1,10 @@
 """From a file to the tables: every record is loaded, counted as a duplicate, or kept as rejected; or nothing happened.
 
-In three steps. `plan`: what the file is, how it is read, whether it is known or has grown. `load`: its rows, appended block by block, so
-that memory does not grow with the file; what a killed run has written of a file is removed before anybody sees it. `account`: lines
-whose id is there already are merged by `merge_known`, whose rules do not depend on the order of files, and the file's row is written,
-unless what came out cannot be right: then all of it is taken back and the file is refused.
+In three steps. `plan`: what the file is, how it is read, whether it is known or has grown. `load`: its rows, appended
+block by block, so that memory does not grow with the file; what a killed run has written of a file is removed before
+anybody sees it. `account`: lines whose id is there already are merged by `merge_known`, whose rules do not depend on
+the order of files, and the file's row is written, unless what came out cannot be right: then all of it is taken back
+and the file is refused.
 
 - posting time, user and query: the smallest value that any source gives;
 - label: the one that all sources agree on; once two disagree, none for good (`has_label_conflict`);
@@ -32,6 +33,7 @@ from sentiment.ingest.merge import GoldMerger, TweetMerger
 from sentiment.ingest.plausible import refuse_implausible
 from sentiment.ingest.readers.byte_stream import PIECE_BYTES, Fingerprint
 from sentiment.ingest.readers.files import identify, read_batches
+from sentiment.ingest.readers.form import find_form
 from sentiment.ingest.readers.records import RecordMaker
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
@@ -80,7 +82,7 @@ class Instructions:
         watermark: written in the same transaction as the account.
     """
 
-    reading: ReadingOptions = ReadingOptions()
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
     recorded_as: str | None = None
     max_rejected: float = 0.5
     watermark: Watermark | None = None
@@ -158,7 +160,7 @@ def _plan(home: Home, path: Path, way: dict[str, Any], instructions: Instruction
     options = instructions.reading
     with writer(home) as warehouse:
         earlier = warehouse.frame("steps/ingest/select_file_contents", path=str(path), **way)
-    form = planning.find_form(path, delimiter=options.delimiter, encoding=options.encoding)
+    form = find_form(path, delimiter=options.delimiter, encoding=options.encoding)
     content = identify(path, form, earlier["count_bytes"].to_list())
     with writer(home) as warehouse:
         known = warehouse.run("steps/ingest/select_file", file_id=content.sha256, **way).fetchone()
@@ -222,7 +224,11 @@ def _load(
 
 
 def _account(
-    warehouse: Warehouse, planned: _Plan, instructions: Instructions, merger: TweetMerger | GoldMerger, started_at: datetime
+    warehouse: Warehouse,
+    planned: _Plan,
+    instructions: Instructions,
+    merger: TweetMerger | GoldMerger,
+    started_at: datetime,
 ) -> None:
     """Merge what repeats an id, make sure that the result can be right, and write the file's row."""
     merger.finish()

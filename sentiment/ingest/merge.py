@@ -102,7 +102,11 @@ class TweetMerger:
             self.count_duplicate += len(repeated) - len(rejects)
 
     def _keep_statements(self, found: pl.DataFrame, repeated: pl.DataFrame, mismatched: pl.DataFrame) -> None:
-        """Write down what this file says of tweets of other files, and what the first one said, so that each can be withdrawn."""
+        """Write down what this file says of tweets of other files, and what the first one said, so that each can be withdrawn.
+
+        Write down what this file says of tweets of other files, and what the first one said, so that each can be
+        withdrawn.
+        """
         others = found.filter(pl.col("file_id") != self.stamp["file_id"])
         own = repeated.join(mismatched, on="line_number", how="anti").join(others, on="tweet_id", how="semi")
         if own.is_empty():
@@ -113,7 +117,8 @@ class TweetMerger:
         )
         first = others.join(own, on="tweet_id", how="semi").rename({"ingested_at": "stated_at"})
         rows = pl.concat(
-            [frame.select(STATEMENT) for frame in (first.with_columns(is_first=pl.lit(True)), stated)], how="vertical_relaxed"
+            [frame.select(STATEMENT) for frame in (first.with_columns(is_first=pl.lit(True)), stated)],
+            how="vertical_relaxed",
         )
         self.warehouse.load("steps/ingest/insert_repeated_tweets", rows)
 

@@ -1,7 +1,8 @@
 """What is to be done with a file before anything is written: what it is, how it is read, whether it is known or has grown.
 
-The first batch decides how a file is read, if it can; whether the rest agrees shows while it is loaded (`Watched`), so that no file is
-read twice for it. Where the first batch leaves a doubt, the whole file is looked at before anything is asked.
+The first batch decides how a file is read, if it can; whether the rest agrees shows while it is loaded (`Watched`),
+so that no file is read twice for it. Where the first batch leaves a doubt, the whole file is looked at before
+anything is asked.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Looked:
     is_whole: bool
 
 
-class ReadingChanged(Exception):  # noqa: N818 - no error: the load begins again with what is known now
+class ReadingChanged(Exception):
     """What came later in a file changes how all of it is read."""
 
     def __init__(self, reading: Reading) -> None:
@@ -57,10 +58,11 @@ def look_at(path: Path, options: ReadingOptions, *, whole: bool) -> Looked:
     """
     form = find_form(path, delimiter=options.delimiter, encoding=options.encoding)
     survey = Survey()
-    batches = read_batches(path, form)
+    batches = read_batches(path, form, block_bytes=PIECE_BYTES)
     first = next(batches, None)
     if first is None:
-        raise InputError(f"{path} has no records: it is {form.name} and ends behind that. {EXPECTED}")
+        # A header and nothing else, as a day without posts has it.
+        return Looked(form, survey, Reading(form, {}), [], is_whole=True)
     survey.add(first)
     rest = next(batches, None)
     if rest is None or not whole:
@@ -81,7 +83,9 @@ def _look_at_rest(
     return _decided(path, form, survey, second, options, is_whole=True)
 
 
-def _decided(path: Path, form: Form, survey: Survey, batch: Batch, options: ReadingOptions, *, is_whole: bool) -> Looked:
+def _decided(
+    path: Path, form: Form, survey: Survey, batch: Batch, options: ReadingOptions, *, is_whole: bool
+) -> Looked:
     if not survey.count_rows:
         raise InputError(_hopeless(path, form, batch))
     try:
@@ -95,7 +99,8 @@ def _hopeless(path: Path, form: Form, batch: Batch) -> str:
     number, reason = batch.unreadable[0]
     line = decode(batch.raw_line(number)[0][:200])
     return (
-        f"{path} is not a file of posts that can be read: it was taken for {form.name}, and none of its records can be taken, the first "
+        f"{path} is not a file of posts that can be read: it was taken for {form.name}, and none of its "
+        "records can be taken, the first "
         f"for {reason}. {reject_reasons.SENTENCES[reason]} It begins with {line!r}. {EXPECTED}"
     )
 
@@ -174,12 +179,15 @@ def check_growth(path: Path, details: str | None, reading: Reading) -> None:
     before: dict[str, Any] = json.loads(details)
     now: dict[str, Any] = json.loads(details_of(reading))
     labels_before, labels_now = before["labels"] or {}, now["labels"] or {}
-    changed = [name for name in ("columns", "date_format", "ids") if before[name] != now[name] and before[name] is not None]
+    changed = [
+        name for name in ("columns", "date_format", "ids") if before[name] != now[name] and before[name] is not None
+    ]
     if any(labels_now.get(value, label) != label for value, label in labels_before.items()):
         changed.append("labels")
     if changed:
         raise RefusedFileError(
-            f"{path} has grown, and with its new rows its {' and '.join(changed)} would be read otherwise than before. Take out what was "
+            f"{path} has grown, and with its new rows its {' and '.join(changed)} would be read otherwise than "
+            "before. Take out what was "
             f"loaded with `sentiment withdraw {path}` and ingest it again, or say how it is to be read."
         )
 

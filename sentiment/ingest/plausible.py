@@ -1,4 +1,7 @@
-"""Whether what came out of a file can be right: a file that is mostly rejected, lacks a class, or lies in the year 1239 is refused."""
+"""Whether what came out of a file can be right.
+
+A file that is mostly rejected, lacks a class, or lies in the year 1239 is refused.
+"""
 
 from __future__ import annotations
 
@@ -60,20 +63,27 @@ def refuse_implausible(tally: Tally, rejected: Counter[str], *, max_rejected: fl
         missing = sorted({"negative", "positive"} - classes)
         found = ", ".join(f"{count:,} {label}" for label, count in tally.labels.items())
         raise RefusedFileError(
-            f"its labels are {found}, and none is {' or '.join(missing)}, which is rarely meant. If it is, say how labels are read with "
+            f"its labels are {found}, and none is {' or '.join(missing)}, which is rarely meant. If it is, say "
+            "how labels are read with "
             "--labels; if another column is the label, with --columns label=NAME."
         )
     if tally.count_times and tally.count_absurd > _MOST_ABSURD * tally.count_times:
         share = tally.count_absurd / tally.count_times
         raise RefusedFileError(
-            f"{share:.0%} of its times lie before 1990 or in the future. Say how they are read with --date-format, or leave them out with "
+            f"{share:.0%} of its times lie before 1990 or in the future. Say how they are read with "
+            "--date-format, or leave them out with "
             "--columns date=."
         )
 
 
 def _mostly_rejected(count_rejected: int, count: int, harmful: dict[str, int], mismatched: int) -> str:
     reason, most = max(harmful.items(), key=lambda item: item[1])
-    text = f"{count_rejected:,} of {count:,} records were rejected, {most:,} of them for {reason}: {reject_reasons.SENTENCES[reason]}"
+    text = (
+        f"{count_rejected:,} of {count:,} records were rejected, {most:,} of them for {reason}: "
+        f"{reject_reasons.SENTENCES[reason]}"
+    )
     if mismatched == most:
-        return f"{text} If its ids are its own, not those of what is there already, give its source a name: --source NAME."
+        return (
+            f"{text} If its ids are its own, not those of what is there already, give its source a name: --source NAME."
+        )
     return f"{text} Look at it with `sentiment inspect` and say what it is, or raise --max-rejected from 0.5."

@@ -1,9 +1,9 @@
 """Ids for posts whose source gives none that is a tweet's: stable numbers of 63 bits, the same on every machine.
 
-A tweet's id is a number below 2^62 and stays what it is. The id of another network, or one that belongs to a source of a name of its
-own, is hashed with that name; a post without any id is known by its content: text, user, time and query, and by how often the same
-content came before in its file. So the same file twice changes nothing, and two people who wrote the same are two posts. All of these
-ids lie from 2^62 on and meet no tweet's.
+A tweet's id is a number below 2^62 and stays what it is. The id of another network, or one that belongs to a source
+of a name of its own, is hashed with that name; a post without any id is known by its content: text, user, time and
+query, and by how often the same content came before in its file. So the same file twice changes nothing, and two
+people who wrote the same are two posts. All of these ids lie from 2^62 on and meet no tweet's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Saved sources: how the files of one origin are read, in a short file of the home that anybody can edit.
 
-`sentiment inspect FILE --save NAME` writes `sources/NAME.toml`. `--source NAME` and files in `inbox/NAME/` are read by it; options on the
-command line count before it.
+`sentiment inspect FILE --save NAME` writes `sources/NAME.toml`. `--source NAME` and files in `inbox/NAME/` are read
+by it; options on the command line count before it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def source_file(home: Home, name: str) -> Path:
         InputError: the name is none.
     """
     if not NAME.fullmatch(name):
-        raise InputError(f"The source {name!r} has no name that a file can have. Expected are letters, digits, `_`, `-` and dots.")
+        raise InputError(
+            f"The source {name!r} has no name that a file can have. Expected are letters, digits, `_`, `-` and dots."
+        )
     return home.root / "sources" / f"{name}.toml"
 
 
@@ -46,11 +48,15 @@ def load_source(home: Home, name: str) -> ReadingOptions:
     try:
         written: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no TOML ({error}). Correct it, or make it again with `sentiment inspect FILE --save {name}`.") from error
+        raise InputError(
+            f"{path} is no TOML ({error}). Correct it, or make it again with `sentiment inspect FILE --save {name}`."
+        ) from error
     for key, value in written.items():
         wanted = Mapping if key in ("columns", "labels") else str
         if key not in _KEYS or not isinstance(value, wanted):
-            raise InputError(f"{path} has {key} = {value!r}; expected are {', '.join(_KEYS)}: the first two tables, the others strings.")
+            raise InputError(
+                f"{path} has {key} = {value!r}; expected are {', '.join(_KEYS)}: the first two tables, the others strings."
+            )
     return ReadingOptions(source=name, **written)
 
 
@@ -74,7 +80,7 @@ def _as_toml(name: str, reading: Reading, example: Path) -> str:
         f"# How files of the source {name} are read, as found in {example.name}. Edit it if you like.",
         f"# Files in inbox/{name}/ are read by it, and so is `sentiment ingest FILE --source {name}`.",
         "",
-        f"# Columns by role; a role that is missing stays empty. The file also has: {', '.join(reading.left_out) or 'no others'}.",
+        f"# Columns by role; a role that is missing stays empty. Left out: {', '.join(reading.left_out) or 'nothing'}.",
         "[columns]",
         *(f"{role} = {_quoted(column)}" for role, column in reading.columns.items()),
     ]
@@ -84,7 +90,9 @@ def _as_toml(name: str, reading: Reading, example: Path) -> str:
     form, times, scheme = reading.form, reading.times, reading.scheme
     if times is not None:
         words = {"day first": "day-first", "month first": "month-first"}
-        said = times.pattern or (words.get(times.order, "") if times.order else f"epoch-{times.unit}" if times.unit else "")
+        said = times.pattern or (
+            words.get(times.order, "") if times.order else f"epoch-{times.unit}" if times.unit else ""
+        )
         if said:
             top += [f"# {', '.join(FORMATS)}, or a pattern such as %d.%m.%Y %H:%M.", f"date_format = {_quoted(said)}"]
         top += ["# Of times that say none.", f"time_zone = {_quoted(times.zone or 'UTC')}"]
@@ -92,9 +100,16 @@ def _as_toml(name: str, reading: Reading, example: Path) -> str:
         top.append(f"delimiter = {_quoted(form.dialect.delimiter)}")
     if form.encoding != "utf-8":
         top.append(f"encoding = {_quoted(form.encoding)}")
-    top += ['# Whose ids these are; "" for tweets\' own, which are one and the same in every source.', f"ids_of = {_quoted(name)}"]
+    top += [
+        '# Whose ids these are; "" for tweets\' own, which are one and the same in every source.',
+        f"ids_of = {_quoted(name)}",
+    ]
     if scheme is not None:
-        lines += ["", f"# What each value means: negative, neutral, positive, or {NO_LABEL} for rows without a label.", "[labels]"]
+        lines += [
+            "",
+            f"# What each value means: negative, neutral, positive, or {NO_LABEL} for rows without a label.",
+            "[labels]",
+        ]
         lines += [f"{_quoted(value)} = {_quoted(label or NO_LABEL)}" for value, label in scheme.meaning.items()]
     return "\n".join([*lines[:3], *top, "", *lines[3:], ""])
 

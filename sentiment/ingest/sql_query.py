@@ -139,9 +139,7 @@ def _check_parameters(query: str, watermark: str | None) -> None:
         )
 
 
-def _spool(
-    engine: Engine, query: SourceQuery, since: Any, spool: Path, *, gold: bool
-) -> tuple[int, Any, list[str]]:
+def _spool(engine: Engine, query: SourceQuery, since: Any, spool: Path, *, gold: bool) -> tuple[int, Any, list[str]]:
     """Write the query's rows as JSON lines; how many they are, the greatest watermark among them, and their columns."""
     count, reached, watermark = 0, since, query.watermark
     with engine.connect() as connection, spool.open("wb") as file:

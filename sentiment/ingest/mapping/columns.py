@@ -1,11 +1,13 @@
 """Which column is taken for what, and why: by its name where the file has names, and by what it holds in any case.
 
-A name alone does not make a column: one that is called `text` and holds numbers is no text. Content alone decides only where columns
-have no names, or where a text or words for labels leave no doubt. Two that could be the text, or labels that disagree, are a question.
+A name alone does not make a column: one that is called `text` and holds numbers is no text. Content alone decides
+only where columns have no names, or where a text or words for labels leave no doubt. Two that could be the text, or
+labels that disagree, are a question.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -18,9 +20,12 @@ from sentiment.ingest.mapping.words import agreement
 from sentiment.ingest.readers.form import Form
 
 _SENTIMENT140 = ("label", "id", "date", "query", "user", "text")
+# As `names.plain` gives them.
 _SENTIMENT_NAMES = frozenset(
-    names.plain(name)
-    for name in "sentiment label polarity airline_sentiment sentiment_label label_text tweet_sentiment sentiments sentiment_class review_sentiment".split()
+    (
+        *("sentiment", "label", "polarity", "airlinesentiment", "sentimentlabel", "labeltext", "tweetsentiment"),
+        *("sentiments", "sentimentclass", "reviewsentiment"),
+    )
 )
 
 
@@ -47,14 +52,16 @@ class ColumnChooser:
         meaning: how the user says that labels are read, None where the file decides.
     """
 
-    def __init__(self, form: Form, survey: Survey, given: dict[str, str], meaning: dict[str, labels.Label | None] | None) -> None:
+    def __init__(
+        self, form: Form, survey: Survey, given: dict[str, str], meaning: dict[str, labels.Label | None] | None
+    ) -> None:
         self.form = form
         self.survey = survey
         self.given = given
         self.meaning = meaning
         self.sample = survey.sample()
         self.found = {name: column for name, column in survey.columns.items() if column.name != "\0"}
-        self.has_names = form.kind != "table" and form.kind != "excel" or form.has_header
+        self.has_names = form.has_header or form.kind not in ("table", "excel")
         self.choice = Choice()
 
     def choose(self) -> Choice:
@@ -107,7 +114,7 @@ class ColumnChooser:
         ]
         return sorted(ranked, key=lambda pair: pair[0])
 
-    def _choose_simple(self, role: str, fits) -> None:  # type: ignore[no-untyped-def]
+    def _choose_simple(self, role: str, fits: Callable[[ColumnSurvey], bool]) -> None:
         if role in self.given or role in self.choice.columns or not self.has_names:
             return
         for _, column in self._ranked(role):
@@ -125,24 +132,32 @@ class ColumnChooser:
         return is_many and column.count_not_text == 0 and (names.rank(column.name, "id") or (9, 9))[0] == 0
 
     def _is_user(self, column: ColumnSurvey) -> bool:
-        return not column.is_instant and column.words <= 4 and column.longest <= 100 and column.count_not_text == 0
+        is_plain = column.count_not_text <= 0.5 * column.count_given
+        return not column.is_instant and column.words <= 4 and column.longest <= 100 and is_plain
 
     def _is_short(self, column: ColumnSurvey) -> bool:
-        return not column.is_instant and column.words <= 6 and column.longest <= 200 and column.count_not_text == 0
+        is_plain = column.count_not_text <= 0.5 * column.count_given
+        return not column.is_instant and column.words <= 6 and column.longest <= 200 and is_plain
 
     def _is_text(self, column: ColumnSurvey) -> bool:
         """Whether a column can hold texts at all."""
-        if column.is_instant or column.count_not_text > 0.5 * column.count_given or column.count_not_string > 0.5 * column.count_given:
+        if (
+            column.is_instant
+            or column.count_not_text > 0.5 * column.count_given
+            or column.count_not_string > 0.5 * column.count_given
+        ):
             return False
-        is_label = column.values is not None and len(column.values) > 1 and isinstance(
-            find_scheme(dict(column.values)), Scheme
-        )
-        return column.letters > 0.5 and column.numbers < 0.5 and not is_label
+        is_named = self.has_names and names.rank(column.name, "text") is not None
+        values = dict(column.values or {})
+        is_label = 1 < len(values) <= column.count_given / 10 and isinstance(find_scheme(dict(values)), Scheme)
+        return (is_named or column.letters > 0.5) and column.numbers < 0.5 and not is_label
 
     def _choose_text(self) -> None:
         if "text" in self.choice.columns or "text" in self.given:
             return
-        named = [(rank, column) for rank, column in self._ranked("text") if self._is_text(column)] if self.has_names else []
+        named = (
+            [(rank, column) for rank, column in self._ranked("text") if self._is_text(column)] if self.has_names else []
+        )
         tier = [column for rank, column in named if rank[0] == named[0][0][0]] if named else []
         if len(tier) > 1:
             tier = self._best_texts(tier)
@@ -158,6 +173,9 @@ class ColumnChooser:
                 rivals = [longest]
         if len(rivals) == 1:
             self.choice.take("text", rivals[0].name, "the only column that holds texts")
+            if len(self.found) == 1 and not self.has_names:
+                sentence = "The file has one column and no header: each line may be a post, or a line of anything else."
+                self.choice.questions.append(Question("columns", sentence, (("text=1", "each line is a post"),)))
         else:
             self._ask_for_text(rivals)
 
@@ -168,12 +186,16 @@ class ColumnChooser:
         if any(column.distinct > 0.6 for column in tier):
             tier = [column for column in tier if column.distinct > 0.3]
         by_name = {names.plain(column.name): column for column in tier}
-        for whole, cut in (("fulltext", "text"), ("fulltext", "tweet"), ("originaltweet", "tweet"), ("text", "sentence")):
+        for whole, cut in (
+            ("fulltext", "text"),
+            ("fulltext", "tweet"),
+            ("originaltweet", "tweet"),
+            ("text", "sentence"),
+        ):
             if whole in by_name and cut in by_name:
                 tier = [column for column in tier if column is not by_name[cut]]
         longest = max(column.words for column in tier)
-        rich = [column for column in tier if column.words >= longest / 4]
-        return rich
+        return [column for column in tier if column.words >= longest / 4]
 
     def _is_rich(self, column: ColumnSurvey) -> bool:
         return column.words >= 2.5 and (column.distinct > 0.4 or column.sampled < 10)
@@ -198,7 +220,11 @@ class ColumnChooser:
             sentence = f"No column looks like a text; the file has {listed}."
         choices = rivals or list(self.found.values())
         self.choice.questions.append(
-            Question("columns", sentence, tuple((f"text={self._place(column.name)}", f"{column.name} is the text") for column in choices[:8]))
+            Question(
+                "columns",
+                sentence,
+                tuple((f"text={self._place(column.name)}", f"{column.name} is the text") for column in choices[:8]),
+            )
         )
 
     def _place(self, name: str) -> str:
@@ -229,7 +255,9 @@ class ColumnChooser:
             name = self.choice.columns["label"]
             self._set_scheme(self.found[name], self.scheme_of(self.found[name]))
             return
-        named = [(rank, column, self.scheme_of(column)) for rank, column in self._ranked("label")] if self.has_names else []
+        named = (
+            [(rank, column, self.scheme_of(column)) for rank, column in self._ranked("label")] if self.has_names else []
+        )
         readable = [(rank, column, scheme) for rank, column, scheme in named if scheme is not None]
         if self.meaning is not None and readable:
             readable = readable[:1]
@@ -265,12 +293,18 @@ class ColumnChooser:
 
     def _agree(self, first, other) -> bool:  # type: ignore[no-untyped-def]
         rows = self.sample.select(a=pl.col(first[1].name), b=pl.col(other[1].name))
-        found = pl.DataFrame({"a": read_labels(rows["a"], first[2]), "b": read_labels(rows["b"], other[2])}).drop_nulls()
+        found = pl.DataFrame(
+            {"a": read_labels(rows["a"], first[2]), "b": read_labels(rows["b"], other[2])}
+        ).drop_nulls()
         return found.is_empty() or float((found["a"] == found["b"]).mean()) > 0.98  # type: ignore[arg-type]
 
     def _ask_unknown(self, column: ColumnSurvey) -> bool:
         """Ask about a column that is named as labels of sentiment and holds a few words that nobody knows."""
-        if names.plain(column.name) not in _SENTIMENT_NAMES or column.values is None or not 1 < len(column.values) <= 30:
+        if (
+            names.plain(column.name) not in _SENTIMENT_NAMES
+            or column.values is None
+            or not 1 < len(column.values) <= 30
+        ):
             return False
         if column.numbers > 0.5:
             return False
@@ -348,7 +382,9 @@ class ColumnChooser:
             return
         if isinstance(scheme, Doubt):
             self.choice.questions.append(
-                Question("labels", f"Column {column.name}: {scheme.sentence}", ((scheme.suggestion, "as it may be meant"),))
+                Question(
+                    "labels", f"Column {column.name}: {scheme.sentence}", ((scheme.suggestion, "as it may be meant"),)
+                )
             )
             return
         if column.values:
@@ -371,9 +407,17 @@ class ColumnChooser:
     def _choose_by_content(self) -> None:
         """Columns without names: ids and times by what they hold."""
         left = [column for name, column in self.found.items() if name not in self.choice.columns.values()]
-        ids = [c for c in left if c.is_id and c.words <= 1.2 and c.distinct > 0.95 and c.longest >= 5 and c.letters + c.numbers > 0.9]
+        ids = [
+            c
+            for c in left
+            if c.is_id and c.words <= 1.2 and c.distinct > 0.95 and c.longest >= 5 and c.letters + c.numbers > 0.9
+        ]
         times = [c for c in left if c.times is not None and (c.letters > 0.5 or c.numbers < 0.5)]
-        ids = [c for c in ids if c not in times and (c.numbers > 0.9 or ("text" in self.choice.columns and c.longest >= 12))]
+        ids = [
+            c
+            for c in ids
+            if c not in times and (c.numbers > 0.9 or ("text" in self.choice.columns and c.longest >= 12))
+        ]
         if ids and "id" not in self.given:
             self.choice.take("id", ids[0].name, "different in every row")
         if len(times) == 1 and "date" not in self.given:

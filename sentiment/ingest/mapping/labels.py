@@ -1,8 +1,8 @@
 """How labels are read: the set of all values that a file has decides, never a value by itself.
 
-0 is negative in {0, 1}, in {0, 1, 2} and in {0, 2, 4}, and neutral in {-1, 0, 1}; 2 is positive, neutral or bad, by its company. So a set
-that fits one known scheme is read by it, one that fits several, such as {1, 2}, is a question, and one that the words of the texts
-contradict is refused.
+0 is negative in {0, 1}, in {0, 1, 2} and in {0, 2, 4}, and neutral in {-1, 0, 1}; 2 is positive, neutral or bad, by
+its company. So a set that fits one known scheme is read by it, one that fits several, such as {1, 2}, is a question,
+and one that the words of the texts contradict is refused.
 """
 
 from __future__ import annotations
@@ -25,15 +25,22 @@ PLAIN_LABELS: dict[str, Label] = {
 NO_LABEL = "none"
 """What a user writes for a value that is no label, so that its rows go in unlabelled."""
 
-_MISSING = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>", "nil", "not available", "unlabelled", "unlabeled"})
-_DEGREE = r"(?:extremely|very|strongly|highly|somewhat|slightly|weakly|mostly|moderately|most|really|quite|overall|rather) "
+_MISSING = frozenset(
+    {"", "nan", "none", "null", "na", "n/a", "<na>", "nil", "not available", "unlabelled", "unlabeled"}
+)
+_DEGREE = (
+    r"(?:extremely|very|strongly|highly|somewhat|slightly|weakly|mostly|moderately|most|really|quite|overall|rather) "
+)
 _KIND = r"(?: (?:emotion|sentiment|feeling|review|tweet|opinion|class|post|comment|polarity|emotions))?"
 _WORDS: tuple[tuple[re.Pattern[str], Label | None], ...] = (
     (re.compile(rf"(?:{_DEGREE})?(?:negative|neg|negativ|negativo|négatif){_KIND}"), "negative"),
     (re.compile(rf"(?:{_DEGREE})?(?:positive|pos|positiv|positivo|positif){_KIND}"), "positive"),
     (re.compile(rf"(?:neutral|neu|neutre|objective|objective or neutral|neutral or objective){_KIND}"), "neutral"),
     (re.compile(r"no (?:emotion|sentiment)(?: toward.*)?"), "neutral"),
-    (re.compile(r"(?:bad|very bad|terrible|awful|poor|negative experience|unhappy|dissatisfied|very dissatisfied)"), "negative"),
+    (
+        re.compile(r"(?:bad|very bad|terrible|awful|poor|negative experience|unhappy|dissatisfied|very dissatisfied)"),
+        "negative",
+    ),
     (re.compile(r"(?:good|very good|excellent|great|happy|satisfied|very satisfied)"), "positive"),
     (
         re.compile(
@@ -84,7 +91,11 @@ def canonical(values: pl.Series) -> pl.Series:
 
 def canonical_value(value: str) -> str | None:
     """One of `canonical`."""
-    value = re.sub(r"[\s_]+|(?<=\w)-(?=\w)", " ", value.strip().strip("\"'").lower()) if "label" not in value else value.strip().lower()
+    value = (
+        re.sub(r"[\s_]+|(?<=\w)-(?=\w)", " ", value.strip().strip("\"'").lower())
+        if "label" not in value
+        else value.strip().lower()
+    )
     if value in _MISSING:
         return None
     if found := _NUMBERED.fullmatch(value):
@@ -214,7 +225,9 @@ _WHOLE = {
 }
 
 
-def _known_numbers(values: frozenset[int], is_stars: bool) -> tuple[str, dict[str, Label | None]] | None:
+def _known_numbers(  # noqa: PLR0911 - one line a scheme
+    values: frozenset[int], is_stars: bool
+) -> tuple[str, dict[str, Label | None]] | None:
     """The scheme that a set of whole numbers fits, if it fits one alone."""
     if values in (frozenset({0, 4}), frozenset({0, 2, 4})):
         return "Sentiment140's numbers", dict(_SENTIMENT140)

@@ -10,25 +10,33 @@ ROLES = ("text", "title", "label", "id", "date", "user", "query", "language")
 _NAMES: dict[str, tuple[str, ...]] = {
     "text": (
         "text tweet_text full_text original_tweet original_text tweet tweets tweet_content content raw_content body review "
-        "review_text review_body review_content reviews comment comment_text comment_body comments post post_text message status_text "
+        "review_text review_body review_content reviews comment comment_text comment_body comments post "
+        "post_text message status_text "
         "status sentence sentences caption sentiment_text document sms feedback posts utterance opinion answer statement",
-        "clean_text cleaned_text clean_tweet cleaned_tweet cleaned text_clean tidy_tweet processed_text preprocessed_text selected_text "
-        "rendered_content selftext self_text description text_ string input data summary_text processed_tweet stemmed lemmatized",
+        "clean_text cleaned_text clean_tweet cleaned_tweet cleaned text_clean tidy_tweet processed_text "
+        "preprocessed_text selected_text "
+        "rendered_content selftext self_text description text_ string input data summary_text "
+        "processed_tweet stemmed lemmatized",
     ),
     "title": ("title review_title review_headline headline summary review_summary subject_line heading",),
     "label": (
-        "label sentiment target polarity airline_sentiment sentiment_label label_text sentiment_class sentiment_category labels class "
-        "category tweet_sentiment annotation gold gold_label golden sentiments label_name text_label ground_truth ground_label y manual_label "
+        "label sentiment target polarity airline_sentiment sentiment_label label_text sentiment_class "
+        "sentiment_category labels class "
+        "category tweet_sentiment annotation gold gold_label golden sentiments label_name text_label "
+        "ground_truth ground_label y manual_label "
         "sentiment_type feeling review_sentiment human_label true_label",
-        "rating stars star_rating score overall review_rating review_score rate review_stars sentiment_score ratings rating_value "
+        "rating stars star_rating score overall review_rating review_score rate review_stars sentiment_score "
+        "ratings rating_value "
         "stars_given is_positive positive number_of_stars sentiment_value emotion",
     ),
     "id": (
-        "tweet_id id_str id ids status_id tweetid post_id review_id comment_id item_id uri message_id msg_id guid uuid sid doc_id "
+        "tweet_id id_str id ids status_id tweetid post_id review_id comment_id item_id uri message_id msg_id "
+        "guid uuid sid doc_id "
         "document_id text_id at_uri record_id object_id sentence_id reviewid permalink_id entry_id",
     ),
     "date": (
-        "posted_at created_at tweet_created date datetime date_time timestamp tweet_at created_utc review_date tweet_date post_date posted "
+        "posted_at created_at tweet_created date datetime date_time timestamp tweet_at created_utc "
+        "review_date tweet_date post_date posted "
         "published_at published time created unix_review_time review_time timestamp_ms date_created created_date created_time "
         "date_posted submission_date tweet_time posted_on date_utc reviewed_at submitted_at written_at publish_date",
         "at indexed_at year_month day updated_at",
@@ -55,7 +63,9 @@ _RANKS: dict[str, dict[str, tuple[int, int]]] = {
 # Read as the part behind the dot: `user.screen_name` is a screen name, `user.id` no id of the post.
 _PARENTS_OF_USERS = frozenset({"user", "author", "account", "reviewer"})
 # The row numbers that pandas and others write.
-INDEX_NAMES = frozenset({"", "unnamed0", "unnamed01", "index", "rownumber", "rowid", "column0", "indexlevel0", "level0"})
+INDEX_NAMES = frozenset(
+    {"", "unnamed0", "unnamed01", "index", "rownumber", "rowid", "column0", "indexlevel0", "level0"}
+)
 
 
 def rank(name: str, role: str) -> tuple[int, int] | None:

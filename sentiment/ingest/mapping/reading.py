@@ -1,4 +1,7 @@
-"""How one file is read, as a whole: its form, its columns by role, its labels, its times, its ids. Decided once, written down, applied."""
+"""How one file is read, as a whole.
+
+Its form, its columns by role, its labels, its times, its ids. Decided once, written down, applied.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +32,13 @@ _LEAST_RELIABLE_FLOAT = 2**53
 class ReadingOptions:
     """What a user says of a file; everything that is empty is decided by the file.
 
-    Attributes:
-        columns: `text=OriginalTweet,label=Sentiment`: a column for each role, by name or by its number from 1; `label=` for none.
-        labels: `Extremely Negative=negative,…`; `none` for values that are no label.
-        id: the column of the ids, or `none`: posts are known by their content.
-        date_format: `day-first`, `month-first`, `epoch-s`, `epoch-ms`, `epoch-us`, or a pattern such as `%d.%m.%Y %H:%M`.
-        time_zone: of times that say none, such as `Europe/Berlin`.
-        delimiter, encoding: of text tables.
-        source: name of the source whose ids these are; a saved source of that name says all the rest.
-        ids_of: whose ids these are, where it is not the source's name; empty for tweets' own.
+    Attributes: columns: `text=OriginalTweet,label=Sentiment`: a column for each role, by name or by its number
+    from 1; `label=` for none. labels: `Extremely Negative=negative,…`; `none` for values that are no label. id:
+    the column of the ids, or `none`: posts are known by their content. date_format: `day-first`, `month-first`,
+    `epoch-s`, `epoch-ms`, `epoch-us`, or a pattern such as `%d.%m.%Y %H:%M`. time_zone: of times that say none,
+    such as `Europe/Berlin`. delimiter, encoding: of text tables. source: name of the source whose ids these are;
+    a saved source of that name says all the rest. ids_of: whose ids these are, where it is not the source's name;
+    empty for tweets' own.
     """
 
     columns: str | Mapping[str, str] | None = None
@@ -132,7 +133,9 @@ def decide(form: Form, survey: Survey, options: ReadingOptions) -> tuple[Reading
         scheme=scheme,
         times=times,
         ids=ids,
-        namespace=options.namespace if options.ids_of is not None else options.source or _namespace(form, survey, choice),
+        namespace=options.namespace
+        if options.ids_of is not None
+        else options.source or _namespace(form, survey, choice),
         left_out=left_out,
         reasons=choice.reasons,
         is_said=meaning is not None,
@@ -205,15 +208,17 @@ def _given_labels(options: ReadingOptions) -> dict[str, labels.Label | None] | N
 
 def _time_plan(choice: Choice, survey: Survey, options: ReadingOptions) -> TimePlan | None:
     if options.time_zone is not None and options.time_zone not in available_timezones():
-        raise InputError(f"The time zone {options.time_zone!r} is unknown. Expected is a name such as Europe/Berlin or UTC.")
+        raise InputError(
+            f"The time zone {options.time_zone!r} is unknown. Expected is a name such as Europe/Berlin or UTC."
+        )
     if "date" not in choice.columns:
         return None
     said = options.date_format
     if said is not None and said not in FORMATS and "%" not in said:
         raise InputError(
-            f"--date-format is {said!r}; expected is {', '.join(FORMATS)} or a pattern such as %d.%m.%Y or \"%Y-%m-%d %H:%M\"."
+            f'--date-format is {said!r}; expected is {", ".join(FORMATS)} or a pattern such as %d.%m.%Y or "%Y-%m-%d %H:%M".'
         )
-    plan = TimePlan(zone=options.time_zone, pattern=said if said not in FORMATS else None, **FORMATS.get(said or "", {}))  # type: ignore[arg-type]
+    plan = replace(FORMATS[said] if said in FORMATS else TimePlan(pattern=said), zone=options.time_zone)
     found = survey.columns[choice.columns["date"]].times
     if found is None or plan.pattern is not None:
         return plan
@@ -225,7 +230,9 @@ def _time_plan(choice: Choice, survey: Survey, options: ReadingOptions) -> TimeP
         if found.unit is None:
             units = ", ".join(f"{count:,} as {unit}" for unit, count in found.units.items())
             choices = tuple((f"epoch-{unit}", f"numbers are {unit} since 1970") for unit in found.units)
-            choice.questions.append(Question("date_format", f"The numbers of the date have different sizes ({units}).", choices))
+            choice.questions.append(
+                Question("date_format", f"The numbers of the date have different sizes ({units}).", choices)
+            )
         plan = replace(plan, unit=found.unit)
     return plan
 
@@ -258,12 +265,12 @@ def _refuse_rounded(column: ColumnSurvey) -> None:
     if column.largest_float and float(column.largest_float) > _LEAST_RELIABLE_FLOAT:
         found = f"holds {column.largest_float}: ids above 2^53 went through a floating-point number and were rounded"
     elif is_rounded:
-        found = f"holds {whole:,} ids of 17 digits and more that all end in 000, as a spreadsheet writes them after it rounded them"
+        found = f"holds {whole:,} ids of 17 digits and more that all end in 000, as a spreadsheet writes them: rounded"
     else:
         return
     raise RefusedFileError(
-        f"The column {column.name} {found}, so they are no longer the ids of these posts. Write the file again with ids as text, or "
-        f"give --id {NO_COLUMN}: posts are then known by their content."
+        f"The column {column.name} {found}, so they are no longer the ids of these posts. Write the file again with ids "
+        f"as text, or give --id {NO_COLUMN}: posts are then known by their content."
     )
 
 
@@ -276,18 +283,21 @@ def _namespace(form: Form, survey: Survey, choice: Choice) -> str | None:
     return form.namespace
 
 
+_OPPOSITE = {"negative": "positive", "positive": "negative"}
+
+
 def _refuse_contradiction(reading: Reading, survey: Survey) -> None:
     if reading.scheme is None or "text" not in reading.columns or "label" not in reading.columns:
         return
     sample = survey.sample()
-    found = agreement(sample[reading.columns["text"]], read_labels(sample[reading.columns["label"]], reading.scheme))
+    name = reading.columns["label"]
+    found = agreement(sample[reading.columns["text"]], read_labels(sample[name], reading.scheme))
     if found.is_contradiction:
-        flipped = ",".join(
-            f"{value}={ {'negative': 'positive', 'positive': 'negative'}.get(label or '', label or labels.NO_LABEL) }"
-            for value, label in reading.scheme.meaning.items()
-        )
+        meant = {value: label or labels.NO_LABEL for value, label in reading.scheme.meaning.items()}
+        as_read = ",".join(f"{value}={label}" for value, label in meant.items())
+        flipped = ",".join(f"{value}={_OPPOSITE.get(label, label)}" for value, label in meant.items())
         raise RefusedFileError(
-            f"The words of the texts contradict the labels in {reading.columns['label']}, read as {reading.scheme.sentence}. "
-            f"{found.sentence} If the labels mean the opposite, say --labels \"{flipped}\"; if they are right as they are, say so with "
-            f"--labels \"{','.join(f'{value}={label or labels.NO_LABEL}' for value, label in reading.scheme.meaning.items())}\"."
+            f"The words of the texts contradict the labels in {name}, read as {reading.scheme.sentence}. {found.sentence} "
+            f'If the labels mean the opposite, say --labels "{flipped}"; if they are right as they are, say so with '
+            f'--labels "{as_read}".'
         )

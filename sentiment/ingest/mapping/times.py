@@ -1,8 +1,8 @@
 """How times are read: every form that says by itself what it means, and two that only the whole column can decide.
 
-`03/04/2024` is a day in March or in April: the column tells, if any of its values has a number above 12 in one place; otherwise it is
-a question. Numbers are seconds, milli-, micro- or nanoseconds since 1970, by their size. Without a zone a time is UTC unless another
-zone is given.
+`03/04/2024` is a day in March or in April: the column tells, if any of its values has a number above 12 in one place;
+otherwise it is a question. Numbers are seconds, milli-, micro- or nanoseconds since 1970, by their size. Without a
+zone a time is UTC unless another zone is given.
 
 Costs on one core: 0.2 s for the 1.6 million dates of Sentiment140, 1 to 3 s for as many in other forms.
 """
@@ -21,30 +21,30 @@ Unit = Literal["s", "ms", "us", "ns"]
 INSTANT = pl.Datetime("us", "UTC")
 # What Python's datetime can hold; polars goes further.
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-FORMATS = {
-    "day-first": {"order": "day first"},
-    "month-first": {"order": "month first"},
-    "epoch-s": {"unit": "s"},
-    "epoch-ms": {"unit": "ms"},
-    "epoch-us": {"unit": "us"},
-    "epoch-ns": {"unit": "ns"},
-}
-"""What `--date-format` takes beside a pattern such as `%d.%m.%Y %H:%M`."""
 
 _ZONES = {
     **dict.fromkeys(("Z", "UTC", "GMT", "UT", "WET"), 0),
-    **{"PDT": -7, "PST": -8, "MDT": -6, "MST": -7, "CDT": -5, "CST": -6, "EDT": -4, "EST": -5, "AKDT": -8, "AKST": -9, "HST": -10},
-    **{"CET": 1, "CEST": 2, "WEST": 1, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9, "KST": 9},
+    **{"PDT": -7, "PST": -8, "MDT": -6, "MST": -7, "CDT": -5, "CST": -6, "EDT": -4, "EST": -5},
+    **{"AKDT": -8, "AKST": -9, "HST": -10, "CET": 1, "CEST": 2, "WEST": 1, "EET": 2, "EEST": 3, "MSK": 3},
+    **{"JST": 9, "KST": 9},
 }
-_MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)}
-_CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?"
+_WEEKDAYS = {name: number for number, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), start=1)}
+_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
+_CLOCK = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
+    r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?"
+)
 _ZONE = r"(?:\s*(?P<zone>Z|[A-Z]{2,4}|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d{2})?)(?:\s*\([A-Za-z ]+\))?)?"
 _TIME = rf"(?:(?:[T ,]|\s-|\s·|\sat)\s*{_CLOCK}{_ZONE})?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _MONTH = r"(?P<name>[A-Za-z]{3,9})\.?"
-_WEEKDAY = r"(?:[A-Za-z]{3,9}\.?,?\s+)?"
+_WEEKDAY = r"(?:(?P<weekday>[A-Za-z]{3,9})\.?,?\s+)?"
 _YEAR = r"(?P<year>\d{4})"
-_ISO = rf"^\s*{_YEAR}[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){_TIME}{_ZONE.replace('zone', 'behind')}\s*$"
+_ISO = (
+    rf"^\s*{_YEAR}[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){_TIME}"
+    rf"{_ZONE.replace('zone', 'behind')}\s*$"
+)
 _NAMED = (
     rf"^\s*{_WEEKDAY}{_DAY}[\s-]+{_MONTH},?[\s-]+{_YEAR}{_TIME}\s*$",
     rf"^\s*{_WEEKDAY}{_MONTH}\s+{_DAY},?\s+{_YEAR}{_TIME}\s*$",
@@ -53,8 +53,14 @@ _NAMED = (
     rf"^\s*{_CLOCK}\s*[-·,]\s*{_DAY}\s+{_MONTH}\s+{_YEAR}\s*$",
     rf"^\s*{_CLOCK}\s*[-·,]\s*{_MONTH}\s+{_DAY},?\s+{_YEAR}\s*$",
 )
-_COMPACT = r"^\s*(?P<year>(?:19|20)\d{2})(?P<month>[01]\d)(?P<day>[0-3]\d)(?:T?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2}))?Z?\s*$"
-NUMERIC = rf"^\s*(?P<first>\d{{1,2}})(?P<mark>[-/.])(?P<second_number>\d{{1,2}})[-/.](?P<year>\d{{4}}|\d{{2}}){_TIME}\s*$"
+_COMPACT = (
+    r"^\s*(?P<year>(?:19|20)\d{2})(?P<month>[01]\d)(?P<day>[0-3]\d)"
+    r"(?:T?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2}))?Z?\s*$"
+)
+NUMERIC = (
+    r"^\s*(?P<first>\d{1,2})(?P<mark>[-/.])(?P<second_number>\d{1,2})[-/.](?P<year>\d{4}|\d{2})"
+    rf"{_TIME}\s*$"
+)
 EPOCH = r"^\s*-?\d{9,19}(?:\.\d+)?\s*$"
 _SCALES: dict[str, int] = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 0}
 
@@ -79,6 +85,17 @@ class TimePlan:
         return ", ".join(parts)
 
 
+FORMATS = {
+    "day-first": TimePlan(order="day first"),
+    "month-first": TimePlan(order="month first"),
+    "epoch-s": TimePlan(unit="s"),
+    "epoch-ms": TimePlan(unit="ms"),
+    "epoch-us": TimePlan(unit="us"),
+    "epoch-ns": TimePlan(unit="ns"),
+}
+"""What `--date-format` takes beside a pattern such as `%d.%m.%Y %H:%M`."""
+
+
 @dataclass
 class TimeSurvey:
     """What the values of a column say about day and month, and about the unit of numbers; filled batch by batch."""
@@ -90,7 +107,7 @@ class TimeSurvey:
     count_numeric: int = 0
     has_dots: bool = False
     has_short_years: bool = False
-    units: dict[str, int] = field(default_factory=dict)
+    units: dict[Unit, int] = field(default_factory=dict)
     example: str = ""
 
     def add(self, values: pl.Series) -> None:
@@ -117,7 +134,9 @@ class TimeSurvey:
     @property
     def order(self) -> Order | None:
         """Day and month, where the values decide it."""
-        if self.most_first > 12 >= self.most_second and not (self.has_short_years and self.most_first <= 31 and not self.has_dots):
+        if self.most_first > 12 >= self.most_second and not (
+            self.has_short_years and self.most_first <= 31 and not self.has_dots
+        ):
             return "day first"
         if self.most_second > 12 >= self.most_first:
             return "month first"
@@ -128,12 +147,17 @@ class TimeSurvey:
     @property
     def unit(self) -> Unit | None:
         """The unit of numbers, where all have one."""
-        return next(iter(self.units)) if len(self.units) == 1 else None  # type: ignore[return-value]
+        return next(iter(self.units)) if len(self.units) == 1 else None
 
 
-def _units(epochs: pl.Series) -> dict[str, int]:
+def _units(epochs: pl.Series) -> dict[Unit, int]:
     sizes = epochs.str.strip_chars().cast(pl.Float64, strict=False).abs().drop_nulls().to_numpy()
-    bounds = {"s": (0, 1e11), "ms": (1e11, 1e14), "us": (1e14, 1e17), "ns": (1e17, np.inf)}
+    bounds: dict[Unit, tuple[float, float]] = {
+        "s": (0, 1e11),
+        "ms": (1e11, 1e14),
+        "us": (1e14, 1e17),
+        "ns": (1e17, np.inf),
+    }
     found = {unit: int(((sizes >= low) & (sizes < high)).sum()) for unit, (low, high) in bounds.items()}
     return {unit: count for unit, count in found.items() if count}
 
@@ -173,7 +197,11 @@ def _by_pattern(values: pl.Series, plan: TimePlan) -> pl.Series:
     assert plan.pattern is not None
     has_zone = "%z" in plan.pattern or "%Z" in plan.pattern
     if has_zone:
-        return values.str.strip_chars().str.to_datetime(plan.pattern, time_unit="us", strict=False).dt.convert_time_zone("UTC")
+        return (
+            values.str.strip_chars()
+            .str.to_datetime(plan.pattern, time_unit="us", strict=False)
+            .dt.convert_time_zone("UTC")
+        )
     has_clock = any(mark in plan.pattern for mark in ("%H", "%I", "%T", "%R", "%s", "%X", "%c"))
     stripped = values.str.strip_chars()
     if has_clock:
@@ -216,7 +244,9 @@ def _from_epoch(values: pl.Series, unit: Unit) -> pl.Series:
         micro = micro + part
     of_unit = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": 1e19}[unit]
     is_of_unit = (whole.abs() < of_unit) & (whole.abs() >= (of_unit / 1000 if unit != "s" else 0))
-    return micro.cast(INSTANT).zip_with(is_of_unit.fill_null(False), pl.Series([None], dtype=INSTANT).new_from_index(0, len(micro)))
+    return micro.cast(INSTANT).zip_with(
+        is_of_unit.fill_null(False), pl.Series([None], dtype=INSTANT).new_from_index(0, len(micro))
+    )
 
 
 def _compose(values: pl.Series, pattern: str, plan: TimePlan) -> pl.Series:
@@ -228,7 +258,9 @@ def _compose(values: pl.Series, pattern: str, plan: TimePlan) -> pl.Series:
 
     month = number("month")
     if "name" in names:
-        month = pl.col("name").str.slice(0, 3).str.to_lowercase().replace_strict(_MONTHS, default=0, return_dtype=pl.Int64)
+        month = (
+            pl.col("name").str.slice(0, 3).str.to_lowercase().replace_strict(_MONTHS, default=0, return_dtype=pl.Int64)
+        )
     day = number("day")
     if "first" in names:
         first, second = number("first"), number("second_number")
@@ -241,10 +273,26 @@ def _compose(values: pl.Series, pattern: str, plan: TimePlan) -> pl.Series:
         hour = pl.when(half == "p").then(hour % 12 + 12).when(half == "a").then(hour % 12).otherwise(hour)
     fraction = number("fraction")
     if "fraction" in names:
-        fraction = pl.col("fraction").fill_null("").str.slice(0, 6).str.pad_end(6, "0").cast(pl.Int64, strict=False).fill_null(0)
-    zone = pl.coalesce([pl.col(name) for name in ("zone", "behind") if name in names] or [pl.lit(None, dtype=pl.String)])
+        fraction = (
+            pl.col("fraction")
+            .fill_null("")
+            .str.slice(0, 6)
+            .str.pad_end(6, "0")
+            .cast(pl.Int64, strict=False)
+            .fill_null(0)
+        )
+    zone = pl.coalesce(
+        [pl.col(name) for name in ("zone", "behind") if name in names] or [pl.lit(None, dtype=pl.String)]
+    )
     parts = found.select(
-        year=year, month=month, day=day, hour=hour, minute=number("minute"), second=number("second"), fraction=fraction, zone=zone
+        year=year,
+        month=month,
+        day=day,
+        hour=hour,
+        minute=number("minute"),
+        second=number("second"),
+        fraction=fraction,
+        zone=zone,
     )
     is_clock = parts.select((pl.col("hour") < 24) & (pl.col("minute") < 60) & (pl.col("second") < 61)).to_series()
     iso = parts.select(
@@ -256,10 +304,24 @@ def _compose(values: pl.Series, pattern: str, plan: TimePlan) -> pl.Series:
         )
     ).to_series()
     midnight = iso.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
+    if "weekday" in names:
+        weekday = (
+            found["weekday"]
+            .str.slice(0, 3)
+            .str.to_lowercase()
+            .replace_strict(_WEEKDAYS, default=None, return_dtype=pl.Int64)
+        )
+        is_clock &= (weekday.is_null() & found["weekday"].is_null()) | (weekday == midnight.dt.weekday()).fill_null(
+            False
+        )
     clock = parts.select(
-        ((pl.col("hour") * 3600 + pl.col("minute") * 60 + pl.col("second")) * 1_000_000 + pl.col("fraction")).cast(pl.Duration("us"))
+        ((pl.col("hour") * 3600 + pl.col("minute") * 60 + pl.col("second")) * 1_000_000 + pl.col("fraction")).cast(
+            pl.Duration("us")
+        )
     ).to_series()
-    local = (midnight + clock).zip_with(is_clock, pl.Series([None], dtype=pl.Datetime("us")).new_from_index(0, len(clock)))
+    local = (midnight + clock).zip_with(
+        is_clock, pl.Series([None], dtype=pl.Datetime("us")).new_from_index(0, len(clock))
+    )
     return _shifted(local, parts["zone"], plan.zone)
 
 
@@ -302,21 +364,27 @@ def _parse_day_by_day(dates: pl.Series) -> pl.Series | None:
     if dates.has_nulls() or lengths.min() != _PUBLISHED_LENGTH or lengths.max() != _PUBLISHED_LENGTH:
         return None
     data = dates.str.join("").to_arrow().buffers()[2]
-    clock = np.frombuffer(data, dtype=np.uint8).reshape(-1, _PUBLISHED_LENGTH)[:, _PUBLISHED_CLOCK].T.astype(np.int32) - ord("0")
+    clock = np.frombuffer(data, dtype=np.uint8).reshape(-1, _PUBLISHED_LENGTH)[:, _PUBLISHED_CLOCK].T.astype(
+        np.int32
+    ) - ord("0")
     colons, digits = clock[[2, 5]], clock[[0, 1, 3, 4, 6, 7]]
     hours, minutes, seconds = 10 * digits[::2] + digits[1::2]
     is_clock = digits.min() >= 0 and digits.max() <= 9 and (colons == ord(":") - ord("0")).all()
     if not is_clock or hours.max() > 23 or minutes.max() > 59 or seconds.max() > 59:
         return None
     column = pl.col("date")
-    days = dates.alias("date").to_frame().select(
-        before=column.str.slice(0, _PUBLISHED_CLOCK.start), behind=column.str.slice(_PUBLISHED_CLOCK.stop)
+    days = (
+        dates.alias("date")
+        .to_frame()
+        .select(before=column.str.slice(0, _PUBLISHED_CLOCK.start), behind=column.str.slice(_PUBLISHED_CLOCK.stop))
     )
     days = days.with_columns(run=pl.concat_str("before", "behind").rle_id())
     firsts = days.filter(pl.col("run").is_first_distinct())
     if len(firsts) > max(1, len(dates) * _MOST_DAYS_A_ROW):
         return None
-    midnights = _parse_each(firsts.select(pl.concat_str("before", pl.lit("00:00:00"), "behind")).to_series(), TimePlan())
+    midnights = _parse_each(
+        firsts.select(pl.concat_str("before", pl.lit("00:00:00"), "behind")).to_series(), TimePlan()
+    )
     since_midnight = pl.Series((3600 * hours + 60 * minutes + seconds) * np.int64(1_000_000)).cast(pl.Duration("us"))
     return (midnights.gather(days["run"]) + since_midnight).alias(dates.name)
 

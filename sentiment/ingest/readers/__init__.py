@@ -10,6 +10,6 @@
     records            values with types, and the rules on them
     reject_reasons     why a row is rejected
 
-No line is lost: each becomes a record, or is rejected with its reason. A file of another kind is refused as a whole, in a sentence;
-one that is still being written is left for later (`NotReadyError`).
+No line is lost: each becomes a record, or is rejected with its reason. A file of another kind is refused as a whole,
+in a sentence; one that is still being written is left for later (`NotReadyError`).
 """

@@ -151,7 +151,9 @@ def _unzipped(path: Path, file: BinaryIO, member: str, piece_bytes: int) -> Iter
             while piece := content.read(piece_bytes):
                 yield piece
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{path}: {member} cannot be unpacked ({error}). Unpack it by hand, or pack it again.") from error
+        raise InputError(
+            f"{path}: {member} cannot be unpacked ({error}). Unpack it by hand, or pack it again."
+        ) from error
 
 
 def _gather(parts: Iterator[bytes], piece_bytes: int) -> Iterator[bytes]:

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
-_LEAST_SHARE = 0.6
+# The more columns, the less can chance give several lines as many.
+_LEAST_SHARES = {2: 0.6, 3: 0.5, 4: 0.4}
+_LEAST_SHARE_OF_MANY = 0.34
 _SAMPLE_LINES = 2_000
 
 
@@ -35,7 +37,9 @@ class Dialect:
         """For people."""
         if self.count_columns == 1:
             return "one column"
-        quoting = "quotes escaped by backslashes" if self.has_escapes else "quoted" if self.is_quoted else "without quoting"
+        quoting = (
+            "quotes escaped by backslashes" if self.has_escapes else "quoted" if self.is_quoted else "without quoting"
+        )
         return f"{self.count_columns} columns, separated by {DELIMITERS.get(self.delimiter, repr(self.delimiter))}, {quoting}"
 
     @property
@@ -101,7 +105,9 @@ def find_dialect(lines: Sequence[str], delimiter: str | None = None) -> Dialect:
     sample = [line for line in lines[:_SAMPLE_LINES] if line]
     wanted = [delimiter] if delimiter else list(DELIMITERS)
     found = [_measure(sample, mark, is_quoted) for mark in wanted for is_quoted in (True, False)]
-    found = [(share, dialect) for share, dialect in found if dialect.count_columns > 1 and share >= (0.0 if delimiter else _LEAST_SHARE)]
+    found = [(share, dialect) for share, dialect in found if dialect.count_columns > 1]
+    if not delimiter:
+        found = [pair for pair in found if pair[0] >= _LEAST_SHARES.get(pair[1].count_columns, _LEAST_SHARE_OF_MANY)]
     if not found:
         return _one_column(sample)
     best = max(share for share, _ in found)
@@ -111,7 +117,11 @@ def find_dialect(lines: Sequence[str], delimiter: str | None = None) -> Dialect:
     rivals.sort(key=lambda dialect: (-dialect.count_columns, rank.get(dialect.delimiter, 0)))
     chosen = rivals[0]
     by_share = {dialect: share for share, dialect in found}
-    same = [dialect for dialect in by_share if dialect.delimiter == chosen.delimiter and dialect.count_columns == chosen.count_columns]
+    same = [
+        dialect
+        for dialect in by_share
+        if dialect.delimiter == chosen.delimiter and dialect.count_columns == chosen.count_columns
+    ]
     if len(same) == 2:
         chosen = _choose_quoting(sample, by_share, same)
     return _with_escapes(sample, chosen)
@@ -140,7 +150,11 @@ def _measure(sample: Sequence[str], delimiter: str, is_quoted: bool) -> tuple[fl
 def _one_column(sample: Sequence[str]) -> Dialect:
     quoted = Dialect("\n", True, 1)
     begins = [line for line in sample if line.startswith('"')]
-    is_quoted = bool(begins) and len(begins) > 0.5 * len(sample) and sum(quoted.split(line) is not None for line in begins) > 0.5 * len(begins)
+    is_quoted = (
+        bool(begins)
+        and len(begins) > 0.5 * len(sample)
+        and sum(quoted.split(line) is not None for line in begins) > 0.5 * len(begins)
+    )
     return replace(quoted, is_quoted=is_quoted)
 
 

@@ -35,14 +35,19 @@ def find_encoding(head: bytes) -> str | None:
     values = np.frombuffer(head[: len(head) & ~1], dtype=np.uint8)
     if len(values) >= 4:
         zeros = (values.reshape(-1, 2) == 0).mean(axis=0)
-        if zeros[1] > _LEAST_ZEROS and zeros[0] < 0.05:
+        if zeros[1] > _LEAST_ZEROS and zeros[0] < 0.05 and _is_text(head, "utf-16-le"):
             return "utf-16-le"
-        if zeros[0] > _LEAST_ZEROS and zeros[1] < 0.05:
+        if zeros[0] > _LEAST_ZEROS and zeros[1] < 0.05 and _is_text(head, "utf-16-be"):
             return "utf-16-be"
     decoded = head.decode(UTF_8, errors="surrogateescape")
     stray = sum("\udc80" <= letter <= "\udcff" for letter in decoded)
     letters = stray + sum(letter.isalpha() for letter in decoded)
     return None if stray > 20 and stray > _MOST_STRAY * letters else UTF_8
+
+
+def _is_text(head: bytes, encoding: str) -> bool:
+    decoded = head[: len(head) & ~1].decode(encoding, errors="replace")
+    return sum(letter.isprintable() or letter.isspace() for letter in decoded) > 0.95 * len(decoded)
 
 
 def known_encoding(name: str) -> str:

@@ -44,7 +44,9 @@ def open_sheet(path: Path) -> Sheet:
                 return Sheet(name, cells, others)
     except fastexcel.FastExcelError as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read as an Excel workbook ({reason}). Save the sheet again, or as CSV.") from error
+        raise InputError(
+            f"{path} cannot be read as an Excel workbook ({reason}). Save the sheet again, or as CSV."
+        ) from error
     raise InputError(f"{path} is an Excel workbook without any row. Give the file whose sheet holds the posts.")
 
 

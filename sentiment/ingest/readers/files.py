@@ -91,7 +91,12 @@ def _read_pair(path: Path, blocks: Iterable[Block]) -> Iterator[Batch]:
     count = 0
     for block in blocks:
         texts = [decode(line) for line in block.lines()]
-        columns = pl.DataFrame({"text": texts, "label": labels[count : count + len(texts)] + [None] * max(0, count + len(texts) - len(labels))})
+        columns = pl.DataFrame(
+            {
+                "text": texts,
+                "label": labels[count : count + len(texts)] + [None] * max(0, count + len(texts) - len(labels)),
+            }
+        )
         numbers = np.arange(block.first_line, block.first_line + len(texts), dtype=np.int64)
         count += len(texts)
         yield Batch(numbers, columns, [], block.raw_line)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -127,16 +127,21 @@ def find_form(path: Path, *, delimiter: str | None = None, encoding: str | None 
         has_mark = head.startswith(b"\xef\xbb\xbf")
         has_cr_ends = ends_lines_with_cr(head, found)
         text = b"".join(as_utf8([head], found, has_cr_ends=has_cr_ends))
-        common = {"compression": source.compression, "encoding": found, "has_mark": has_mark, "has_cr_ends": has_cr_ends}
+        common: dict[str, Any] = {
+            "compression": source.compression,
+            "encoding": found,
+            "has_mark": has_mark,
+            "has_cr_ends": has_cr_ends,
+        }
     if not text.strip():
         raise NotReadyError(f"{path} is empty. It is read once it has content.")
     is_whole = len(head) < HEAD_BYTES
     if (kind := _json_kind(path, text, is_whole)) is not None:
         layout = find_layout(_sample_objects(text, kind))
-        return Form(kind, layout=layout.name, namespace=layout.namespace, **common)  # type: ignore[arg-type]
+        return Form(kind, layout=layout.name, namespace=layout.namespace, **common)
     if _labels_beside(path) is not None:
-        return Form("text and labels", names=("text", "label"), class_names=_class_names_beside(path), **common)  # type: ignore[arg-type]
-    return _table(text, is_whole, delimiter, common)
+        return Form("text and labels", names=("text", "label"), class_names=_class_names_beside(path), **common)
+    return _table(text, delimiter, common)
 
 
 def _refuse_foreign(source: Source) -> None:
@@ -146,7 +151,10 @@ def _refuse_foreign(source: Source) -> None:
     if _WEB_PAGE.match(source.head):
         raise InputError(f"{source.path} is a web page or XML, not a table. Download the file itself. {EXPECTED}")
     name = source.path.name
-    if name.endswith("labels.txt") and (texts := source.path.with_name(name.removesuffix("labels.txt") + "text.txt")).exists():
+    if (
+        name.endswith("labels.txt")
+        and (texts := source.path.with_name(name.removesuffix("labels.txt") + "text.txt")).exists()
+    ):
         raise InputError(f"{source.path} holds the labels of {texts}. Give that file; both are read together.")
 
 
@@ -199,20 +207,25 @@ def _sample_objects(text: bytes, kind: Kind) -> list[dict[str, object]]:
 # -- Tables
 
 
-def _table(text: bytes, is_whole: bool, delimiter: str | None, common: dict[str, object]) -> Form:
+def _table(text: bytes, delimiter: str | None, common: dict[str, Any]) -> Form:
     lines = decode(text).replace("\r\n", "\n").split("\n")
-    if not is_whole and len(lines) > 1:
+    if len(lines) > 1:
+        # The last one is cut off by the end of the sample, or perhaps torn.
         lines.pop()
     dialect = find_dialect(lines, {"\\t": "\t", "tab": "\t"}.get(delimiter or "", delimiter))
     first = dialect.split(lines[0])
-    has_header = first is not None and len(first) == dialect.count_columns and is_header(
-        first, [fields for line in lines[1:200] if (fields := dialect.split(line)) and len(fields) == len(first)]
+    has_header = (
+        first is not None
+        and len(first) == dialect.count_columns
+        and is_header(
+            first, [fields for line in lines[1:200] if (fields := dialect.split(line)) and len(fields) == len(first)]
+        )
     )
     names = unique_names(first) if has_header and first else numbered(dialect.count_columns)
     header_bytes = text.find(b"\n") + 1 if has_header else 0
     if has_header and not header_bytes:
         header_bytes = len(text)
-    return Form("table", dialect=dialect, names=names, header_bytes=header_bytes, has_header=has_header, **common)  # type: ignore[arg-type]
+    return Form("table", dialect=dialect, names=names, header_bytes=header_bytes, has_header=has_header, **common)
 
 
 def numbered(count: int) -> tuple[str, ...]:
@@ -232,7 +245,7 @@ def unique_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def is_header(first: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
+def is_header(first: Sequence[str], body: Sequence[Sequence[str]]) -> bool:  # noqa: PLR0911 - one line a rule
     """Whether the first record names the columns: by known names, or by being unlike all that follows."""
     cells = [cell.strip() for cell in first]
     if any(len(cell) > 80 or "\n" in cell for cell in cells):

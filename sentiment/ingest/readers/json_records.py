@@ -1,8 +1,8 @@
 """JSON: one object a line, arrays, pages and exports; each post is a record.
 
-Lines are parsed one by one, so a broken one costs itself alone; an array that was written one element a line is read in the same way,
-and so is `tweets.js`. Other documents are read as a stream of values, whose memory is that of the longest; behind a broken one, reading
-goes on at the next object.
+Lines are parsed one by one, so a broken one costs itself alone; an array that was written one element a line is read
+in the same way, and so is `tweets.js`. Other documents are read as a stream of values, whose memory is that of the
+longest; behind a broken one, reading goes on at the next object.
 
 Costs on one core: 0.25 million small objects a second.
 """
@@ -70,7 +70,9 @@ def to_columns(rows: Sequence[Row]) -> tuple[pl.DataFrame, dict[str, pl.Series]]
         except (TypeError, pl.exceptions.PolarsError):
             pass
         columns.append(pl.Series(name, [_as_string(value) for value in values], dtype=pl.String))
-        is_other = pl.Series([value is not None and type(value) not in (str, int, float) for value in values], dtype=pl.Boolean)
+        is_other = pl.Series(
+            [value is not None and type(value) not in (str, int, float) for value in values], dtype=pl.Boolean
+        )
         is_number = pl.Series([type(value) in (int, float) for value in values], dtype=pl.Boolean)
         if is_other.any():
             not_text[name] = is_other
@@ -88,8 +90,6 @@ def _as_string(value: Any) -> str | None:
     return json.dumps(value, default=str)
 
 
-
-
 def read_json_lines(path: Path, blocks: Iterable[Block], layout: Layout, *, is_array: bool = False) -> Iterator[Batch]:
     """Read blocks of lines; `path` is for the message alone.
 
@@ -103,13 +103,12 @@ def read_json_lines(path: Path, blocks: Iterable[Block], layout: Layout, *, is_a
     for block in blocks:
         gathered = _Gathered()
         raws: dict[int, bytes] = {}
-        for line_number, (line, length) in enumerate(
+        for line_number, (given, length) in enumerate(
             zip(block.lines(), block.lengths().tolist(), strict=True), start=block.first_line
         ):
-            if is_array:
-                line = _element(line, is_first=line_number == 1)
-                if not line:
-                    continue
+            line = _element(given, is_first=line_number == 1) if is_array else given
+            if is_array and not line:
+                continue
             _read_line(gathered, line, length, line_number, layout, raws, state)
         torn = (reject_reasons.NOT_JSON, reject_reasons.NUL_BYTES)
         if block.is_torn and gathered.unreadable and gathered.unreadable[0][1] in torn:
@@ -130,9 +129,7 @@ def _element(line: bytes, *, is_first: bool) -> bytes:
     return line.removesuffix(b",").removeprefix(b",").strip()
 
 
-def _raw_of(
-    raws: dict[int, bytes], raw_line: Callable[[int], tuple[bytes, int]]
-) -> Callable[[int], tuple[bytes, int]]:
+def _raw_of(raws: dict[int, bytes], raw_line: Callable[[int], tuple[bytes, int]]) -> Callable[[int], tuple[bytes, int]]:
     def find(line_number: int) -> tuple[bytes, int]:
         raw = raws.get(line_number)
         return raw_line(line_number) if raw is None else (raw[:LONGEST_KEPT], len(raw))
@@ -141,12 +138,24 @@ def _raw_of(
 
 
 def _read_line(
-    gathered: _Gathered, line: bytes, length: int, line_number: int, layout: Layout, raws: dict[int, bytes], state: dict[str, int]
+    gathered: _Gathered,
+    line: bytes,
+    length: int,
+    line_number: int,
+    layout: Layout,
+    raws: dict[int, bytes],
+    state: dict[str, int],
 ) -> None:
     value, original = _parse(line)
     if not isinstance(value, dict) or (layout is PLAIN and length > reject_reasons.LONGEST_LINE):
         is_long = length > reject_reasons.LONGEST_LINE
-        reason = reject_reasons.OVERLONG_LINE if is_long else reject_reasons.NUL_BYTES if b"\0" in line else reject_reasons.NOT_JSON
+        reason = (
+            reject_reasons.OVERLONG_LINE
+            if is_long
+            else reject_reasons.NUL_BYTES
+            if b"\0" in line
+            else reject_reasons.NOT_JSON
+        )
         gathered.unreadable.append((line_number, reason))
         return
     if layout is PLAIN:
@@ -265,7 +274,9 @@ def read_json_document(path: Path, pieces: Iterable[bytes], layout: Layout) -> I
             gathered.unreadable.append((number, reason if rows is None else reject_reasons.NOT_A_POST))
         for row in rows or ():
             number += 1
-            raws[number] = text.encode("utf-8", errors="replace") if len(rows or ()) == 1 else orjson.dumps(row, default=str)
+            raws[number] = (
+                text.encode("utf-8", errors="replace") if len(rows or ()) == 1 else orjson.dumps(row, default=str)
+            )
             gathered.numbers.append(number)
             gathered.rows.append(row)
         if len(raws) >= _BATCH_ROWS:

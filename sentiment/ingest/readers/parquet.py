@@ -1,7 +1,7 @@
 """Parquet: batch by batch, so that memory follows the batch and not the file. Row numbers serve as line numbers.
 
-Numbers become strings as a CSV file would have them; times stay times; the fields of a structure become columns of their own, such as
-`user.name`. Costs on one core: about 0.8 million rows a second.
+Numbers become strings as a CSV file would have them; times stay times; the fields of a structure become columns of
+their own, such as `user.name`. Costs on one core: about 0.8 million rows a second.
 """
 
 from __future__ import annotations
@@ -136,7 +136,13 @@ def _is_text(kind: pa.DataType) -> bool:
 def _is_number(kind: pa.DataType) -> bool:
     return any(
         test(kind)
-        for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_timestamp, pa.types.is_date)
+        for test in (
+            pa.types.is_integer,
+            pa.types.is_floating,
+            pa.types.is_decimal,
+            pa.types.is_timestamp,
+            pa.types.is_date,
+        )
     )
 
 
@@ -169,4 +175,6 @@ def _as_strings(values: pl.Series) -> pl.Series:
         return values.dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC"))
     if values.dtype.is_numeric() or values.dtype == pl.Boolean:
         return values.cast(pl.String)
-    return pl.Series(values.name, [None if value is None else str(value) for value in values.to_list()], dtype=pl.String)
+    return pl.Series(
+        values.name, [None if value is None else str(value) for value in values.to_list()], dtype=pl.String
+    )

@@ -1,8 +1,10 @@
-"""The JSON in which networks give their posts, as flat rows: X (API v1.1 and v2, the export of an account), Bluesky, Mastodon, Reddit.
+"""The JSON in which networks give their posts, as flat rows: X (API v1.1 and v2, the export of an account), Bluesky,
+Mastodon, Reddit.
 
-Each layout is known by keys that no other has, and gives `id`, `text`, `created_at`, `user` and `lang` as far as it has them. What is
-known to go wrong is set right here: a retweet's own text is cut off at 140 characters, so the retweeted one's is taken; pages of v2
-keep user names apart; Mastodon's content is HTML; deleted posts of Reddit have a text that says so.
+Each layout is known by keys that no other has, and gives `id`, `text`, `created_at`, `user` and `lang` as far as it
+has them. What is known to go wrong is set right here: a retweet's own text is cut off at 140 characters, so the
+retweeted one's is taken; pages of v2 keep user names apart; Mastodon's content is HTML; deleted posts of Reddit have
+a text that says so.
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ def _v1_rows(tweet: Row) -> Iterator[Row]:
 
 def _v2_rows(page: Row) -> Iterator[Row]:
     """Posts of a page, or one post of v2; of posts that others refer to only the text is taken."""
-    posts = page["data"] if "data" in page else page
+    posts = page.get("data", page)
     users = {user.get("id"): user.get("username") for user in _objects(_in(page, "includes", "users"))}
     others = {post.get("id"): post for post in _objects(_in(page, "includes", "tweets"))}
     for post in _objects(posts if isinstance(posts, list) else [posts]):
@@ -267,13 +269,19 @@ def _plain_rows(row: Row) -> Iterator[Row]:
 
 PLAIN = Layout("JSON objects", lambda row: True, _plain_rows)
 LAYOUTS = (
-    Layout("X account export (tweets.js)", lambda row: isinstance(row.get("tweet"), dict) and "full_text" in row["tweet"], _archive_rows),
+    Layout(
+        "X account export (tweets.js)",
+        lambda row: isinstance(row.get("tweet"), dict) and "full_text" in row["tweet"],
+        _archive_rows,
+    ),
     Layout(
         "X API v1.1",
-        lambda row: "created_at" in row
-        and ("id_str" in row or "id" in row)
-        and ("full_text" in row or "text" in row)
-        and (isinstance(row.get("user"), dict) or "full_text" in row),
+        lambda row: (
+            "created_at" in row
+            and ("id_str" in row or "id" in row)
+            and ("full_text" in row or "text" in row)
+            and (isinstance(row.get("user"), dict) or "full_text" in row)
+        ),
         _v1_rows,
     ),
     Layout("Bluesky", _is_bluesky, _bluesky_rows, "bluesky"),

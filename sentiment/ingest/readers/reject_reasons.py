@@ -12,7 +12,6 @@ NOT_JSON = "not_json"
 NOT_A_POST = "not_a_post"
 UNTERMINATED_QUOTE = "unterminated_quote"
 WRONG_COLUMN_COUNT = "wrong_column_count"
-MISSING_COLUMN = "missing_column"
 WRONG_TYPE = "wrong_type"
 UNKNOWN_TARGET = "unknown_target"
 BAD_ID = "bad_id"
@@ -32,7 +31,6 @@ SENTENCES = {
     NOT_A_POST: "The JSON object is something else than a post, such as a notice that one was deleted.",
     UNTERMINATED_QUOTE: "The quotes do not pair: one is missing, or one inside a field is not doubled.",
     WRONG_COLUMN_COUNT: "The line does not have as many columns as the others.",
-    MISSING_COLUMN: "The JSON object lacks the column of the text, the id or (in a hand-labelled file) the label.",
     WRONG_TYPE: "The text, the user or the query is not a string.",
     UNKNOWN_TARGET: "The label is none of those that the file's labels are read by (a hand-labelled row needs one).",
     BAD_ID: "The id is empty, or not a whole number from 0 to 9223372036854775807 where the others are.",
