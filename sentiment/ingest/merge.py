@@ -115,7 +115,7 @@ class TweetMerger:
         stated = stated.with_columns(
             file_id=pl.lit(self.stamp["file_id"]), stated_at=pl.lit(self.stamp["ingested_at"]), is_first=pl.lit(False)
         )
-        first = others.join(own, on="tweet_id", how="semi").rename({"ingested_at": "stated_at"})
+        first = others.join(own, on="tweet_id", how="semi").rename({"ingested_at": "stated_at"}, strict=True)
         rows = pl.concat(
             [frame.select(STATEMENT) for frame in (first.with_columns(is_first=pl.lit(True)), stated)],
             how="vertical_relaxed",

@@ -17,6 +17,7 @@ from sentiment.errors import InputError
 from sentiment.ingest.mapping.labels import NO_LABEL
 from sentiment.ingest.mapping.reading import Reading, ReadingOptions
 from sentiment.ingest.mapping.times import FORMATS
+from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home
 
 NAME = re.compile(r"[\w][\w.-]{0,63}")
@@ -69,9 +70,8 @@ def save_source(home: Home, name: str, reading: Reading, example: Path) -> Path:
     """Write how a file is read as a source, and give the path; one that is there is replaced."""
     path = source_file(home, name)
     path.parent.mkdir(exist_ok=True, mode=0o700)
-    draft = path.with_suffix(".part")
-    draft.write_text(_as_toml(name, reading, example), encoding="utf-8")
-    draft.replace(path)
+    with atomic_write(path) as draft:
+        draft.write_text(_as_toml(name, reading, example), encoding="utf-8")
     return path
 
 

@@ -14,7 +14,9 @@ import polars as pl
 
 from sentiment.errors import InputError, RefusedFileError, UnsureError
 from sentiment.ingest.mapping import labels
-from sentiment.ingest.mapping.columns import Choice, ColumnChooser, read_labels
+from sentiment.ingest.mapping.choice import Choice
+from sentiment.ingest.mapping.columns import ColumnChooser
+from sentiment.ingest.mapping.label_columns import read_labels
 from sentiment.ingest.mapping.labels import Scheme
 from sentiment.ingest.mapping.names import ROLES
 from sentiment.ingest.mapping.question import Question

@@ -117,6 +117,10 @@ class Survey:
         if column.languages is not None:
             column.languages.update({v: c for v, c in values.drop_nulls().value_counts(name="count").iter_rows() if v})
 
+    def named(self) -> dict[str, ColumnSurvey]:
+        """The columns by name, without the one that stands for objects without any key."""
+        return {name: column for name, column in self.columns.items() if name != "\0"}
+
     def sample(self) -> pl.DataFrame:
         """Rows from all parts of the file, every column as strings."""
         return pl.concat(self.samples, how="diagonal") if self.samples else pl.DataFrame()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -229,18 +229,20 @@ class DelimitedReader:
         if table is None or table.height != len(texts):
             rows = [self.dialect.split(text) for text in texts]
             return pl.DataFrame(rows, schema=dict.fromkeys(self.names, pl.String), orient="row")
-        return table.rename(dict(zip(table.columns, self.names, strict=True)))
+        return table.rename(dict(zip(table.columns, self.names, strict=True)), strict=True)
 
-    def _raw_field(self, lines: _Lines):  # type: ignore[no-untyped-def]
+    def _raw_field(self, lines: _Lines) -> Callable[[str], dict[int, bytes]]:
+        first_of = {index: first for first, last in lines.spans.items() for index in range(first, last + 1)}
+
         def find(name: str) -> dict[int, bytes]:
             column = self.names.index(name)
             found = {}
             for index in np.flatnonzero(lines.was_changed).tolist():
-                first = next((start for start, last in lines.spans.items() if start <= index <= last), index)
-                raw, _ = lines.raw_line(first + lines.block.first_line)
+                number = first_of.get(index, index) + lines.block.first_line
+                raw, _ = lines.raw_line(number)
                 fields = self.dialect.split(raw.decode("utf-8", errors="surrogateescape"))
                 if fields is not None and len(fields) == len(self.names):
-                    found[first + lines.block.first_line] = fields[column].encode("utf-8", errors="surrogateescape")
+                    found[number] = fields[column].encode("utf-8", errors="surrogateescape")
             return found
 
         return find

@@ -124,7 +124,15 @@ def find_dialect(lines: Sequence[str], delimiter: str | None = None) -> Dialect:
     ]
     if len(same) == 2:
         chosen = _choose_quoting(sample, by_share, same)
+    if not chosen.is_quoted and _is_enclosed(sample, chosen.delimiter):
+        # Only lines with broken quotes are left to judge by.
+        chosen = replace(chosen, is_quoted=True)
     return _with_escapes(sample, chosen)
+
+
+def _is_enclosed(sample: Sequence[str], delimiter: str) -> bool:
+    fields = [field for line in sample[:100] for field in line.split(delimiter) if field]
+    return sum(len(field) > 1 and field[0] == field[-1] == '"' for field in fields) > 0.5 * len(fields)
 
 
 def _measure(sample: Sequence[str], delimiter: str, is_quoted: bool) -> tuple[float, Dialect]:

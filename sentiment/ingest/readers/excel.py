@@ -53,7 +53,7 @@ def open_sheet(path: Path) -> Sheet:
 def read_sheet(sheet: Sheet, names: Sequence[str], first_row: int) -> Iterator[Batch]:
     """The rows of a sheet from `first_row` (from 0) on, under `names`; empty rows are left out, as Excel shows them."""
     cells = sheet.cells.slice(first_row)
-    cells = cells.rename(dict(zip(cells.columns, names, strict=True)))
+    cells = cells.rename(dict(zip(cells.columns, names, strict=True)), strict=True)
     for start in range(0, cells.height, _BATCH_ROWS):
         frame = cells.slice(start, _BATCH_ROWS)
         first_line = start + first_row + 1

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from sentiment.ingest import text
-from sentiment.ingest.mapping.columns import read_labels
+from sentiment.ingest.mapping.label_columns import read_labels
 from sentiment.ingest.mapping.labels import canonical
 from sentiment.ingest.mapping.reading import Reading
 from sentiment.ingest.mapping.times import EARLIEST, LATEST, TimePlan, parse_times
