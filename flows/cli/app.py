@@ -50,6 +50,7 @@ for command in (
     data.sample,
     ingest.inspect,
     ingest.ingest,
+    ingest.withdraw,
     data.download,
     data.profile,
     data.publish,

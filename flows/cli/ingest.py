@@ -14,7 +14,7 @@ import typer
 
 from flows.cli.options import Emoticons, Gold
 from flows.cli.run import check_paths, run_flow
-from flows.cli.terminal import AsJson, notes, out, print_json, print_table
+from flows.cli.terminal import AsJson, notes, out, print_json, print_table, say_waiting
 from sentiment.errors import InputError, UnsureError
 from sentiment.ingest.mapping.reading import ReadingOptions
 from sentiment.settings import Home, load_settings, open_home
@@ -290,3 +290,34 @@ def show_ingest(summary: Any, as_json: bool) -> None:
             notes.print("No new files in the inbox.")
     if any(report.outcome == "waiting" for report in summary.files):
         raise typer.Exit(1)
+
+
+def withdraw(
+    file: Annotated[str, typer.Argument(help="Path of a file that was loaded, or the first digits of its file_id.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take a file out again that went in by mistake or was read wrongly, with all that followed from it.
+
+    Example: sentiment withdraw reviews.csv
+    """
+    from sentiment.maintenance.withdrawal import withdraw as take_out
+
+    report = take_out(open_home(say_waiting), file)
+    if as_json:
+        print_json(report)
+        return
+    what = f"{report.count_tweets:,} tweets" + (
+        f" and {report.count_gold:,} hand-labelled ones" if report.count_gold else ""
+    )
+    out.print(f"{', '.join(report.paths)}: {what} taken out, with their predictions.", markup=False)
+    if report.count_kept:
+        out.print(f"{report.count_kept:,} tweets stay, since other files have them, as those say.", markup=False)
+    for version, count in report.rows_learnt.items():
+        notes.print(
+            f"Version {version} had learnt from {count:,} of them; the next `sentiment retrain` does without.",
+            markup=False,
+        )
+    for path in report.read_again:
+        notes.print(
+            f"Rows of {path} had been rejected because of it. Read it again: sentiment ingest {path}", markup=False
+        )

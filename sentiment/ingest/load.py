@@ -169,12 +169,12 @@ def _plan(home: Home, path: Path, way: dict[str, Any], instructions: Instruction
         if options != ReadingOptions():
             note += f"; to read it in another way, take it out first: sentiment withdraw {known[0]}"
         return IngestReport(str(path), "unchanged", content.sha256, note=note, reading=known[2] or "")
-    has_grown = any(content.prefixes.get(row["count_bytes"]) == row["file_id"] for row in earlier.iter_rows(named=True))
+    # A file that is to be read again, after another was withdrawn, does not continue itself.
+    shorter = [row for row in earlier.iter_rows(named=True) if row["file_id"] != content.sha256]
+    has_grown = any(content.prefixes.get(row["count_bytes"]) == row["file_id"] for row in shorter)
     looked = planning.look_at(path, options, whole=has_grown)
     ask(path, looked.questions)
-    continues = next(
-        (row for row in earlier.iter_rows(named=True) if planning.can_continue(content, row, looked.reading)), None
-    )
+    continues = next((row for row in shorter if planning.can_continue(content, row, looked.reading)), None)
     if continues is not None:
         planning.check_growth(path, continues["reading_details"], looked.reading)
     survey = looked.survey if looked.is_whole else Survey()

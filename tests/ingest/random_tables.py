@@ -1,7 +1,7 @@
 """Random tables as people might write them, by a generator that knows what is in them.
 
-Every choice is drawn: format, dialect, encoding, columns and their order and names, label scheme, form of dates, ids. `write_table`
-gives the file and the truth: what each row must be when it is loaded.
+Every choice is drawn: format, dialect, encoding, columns and their order and names, label scheme, form of dates, ids.
+`write_table` gives the file and the truth: what each row must be when it is loaded.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import csv
 import io
 import json
 import random
+import re
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import polars as pl
 
@@ -39,7 +42,17 @@ NEGATIVE = (
     "horrible food and bad coffee",
 )
 NEUTRAL = ("the meeting is at noon", "the train leaves from platform two", "the report has ten pages", "it is a table")
-FILLERS = ("today", "again", "at the station", "with my sister", "— no joke", 'he said "well"', "café au lait", "ok; fine", "a | b")
+FILLERS = (
+    "today",
+    "again",
+    "at the station",
+    "with my sister",
+    "— no joke",
+    'he said "well"',
+    "café au lait",
+    "ok; fine",
+    "a | b",
+)
 
 SCHEMES: dict[str, dict[str, str]] = {
     "0 1": {"negative": "0", "positive": "1"},
@@ -88,8 +101,8 @@ NAMES = {
 class Truth:
     """A file, and what is in it.
 
-    `rows` have text, label, posted_at, user and id as they must be loaded; `recipe` says how it was made; `must_ask` that nobody could
-    know from the file.
+    `rows` have text, label, posted_at, user and id as they must be loaded; `recipe` says how it was made; `must_ask` that
+    nobody could know from the file.
     """
 
     path: Path
@@ -116,10 +129,14 @@ def write_table(folder: Path, seed: int) -> Truth:
 
 
 def _recipe(draw: random.Random) -> dict[str, Any]:
-    kind = draw.choice(["csv", "csv", "csv", "tsv", "semicolon", "pipe", "ndjson", "array", "pretty", "parquet", "excel"])
+    kind = draw.choice(
+        ["csv", "csv", "csv", "tsv", "semicolon", "pipe", "ndjson", "array", "pretty", "parquet", "excel"]
+    )
     has_header = kind not in ("csv", "tsv", "semicolon", "pipe") or draw.random() < 0.85
     columns = ["text"]
-    columns += [name for name, chance in (("label", 0.85), ("id", 0.6), ("date", 0.6), ("user", 0.5)) if draw.random() < chance]
+    columns += [
+        name for name, chance in (("label", 0.85), ("id", 0.6), ("date", 0.6), ("user", 0.5)) if draw.random() < chance
+    ]
     if not has_header:
         columns = [name for name in columns if name != "user"]
     others = draw.sample(NAMES["other"], draw.choice([0, 0, 1, 2])) if has_header else []
@@ -131,7 +148,13 @@ def _recipe(draw: random.Random) -> dict[str, Any]:
     draw.shuffle(order)
     return {
         "kind": kind,
-        "suffix": {"ndjson": ".ndjson", "array": ".json", "pretty": ".json", "parquet": ".parquet", "excel": ".xlsx"}.get(kind, ".csv"),
+        "suffix": {
+            "ndjson": ".ndjson",
+            "array": ".json",
+            "pretty": ".json",
+            "parquet": ".parquet",
+            "excel": ".xlsx",
+        }.get(kind, ".csv"),
         "has_header": has_header,
         "columns": columns,
         "order": order,
@@ -174,7 +197,13 @@ def _rows(draw: random.Random, recipe: dict[str, Any]) -> list[dict[str, Any]]:
         }[recipe["id_kind"]]
         is_unlabelled = draw.random() < recipe["missing"] and number > 6
         rows.append(
-            {"text": text, "label": None if is_unlabelled else label, "posted_at": posted_at, "user": f"user_{draw.randrange(40)}", "id": tweet_id}
+            {
+                "text": text,
+                "label": None if is_unlabelled else label,
+                "posted_at": posted_at,
+                "user": f"user_{draw.randrange(40)}",
+                "id": tweet_id,
+            }
         )
     return rows
 
@@ -197,7 +226,13 @@ def _written(row: dict[str, Any], recipe: dict[str, Any], draw: random.Random) -
         value = draw.choice(DEGREES[label])
     else:
         value = SCHEMES[recipe["scheme"]][label]
-    cells = {"text": row["text"], "label": value, "date": DATES[recipe["dates"]](row["posted_at"]), "user": row["user"], "id": row["id"]}
+    cells = {
+        "text": row["text"],
+        "label": value,
+        "date": DATES[recipe["dates"]](row["posted_at"]),
+        "user": row["user"],
+        "id": row["id"],
+    }
     others = {
         "retweets": str(draw.randrange(50)),
         "likes": str(draw.randrange(2000)),
@@ -214,7 +249,7 @@ def _write(path: Path, rows: list[dict[str, Any]], recipe: dict[str, Any]) -> No
     if kind == "parquet":
         pl.DataFrame(rows).write_parquet(path)
     elif kind == "excel":
-        pl.DataFrame(rows).write_excel(path)
+        write_workbook(path, [list(rows[0]), *(list(row.values()) for row in rows)])
     elif kind in ("ndjson", "array", "pretty"):
         objects = [{name: _json_value(value, recipe) for name, value in row.items()} for row in rows]
         text = (
@@ -236,6 +271,36 @@ def _write(path: Path, rows: list[dict[str, Any]], recipe: dict[str, Any]) -> No
         if not recipe["ends"]:
             text = text.removesuffix(recipe["line_end"])
         path.write_bytes(text.encode(recipe["encoding"]))
+
+
+def write_workbook(path: Path, rows: list[list[str]]) -> None:
+    """A workbook with one sheet: cells of whole numbers as numbers, all others as text."""
+
+    def cell(value: str) -> str:
+        if re.fullmatch(r"-?\d{1,15}", value):
+            return f"<c><v>{value}</v></c>"
+        return f'<c t="inlineStr"><is><t xml:space="preserve">{escape(value)}</t></is></c>' if value else "<c/>"
+
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    lines = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="rels" ContentType="application/'
+        f'vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" ContentType="{kind}.sheet.'
+        f'main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="{kind}.worksheet+xml"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" '
+        f'Type="{relations}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{relations}"><sheets><sheet name="Posts" sheetId="1" '
+        'r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" '
+        f'Type="{relations}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{lines}</sheetData></worksheet>',
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>{content}')
 
 
 def _json_value(value: str, recipe: dict[str, Any]) -> Any:

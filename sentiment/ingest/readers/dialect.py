@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,6 +17,7 @@ DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bar
 _LEAST_SHARES = {2: 0.6, 3: 0.5, 4: 0.4}
 _LEAST_SHARE_OF_MANY = 0.34
 _SAMPLE_LINES = 2_000
+_MOST_LINES_JOINED = 50
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class Dialect:
         """A record whose last field on this line begins with a quote and does not end."""
         if self.count_columns == 1:
             return rf"(?s)^{self._open}$"
-        return rf"(?s)^(?:{self._field}{re.escape(self.delimiter)}){{0,{self.count_columns - 1}}}{self._open}$"
+        most = f"{{0,{self.count_columns - 1}}}" if self.count_columns else "*"
+        return rf"(?s)^(?:{self._field}{re.escape(self.delimiter)}){most}{self._open}$"
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
@@ -136,23 +138,34 @@ def _is_enclosed(sample: Sequence[str], delimiter: str) -> bool:
 
 
 def _measure(sample: Sequence[str], delimiter: str, is_quoted: bool) -> tuple[float, Dialect]:
-    """The share of lines that are records with the commonest number of columns, and the dialect with that number."""
+    """The share of records with the commonest number of columns, and the dialect with that number."""
     dialect = Dialect(delimiter, is_quoted, 0)
     counts: Counter[int] = Counter()
-    count_open = 0
+    for record in _records(sample, dialect) if is_quoted else sample:
+        fields = dialect.split(record)
+        counts[len(fields) if fields is not None else 0] += 1
+    total = counts.total()
+    columns, most = max(counts.items(), key=lambda item: (item[1] * (item[0] > 1), item[1], item[0]), default=(1, 0))
+    return most / max(1, total), replace(dialect, count_columns=max(1, columns))
+
+
+def _records(sample: Sequence[str], dialect: Dialect) -> Iterator[str]:
+    """The lines, those of a quoted field with line breaks in it joined to one."""
+    opens = re.compile(dialect.open_pattern())
+    parts: list[str] = []
     for line in sample:
-        fields = dialect.split(line)
-        if fields is not None:
-            counts[len(fields)] += 1
+        parts.append(line)
+        if len(parts) > 1 and '"' not in line and len(parts) < _MOST_LINES_JOINED:
+            continue
+        whole = "\n".join(parts)
+        if len(parts) < _MOST_LINES_JOINED and '"' in whole and opens.match(whole):
+            continue
+        if len(parts) > 1 and dialect.split(whole) is None:
+            yield from parts
         else:
-            count_open += 1
-    # Lines of a quoted field with line breaks in it look like records of one column: they count for no dialect.
-    inner = counts.pop(1, 0) if is_quoted and count_open else counts.get(1, 0)
-    if not counts:
-        return 0.0, replace(dialect, count_columns=1)
-    columns, most = max(counts.items(), key=lambda item: (item[1] * (item[0] > 1), item[1], item[0]))
-    whole = len(sample) - (inner + count_open if is_quoted and count_open else 0)
-    return most / max(1, whole), replace(dialect, count_columns=columns)
+            yield whole
+        parts = []
+    yield from parts
 
 
 def _one_column(sample: Sequence[str]) -> Dialect:

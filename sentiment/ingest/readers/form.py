@@ -256,7 +256,7 @@ def is_header(first: Sequence[str], body: Sequence[Sequence[str]]) -> bool:  # n
     if len(set(named)) < len(named) or not named:
         return False
     count_known = sum(is_known(cell) for cell in named)
-    if count_known >= max(1, len(cells) / 3) and (len(cells) > 1 or len(cells[0].split()) == 1):
+    if count_known >= max(1, len(cells) / 3) and (len(cells) > 1 or len(cells[0].split()) <= 3):
         return True
     if len(cells) == 1 or any(len(cell.split()) > 4 for cell in cells) or len(named) < len(cells) - 1:
         return False
