@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import data, demo, maintenance, model, query, status
+from flows.cli import data, demo, ingest, maintenance, model, query, status
 from flows.cli.terminal import errors_as_sentences, out
 from sentiment.settings import load_settings
 
@@ -48,7 +48,9 @@ def main() -> None:
 for command in (
     demo.demo,
     data.sample,
-    data.ingest,
+    ingest.inspect,
+    ingest.ingest,
+    ingest.withdraw,
     data.download,
     data.profile,
     data.publish,
