@@ -18,7 +18,7 @@ from sentiment.maintenance import retention
 from sentiment.maintenance.retention import HousekeepingReport, keep_house, prune_predictions
 from sentiment.registry.champion import promote, rollback
 from sentiment.registry.client import Registry
-from sentiment.scoring import score
+from sentiment.scoring.score import score
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.query import query
