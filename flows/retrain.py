@@ -17,7 +17,7 @@ from flows.progress import Step
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment.errors import InputError
 from sentiment.gate.decide import Decision, decide_on
-from sentiment.gate.report import decision_markdown, outlook_markdown
+from sentiment.gate.report import decision_markdown, next_step, outlook_markdown
 from sentiment.locks import operation_lock
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
@@ -121,7 +121,7 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
     elif not (decision.verdict.passed or decision.was_champion or decision.was_decided):
         raise_alert(
             CHALLENGER_REFUSED,
-            f"{run.outcome} Nothing needs to be done; why: sentiment decisions --model-version {decision.model_version}",
+            f"{run.outcome} What to do next: {next_step(decision.model_version, decision.verdict)}",
             model_version=decision.model_version,
         )
     return RetrainSummary(trained, decision, outlook)

@@ -30,6 +30,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from .atomic import atomic_write
 from .config import ModelConfig
 from .errors import ModelError
 from .features import NGRAMS_PER_POSITION, Features, extract, holds_known_word
@@ -201,12 +202,10 @@ class SentimentModel(torch.nn.Module):
     def save(self, folder: Path) -> None:
         """Write weights and config into `folder`, each file whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
-        weights = folder / f".{WEIGHTS_FILE}.part"
-        save_file({name: _stored(name, value) for name, value in self.state_dict().items()}, weights)
-        weights.replace(folder / WEIGHTS_FILE)
-        config = folder / f".{CONFIG_FILE}.part"
-        config.write_text(self.config.model_dump_json(indent=2) + "\n")
-        config.replace(folder / CONFIG_FILE)
+        with atomic_write(folder / WEIGHTS_FILE) as draft:
+            save_file({name: _stored(name, value) for name, value in self.state_dict().items()}, draft)
+        with atomic_write(folder / CONFIG_FILE) as draft:
+            draft.write_text(self.config.model_dump_json(indent=2) + "\n")
 
     def round_vectors(self) -> None:
         """Round words' and pairs' vectors to what `save` writes of them, so that a saved model gives the same probabilities."""

@@ -17,6 +17,7 @@ from typing import TypeVar
 import pyarrow as pa
 from pyarrow import fs
 
+from sentiment.model.atomic import put_in_place
 from sentiment.model.errors import SentimentError
 
 SECONDS_OF_PATIENCE = 120.0
@@ -83,7 +84,7 @@ class ShardStore:
             draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
             try:
                 draft.write_bytes(content)
-                draft.replace(target)
+                put_in_place(draft, target)
             finally:
                 draft.unlink(missing_ok=True)
 

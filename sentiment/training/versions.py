@@ -19,11 +19,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sentiment.errors import InputError, TrainingError
+from sentiment.errors import InputError, ModelError, TrainingError
 from sentiment.evaluation.comparison import alpha_of_look, detectable_difference
 from sentiment.evaluation.metrics import Evaluation, evaluate
 from sentiment.registry.client import Registry
-from sentiment.registry.history import config_json, count_looks, record_version
+from sentiment.registry.history import config_json, count_looks, record_evaluation, record_version
 from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
 from sentiment.settings import Home
 from sentiment.training.config import TrainingConfig
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from sentiment.training.fit import Progress
 
 PROBE_ROWS = 1_000
+_MOST_RUNGS = 8
+"""Evaluated again at once when the hold-out has changed: the largest, which tell most."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ def train_version(
 
 
 def look_ahead(home: Home, registry: Registry, export: Export, trained: TrainedVersion) -> tuple[Outlook, bytes]:
-    """Say what the next rung should bring, from the rungs trained so far, and draw it (PNG, kept beside the run too)."""
+    """Say what the next rung should bring, from the rungs trained so far, and draw it (PNG, kept with the run too)."""
+    _evaluate_rungs(home, registry, export)
     with writer(home) as warehouse:
         rows = warehouse.frame("steps/training/select_curve_points", holdout_digest=export.holdout_digest).rows(
             named=True
@@ -120,7 +123,6 @@ def look_ahead(home: Home, registry: Registry, export: Export, trained: TrainedV
     noise = noise_of_rung(count_holdout)
     points = [CurvePoint(row["rows"], row["accuracy"], noise, row["seconds"]) for row in rows]
     if trained.count_train_rows not in [point.rows for point in points]:
-        # Trained earlier, when the hold-out was another one: by corrections, or by tweets that arrived since.
         points.append(CurvePoint(trained.count_train_rows, trained.holdout.accuracy, noise, trained.train_seconds))
         points.sort(key=lambda point: point.rows)
     following = next_rung(max(point.rows for point in points), export.count_train_rows)
@@ -131,6 +133,22 @@ def look_ahead(home: Home, registry: Registry, export: Export, trained: TrainedV
         path.write_bytes(picture)
         registry.log_file(trained.version.run_id, path)
     return is_flat(points, following, resolvable), picture
+
+
+def _evaluate_rungs(home: Home, registry: Registry, export: Export) -> None:
+    """Evaluate each rung that was trained when the hold-out was another one, so that all points of the curve are measured on
+    the same rows; corrections and new tweets change the hold-out. Some seconds a version; one that is gone is left out."""
+    with writer(home) as warehouse:
+        rungs = warehouse.frame("steps/training/select_rungs_to_evaluate", holdout_digest=export.holdout_digest).rows(
+            named=True
+        )
+    for rung in rungs[:_MOST_RUNGS]:
+        try:
+            evaluations = evaluate_version(registry, export, rung["model_version"])
+        except ModelError:
+            continue  # removed from the registry, or of a format that this version cannot read
+        with writer(home) as warehouse:
+            record_evaluation(warehouse, rung, {"holdout": evaluations["holdout"]}, export.holdout_digest)
 
 
 def evaluate_version(registry: Registry, export: Export, model_version: int) -> dict[str, Evaluation]:

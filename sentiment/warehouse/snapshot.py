@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sentiment.errors import HomeError
 from sentiment.locks import operation_lock
+from sentiment.model.atomic import atomic_write, put_in_place
 from sentiment.settings import Home
 from sentiment.warehouse import catch_up
 from sentiment.warehouse.connection import checkpointed, reader, translated_errors
@@ -41,19 +42,15 @@ def publish(home: Home, *, afresh: bool = False) -> bool:
         if not afresh and home.published.exists() and home.published.stat().st_mtime_ns == source.st_mtime_ns:
             return False
         snapshot = home.published.with_name(f"sentiment-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.duckdb")
-        draft = snapshot.with_suffix(".part")
-        try:
+        with atomic_write(snapshot) as draft:
             if afresh or not (_clone(warehouse, draft) or _recycle(home, draft)):
-                draft.unlink(missing_ok=True)
+                # Never into a snapshot that somebody still has open.
+                for leftover in (draft, draft.with_name(f"{draft.name}.wal")):
+                    leftover.unlink(missing_ok=True)
                 shutil.copyfile(warehouse, draft)
             # It carries the source's time: that is how an up-to-date snapshot is recognised, after a kill as well.
-            with draft.open("rb+") as file:
-                os.fsync(file.fileno())
             os.utime(draft, ns=(source.st_atime_ns, source.st_mtime_ns))
-            draft.replace(snapshot)
-            _point_to(home.published, snapshot)
-        finally:
-            draft.unlink(missing_ok=True)
+        _point_to(home.published, snapshot)
         _prune(home.published, home.settings.keep_snapshots)
     return True
 
@@ -88,7 +85,7 @@ def _recycle(home: Home, draft: Path) -> bool:
     if oldest.stat().st_size < catch_up.LEAST_BYTES:
         return False
     # From here on nobody opens it any more; whoever has it open keeps the file.
-    oldest.replace(draft)
+    put_in_place(oldest, draft)
     return catch_up.catch_up(home, draft)
 
 
@@ -113,7 +110,7 @@ def _point_to(link: Path, snapshot: Path) -> None:
     draft = link.with_name(f".{snapshot.name}.link")
     draft.unlink(missing_ok=True)
     draft.symlink_to(snapshot.name)
-    draft.replace(link)
+    put_in_place(draft, link)
 
 
 def _prune(link: Path, keep: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -155,3 +156,29 @@ def test_a_version_is_evaluated_on_the_hold_out_and_on_each_gold_set(
     assert set(found) == {"holdout", "gold:manual"}
     assert found["holdout"] == evaluate(holdout["label"].to_numpy(), expected)
     assert found["gold:manual"].accuracy == 1.0
+
+
+def test_rungs_of_an_earlier_hold_out_are_evaluated_on_the_one_of_today(
+    world: Home, registry: Registry, frozen: Export, train: Callable[..., TrainedVersion], rows_of: Callable
+) -> None:
+    trained = [train(rows=rows) for rows in (200, 400, 800)]
+    today = dataclasses.replace(frozen, holdout_digest="of today")
+    outlook, _ = versions.look_ahead(world, registry, today, trained[-1])
+    assert outlook.gain is not None
+    assert rows_of(
+        world, "select count_train_rows from learning_curve where holdout_digest = 'of today' order by 1"
+    ) == [
+        (200,),
+        (400,),
+        (800,),
+    ]
+    versions.look_ahead(world, registry, today, trained[-1])
+    assert rows_of(world, "select count(*) from learning_curve where holdout_digest = 'of today'") == [(3,)]
+
+
+def test_below_three_subsets_there_is_no_forecast(
+    world: Home, registry: Registry, frozen: Export, train: Callable[..., TrainedVersion]
+) -> None:
+    outlook, _ = versions.look_ahead(world, registry, frozen, train(rows=200))
+    assert (outlook.is_flat, outlook.gain) == (False, None)
+    assert outlook.reason.startswith("There is no forecast yet. 1 subset says")
