@@ -213,6 +213,11 @@ class Home:
         return self.root / "work"
 
     @property
+    def search_index(self) -> Path:
+        """Search indexes of the published snapshot; derived, and safe to delete."""
+        return self.root / "search"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 

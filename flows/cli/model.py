@@ -24,6 +24,7 @@ from sentiment.errors import NoChampionError
 from sentiment.settings import open_home
 
 if TYPE_CHECKING:
+    from sentiment.gate.decision import Decision
     from sentiment.model.explanation import Explanation
 
 Reason = Annotated[str, typer.Option(help="Why; kept in alias_history.")]
@@ -114,24 +115,29 @@ def retrain(
     show_decision(run_flow(start), as_json)
 
 
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """The gate's decision for programs; `outcome` says in one word what the flags after it say one by one."""
+    from sentiment.gate.decision import Outcome
+
+    return {
+        **vars(decision),
+        "passed": decision.verdict.passed,
+        "is_champion": decision.is_champion,
+        "awaits_approval": decision.outcome is Outcome.AWAITS_APPROVAL,
+        "was_champion": decision.outcome is Outcome.ALREADY_CHAMPION,
+        "was_decided": decision.outcome is Outcome.REFUSED_BEFORE,
+    }
+
+
 def show_decision(summary: Any, as_json: bool) -> None:
     """Show the verdict on a challenger."""
     decision, trained = summary.decision, summary.trained
     if as_json:
-        print_json(
-            {**vars(decision), "passed": decision.verdict.passed, "trained": trained, "outlook": summary.outlook}
-        )
+        print_json({**decision_json(decision), "trained": trained, "outlook": summary.outlook})
         return
     from sentiment.gate.report import decision_markdown
 
-    report = decision_markdown(
-        decision.model_version,
-        decision.champion_version,
-        decision.verdict,
-        awaits_approval=decision.awaits_approval,
-        was_champion=decision.was_champion,
-        was_decided=decision.was_decided,
-    )
+    report = decision_markdown(decision)
     print_table(
         report.partition("\n")[0].replace("*", ""),
         ["check", "passed", "why"],
@@ -196,8 +202,7 @@ def run(
 
     summary = run_flow(start)
     if as_json:
-        decision = summary.retrain.decision
-        retrained = {**vars(decision), "passed": decision.verdict.passed, "trained": summary.retrain.trained}
+        retrained = {**decision_json(summary.retrain.decision), "trained": summary.retrain.trained}
         print_json({"ingest": {"files": summary.ingest.files}, "retrain": retrained, "score": summary.score})
         return
     show_decision(summary.retrain, as_json=False)
@@ -221,13 +226,17 @@ def explain(
     Example: sentiment explain "the food was not bad at all :)"
     """
     from sentiment.model.explanation import explain_in_full
+    from sentiment.registry.champion import known_champion
     from sentiment.registry.client import Registry
+    from sentiment.warehouse.connection import writer
 
     home = open_home()
     registry = Registry(home)
     if model_version is None:
         champion = registry.champion()
         if champion is None:
+            with writer(home) as warehouse:
+                known_champion(registry, warehouse)
             raise NoChampionError("There is no champion to explain yet. Train one: sentiment retrain")
         model_version = champion.model_version
     found = explain_in_full(registry.load(model_version), text)

@@ -96,7 +96,6 @@ def start(home: Home, parts: Parts, stopping: Event, say: Say) -> None:
         # What says that a run is under way outlives a server that is killed and started again while it goes on.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "SENTIMENT_HOME": str(home.root.resolve()),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # Eight processes, 640 MB, for evaluations of language models.
     }
     for name in reach_this_machine_directly(environment):

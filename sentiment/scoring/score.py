@@ -24,7 +24,7 @@ import polars as pl
 from sentiment import clock
 from sentiment.errors import InputError, NoChampionError, SentimentError
 from sentiment.locks import operation_lock
-from sentiment.registry.champion import publish_if_complete
+from sentiment.registry.champion import known_champion, publish_if_complete
 from sentiment.registry.client import Registry
 from sentiment.scoring.executors import ClusterError, Workers, open_workers
 from sentiment.scoring.store import ShardStore
@@ -103,7 +103,7 @@ def score(
         ClusterError, WorkerError, StoreError: the workers or their store cannot be used; what was committed is kept.
     """
     started = time.perf_counter()
-    selection = _resolve(selection, registry)
+    selection = _resolve(selection, home, registry)
     model_version = selection.model_version
     assert model_version is not None
     count_scored = 0
@@ -133,12 +133,14 @@ def score(
     )
 
 
-def _resolve(selection: Selection, registry: Registry) -> Selection:
+def _resolve(selection: Selection, home: Home, registry: Registry) -> Selection:
     """The selection with a version and with times in UTC."""
     model_version = selection.model_version
     if model_version is None:
         champion = registry.champion()
         if champion is None:
+            with writer(home) as warehouse:
+                known_champion(registry, warehouse)
             raise NoChampionError("There is no champion to score with. Train one first: sentiment retrain")
         model_version = champion.model_version
     registry.version(model_version)
@@ -230,7 +232,10 @@ class _Job:
                 digest = hashlib.sha256(content).hexdigest()
                 name = f"{SHARDS}/{digest[:20]}.parquet"
                 self.store.write(name, content)
-                tasks.append((piece, ShardTask(self.store.address, name, digest, files, batch_rows, versions())))
+                labels = self.home.settings.labels
+                tasks.append(
+                    (piece, ShardTask(self.store.address, name, digest, files, batch_rows, labels, versions()))
+                )
         draft.unlink(missing_ok=True)
         return tasks
 

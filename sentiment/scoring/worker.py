@@ -16,9 +16,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -62,6 +61,7 @@ class ShardTask:
         shard: name of the Parquet file of tweets (tweet_id, change_number, text).
         digest: SHA-256 of that file.
         batch_rows: tweets that are predicted at a time.
+        count_labels: 2, or 3 with neutral.
         versions: of the program and of what it computes with, where the run was planned.
     """
 
@@ -70,12 +70,13 @@ class ShardTask:
     digest: str
     model: ModelFiles
     batch_rows: int
+    count_labels: Literal[2, 3]
     versions: Mapping[str, str]
 
     @property
     def output(self) -> str:
         """Name of the Parquet file of predictions."""
-        return f"{PREDICTIONS}/{self.model.digest[:20]}-{self.digest[:20]}.parquet"
+        return f"{PREDICTIONS}/{self.model.digest[:20]}-{self.digest[:20]}-{self.count_labels}.parquet"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def predict_shard(task: ShardTask) -> ShardResult:
     """Write the predictions of a shard into the store, unless they are there already.
 
     Returns:
-        the name of a Parquet file with `tweet_id`, `change_number`, `probability_positive` (float32) and `label`.
+        the name of a Parquet file with `tweet_id`, `change_number`, `probability_positive`, `probability_neutral` (float32)
+        and `label`.
 
     Raises:
         WorkerError: this worker runs other versions, or the shard is damaged.
@@ -116,12 +118,18 @@ def predict_shard(task: ShardTask) -> ShardResult:
     return ShardResult(task.output, sum(map(len, parts)), time.perf_counter() - started)
 
 
-def predict_frame(model: SentimentModel, frame: pl.DataFrame) -> pl.DataFrame:
-    """Add `probability_positive` (float32) and `label` to a frame with a `text` column."""
-    probability = model.predict_probability(frame["text"])
-    label = np.where(probability >= 0.5, "positive", "negative")
+def predict_frame(model: SentimentModel, frame: pl.DataFrame, count_labels: Literal[2, 3] = 3) -> pl.DataFrame:
+    """Add `probability_positive` and `probability_neutral` (float32) and `label` to a frame with a `text` column.
+
+    Args:
+        count_labels: with 2 no label is neutral, and `probability_neutral` is null.
+    """
+    found = model.predict(frame["text"])
+    neutral = found.probability_neutral if count_labels == 3 else [None] * len(frame)
     return frame.with_columns(
-        probability_positive=pl.Series(probability, dtype=pl.Float32), label=pl.Series(label, dtype=pl.String)
+        probability_positive=pl.Series(found.probability_positive, dtype=pl.Float32),
+        probability_neutral=pl.Series(neutral, dtype=pl.Float32),
+        label=pl.Series(found.labels(count_labels), dtype=pl.String),
     )
 
 

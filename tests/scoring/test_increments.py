@@ -144,7 +144,7 @@ def test_a_warehouse_of_the_version_before_keeps_what_it_has_scored(
             warehouse.connection.execute("insert into tweets by name from incoming")
             for version, condition in ((1, "true"), (2, "tweet_id < 1000")):
                 warehouse.connection.execute(
-                    f"insert into predictions select tweet_id, {version}, 0.5, 'positive', now(), 'r' from tweets "
+                    f"insert into predictions select tweet_id, {version}, 0.5, 'positive', now(), 'r', null from tweets "
                     f"where {condition}"
                 )
     assert rows_of(

@@ -55,7 +55,7 @@ def book(home: Home, version: int, first: int, end: int) -> None:
     """Predictions of a version for a range of change numbers, with the ledger's row."""
     with writer(home) as warehouse, warehouse.transaction():
         warehouse.connection.execute(
-            "insert into predictions select tweet_id, $version, 0.5, 'positive', now(), 'r' from tweets "
+            "insert into predictions select tweet_id, $version, 0.5, 'positive', now(), 'r', null from tweets "
             "where change_number >= $first and change_number < $end",
             {"version": version, "first": first, "end": end},
         )
@@ -123,7 +123,7 @@ def test_what_cannot_be_carried_over_is_copied(filled: Home, caught_up: list[boo
             )
         if change == "past range":
             warehouse.connection.execute(
-                "insert into predictions select tweet_id, 3, 0.5, 'positive', now(), 'r' from tweets where tweet_id < 9"
+                "insert into predictions select tweet_id, 3, 0.5, 'positive', now(), 'r', null from tweets where tweet_id < 9"
             )
         if change == "deleted":
             warehouse.connection.execute("delete from predictions where tweet_id < 9")
