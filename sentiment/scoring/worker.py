@@ -111,7 +111,10 @@ def predict_shard(task: ShardTask) -> ShardResult:
         raise WorkerError(f"The shard {task.shard} in {task.store} is damaged. Run it again; it is written anew.")
     model = load_model(task.model)
     with pq.ParquetFile(pa.BufferReader(content)) as file:
-        parts = [predict_frame(model, pl.DataFrame(batch)).drop("text") for batch in file.iter_batches(task.batch_rows)]
+        parts = [
+            predict_frame(model, pl.DataFrame(batch), task.count_labels).drop("text")
+            for batch in file.iter_batches(task.batch_rows)
+        ]
     predicted = io.BytesIO()
     pl.concat(parts).write_parquet(predicted, compression="zstd", statistics=False)
     store.write(task.output, predicted.getvalue())
