@@ -99,6 +99,18 @@ class Settings(BaseSettings):
     keep_snapshots: int = Field(
         default=3, ge=1, description="Published snapshots that stay on disk for readers that opened an older one."
     )
+    scoring_processes: int = Field(
+        default=1, ge=1, le=256, description="Processes of this machine that score; each takes 500 MB and one core."
+    )
+    scheduler: str | None = Field(
+        default=None,
+        pattern=r"^(tcp|tls)://[^\s/]+:\d+$",
+        description="Dask scheduler whose workers score, e.g. `tls://scheduler:8786`; this machine unless given.",
+    )
+    shards: str | None = Field(
+        default=None,
+        description="Folder or bucket that workers on other machines share, e.g. `s3://bucket/prefix`.",
+    )
     needs_approval: bool = Field(
         default=False, description="Whether a challenger that passed the gate waits for `sentiment promote`."
     )

@@ -126,7 +126,13 @@ def rows_of() -> Callable[[Home, str], list[tuple[Any, ...]]]:
 @pytest.fixture(scope="session")
 def checks_pass() -> Callable[[Home], None]:
     """Fails if any check of the warehouse's tables in sql/checks/ returns a row."""
-    names = ("tweets_are_unique", "predictions_are_unique", "files_reconcile", "published_version_is_complete")
+    names = (
+        "tweets_are_unique",
+        "predictions_are_unique",
+        "files_reconcile",
+        "published_version_is_complete",
+        "scored_ranges_hold",
+    )
 
     def check(home: Home) -> None:
         with writer(home) as warehouse:

@@ -43,6 +43,7 @@ from sentiment.locks import operation_lock
 from sentiment.maintenance import text_search
 from sentiment.model.atomic import atomic_write
 from sentiment.registry.names import FED_ROWS
+from sentiment.scoring.score import clear_store, open_store
 from sentiment.settings import Home
 from sentiment.warehouse.connection import rewrite, writer
 from sentiment.warehouse.session import Warehouse
@@ -240,6 +241,7 @@ def _forget_files(home: Home, request: Request) -> Request:
         with operation_lock(home, "warehouse"):
             for folder in (home.exports, home.checkpoints, home.work, home.reports):
                 empty_folder(folder)
+        clear_store(open_store(home))
     needles = _needles(request)
     lists = [path for path in text_search.files(home) if path.suffix == ".parquet"]
     # <artifacts>/<run>/artifacts/<name>: fed rows say what a model learnt from, other lists do not.
