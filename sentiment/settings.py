@@ -31,7 +31,7 @@ _NOT_IN_A_HOME = re.compile(r"[?*\[\]\\\x00-\x08\x0a-\x1f\x7f]")
 UNFINISHED_SUFFIXES = frozenset({".part", ".tmp", ".crdownload", ".swp"})
 
 
-CheckName = Literal["no_leak", "loads", "floor", "better", "gold", "slices", "behaviour", "speed"]
+CheckName = Literal["no_leak", "loads", "floor", "better", "gold", "neutral", "slices", "behaviour", "speed"]
 
 
 class GateThresholds(BaseModel, extra="forbid"):
@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     )
     model_name: str = Field(
         default="tweet-sentiment", pattern=r"^[\w.-]+$", description="Name of the registered model in MLflow."
+    )
+    labels: Literal[2, 3] = Field(
+        default=3,
+        description="How many labels predictions have: negative, neutral and positive, or with 2 negative and positive alone.",
     )
     writer_wait_seconds: float = Field(
         default=300, ge=0, description="How long a run waits for another one that writes to the warehouse."

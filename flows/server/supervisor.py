@@ -177,7 +177,7 @@ def header_patterns(host: str) -> tuple[str, str]:
 def ready_line(prefect: str, ports: dict[str, int], note: str = "") -> str:
     """The line that people and programs wait for."""
     mlflow, api = (f"http://127.0.0.1:{ports.get(name)}" for name in ("mlflow", "api"))
-    return f"ready: Prefect {prefect}  MLflow {mlflow}  API {api}{note}"
+    return f"ready: desk {api}  Prefect {prefect}  MLflow {mlflow}{note}"
 
 
 def has_worker(api: str, since: datetime) -> bool:

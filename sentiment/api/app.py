@@ -41,6 +41,7 @@ def create_app(home: Home, host: str = "127.0.0.1", orchestration: Orchestration
         service.follower.start()
         yield
         service.close()
+        app.state.queue.close()
 
     app = FastAPI(
         title="Tweet sentiment",

@@ -12,9 +12,10 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from sentiment.desk import models, overview, questions, reference, status, topics, tweets
+from sentiment.desk import models, overview, questions, reference, review, status, topics, tweets
 from sentiment.desk.orchestration import Orchestration
 from sentiment.desk.pages import STATIC
+from sentiment.desk.queue import ReviewQueue
 from sentiment.desk.store import Store
 from sentiment.settings import Home
 
@@ -37,8 +38,9 @@ def add_to(app: FastAPI, home: Home, *, key: str, orchestration: Orchestration) 
         orchestration: what runs the flows.
     """
     app.state.store = Store(home)
+    app.state.queue = ReviewQueue(app.state.store)
     app.state.orchestration = orchestration
     app.state.key = key
-    for module in (overview, topics, tweets, models, status, questions, reference):
+    for module in (overview, topics, tweets, models, status, questions, reference, review):
         app.include_router(module.router)
     app.mount("/static", _KeptStatic(directory=STATIC), name="static")

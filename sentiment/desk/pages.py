@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -71,6 +71,8 @@ class Page(APIRoute):
             except PreparingError as error:
                 response = render(request, "preparing.html", 503, step=str(error))
                 response.headers["Refresh"] = "2"
+            except HTTPException as error:
+                response = render(request, "problem.html", error.status_code, problem=error.detail)
             except InputError as error:
                 response = render(request, "problem.html", 422, problem=str(error))
             except (HomeError, BusyError) as error:

@@ -204,7 +204,13 @@ class Registry:
                 pip_requirements=[f"{name}=={_public_version(name)}" for name in REQUIREMENTS],
                 signature=ModelSignature(
                     inputs=Schema([ColSpec("string")]),
-                    outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability_positive")]),
+                    outputs=Schema(
+                        [
+                            ColSpec("string", "label"),
+                            ColSpec("double", "probability_positive"),
+                            ColSpec("double", "probability_neutral"),
+                        ]
+                    ),
                 ),
             )
             for compiled in (Path(folder) / "logged").rglob("__pycache__"):

@@ -21,7 +21,7 @@ from sentiment.errors import HomeError
 from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
-from sentiment.warehouse.migrations import known_migration
+from sentiment.warehouse.migrations import missing_migrations
 from sentiment.warehouse.session import CONFIG, Warehouse, read_sql
 
 LEAST_TOPIC_TWEETS = 20
@@ -44,8 +44,7 @@ def index_path(home: Home) -> Path:
         HomeError: nothing has been published yet, or the snapshot is damaged or of an earlier version.
     """
     with reader(home) as snapshot:
-        applied = {number for (number,) in snapshot.run("steps/warehouse/select_schema_migrations").fetchall()}
-        if max(applied) < known_migration():
+        if missing_migrations(snapshot):
             raise HomeError(
                 f"What is published in {home.root} was made by an earlier version of this program. "
                 "Publish it again: sentiment score"

@@ -84,5 +84,5 @@ def test_a_snapshot_of_an_earlier_version_says_how_to_publish_again(scored: Home
         warehouse.connection.execute("delete from schema_migrations where number > 2")
         warehouse.connection.execute("checkpoint")
     shutil.copyfile(scored.warehouse, scored.published.resolve())
-    with pytest.raises(HomeError, match=r"earlier version of this program. Publish it again: sentiment score"):
+    with pytest.raises(HomeError, match=r"earlier version of this program\. Publish it again: sentiment score"):
         Store(scored).view()
