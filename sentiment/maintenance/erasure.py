@@ -65,6 +65,11 @@ class ForgetReport:
     users_files: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
+    @property
+    def found_nothing(self) -> bool:
+        """Whether no row and no line was there to be forgotten."""
+        return self.count_tweets + self.count_gold + self.count_rejected == 0
+
 
 @dataclass(frozen=True)
 class Request:
@@ -95,7 +100,7 @@ def forget(
     """Forget tweets and users, together with what earlier requests have left to do.
 
     Args:
-        users: names, with or without `@`; upper and lower case are the same.
+        users: names, with or without `@`; upper and lower case are the same, and blanks around a name are none of it.
 
     Raises:
         InputError: a name is empty, or an id is no tweet's id.
@@ -179,6 +184,7 @@ def _delete(warehouse: Warehouse, home: Home, request: Request) -> tuple[Request
             "user_name": pl.Series([*([None] * len(request.tweet_ids)), *request.users], dtype=pl.String),
         }
     )
+    warehouse.run("steps/maintenance/create_user_key")
     found = warehouse.load("steps/maintenance/select_rows_to_forget", asked)
     request = request.joined(Request(tuple(found["tweet_id"].drop_nulls()), texts=_texts(found)))
     _write_journal(home, request)
@@ -258,7 +264,7 @@ def _forget_files(home: Home, request: Request) -> Request:
             os.truncate(path, 0)  # A server may have it open, and goes on at its end.
         elif path.is_relative_to(home.mlflow / "artifacts") and text_search.contains_file(path, needles):
             path.unlink()
-    text_search.blank_prefect(home, needles)
+    text_search.blank_stores(home, needles)
     return request
 
 
