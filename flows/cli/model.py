@@ -242,12 +242,19 @@ def explain(
     found = explain_in_full(registry.load(model_version), text)
     if as_json:
         words = [{**word._asdict(), "total": word.total} for word in found.words]
-        print_json({"model_version": model_version, "label": found.label, **asdict(found), "words": words})
+        print_json(
+            {
+                "model_version": model_version,
+                "label": found.label(home.settings.labels),
+                **asdict(found),
+                "words": words,
+            }
+        )
     else:
-        _show(found, model_version)
+        _show(found, model_version, found.label(home.settings.labels))
 
 
-def _show(found: Explanation, model_version: int) -> None:
+def _show(found: Explanation, model_version: int, label: str) -> None:
     largest = max((abs(word.total) for word in found.words), default=0.0)
     rows = [
         [word.token, _bar(word.total, largest), word.total, word.ngrams, word.lexicon, word.encoder]
@@ -261,7 +268,8 @@ def _show(found: Explanation, model_version: int) -> None:
     ]
     rows += [[f"({name})", "", value, None, None, None] for name, value in rest]
     print_table(
-        f"Version {model_version} says {found.label}: probability {found.probability_positive:.3f} of positive",
+        f"Version {model_version} says {label}: probability {found.probability_positive:.3f} of positive rather than negative, "
+        f"{found.probability_neutral:.3f} of neutral (mood shown: {found.evidence:.1f})",
         ["word", "pushes", "logit", "n-grams", "lexicon", "encoder"],
         rows,
     )

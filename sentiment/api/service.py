@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
+import numpy as np
 from fastapi import Depends, HTTPException, Request
 
 from sentiment.api import schemas
@@ -23,6 +24,7 @@ class Service:
     """What the routes of an application share; it is in the application's state as `service`."""
 
     def __init__(self, home: Home) -> None:
+        self.count_labels = home.settings.labels
         self.follower = ChampionFollower(home)
         self.tweets = Lane("tweets", self.predict, threads=0)
         self.batches = Lane("batches", self.predict, threads=os.cpu_count() or 1)
@@ -58,12 +60,13 @@ class Service:
 
     def _predict(self, served: Served, texts: Sequence[str]) -> Answer:
         version = served.version.model_version
-        probabilities = served.model.predict_probability(texts)
-        count_positive = int((probabilities >= 0.5).sum())
-        self.metrics.texts.labels("positive", version).inc(count_positive)
-        self.metrics.texts.labels("negative", version).inc(len(texts) - count_positive)
+        found = served.model.predict(texts)
+        labels = found.labels(self.count_labels)
+        for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
+            self.metrics.texts.labels(str(label), version).inc(int(count))
         self.metrics.batch.observe(len(texts))
-        return Answer(version, probabilities)
+        neutral = found.probability_neutral if self.count_labels == 3 else None
+        return Answer(version, found.probability_positive, labels, neutral)
 
     async def ask(self, question: schemas.Question) -> Answer:
         """Answer in the lane that fits.

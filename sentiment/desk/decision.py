@@ -25,6 +25,7 @@ MEANINGS = {
     "floor": "Too many labels would be wrong, or probabilities would not mean what they say.",
     "better": "Readers would see thousands of labels change without getting more right ones.",
     "gold": "Tweets that people labelled by hand would be labelled worse.",
+    "neutral": "Tweets without a mood would be told apart less well.",
     "slices": "Some kinds of tweets would be labelled worse than today.",
     "behaviour": "Plain cases, such as negations, would go wrong more often.",
     "speed": "Tweets would be scored too slowly to keep up.",

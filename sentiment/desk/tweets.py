@@ -188,19 +188,22 @@ async def try_text(request: Request) -> Response:
     text = request.query_params.get("text", "")
     if len(text) > 10_000:
         raise InputError(f"The text has {len(text):,} characters; allowed are 10,000.")
-    probability = version = None
+    label = probability = neutral = version = None
     words: list[dict[str, Any]] = []
     problem = ""
     if text:
         words, problem = await explain(request, text)
     if text and not problem:
         answer = await request.app.state.service.tweets.ask([text])
-        probability, version = float(answer.probabilities[0]), answer.model_version
+        label, probability, version = str(answer.labels[0]), float(answer.probabilities[0]), answer.model_version
+        neutral = None if answer.neutral is None else float(answer.neutral[0])
     return render(
         request,
         "try.html",
         text=text,
+        label=label,
         probability=probability,
+        neutral=neutral,
         version=version,
         words=words,
         explanation_problem=problem,

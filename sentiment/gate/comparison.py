@@ -15,6 +15,7 @@ TITLES = {
     "floor": "right on the hold-out",
     "better": "right on the rows both are compared on",
     "gold": "hand-labelled set with the largest loss",
+    "neutral": "neutral tweets told apart",
     "slices": "slice with the largest loss",
     "behaviour": "behaviour cases passed",
     "speed": "seconds to score every tweet",
@@ -69,7 +70,7 @@ def _row(check: Measured) -> Row:
         if champion is not None and challenger is not None:
             difference = _points(challenger - champion)
             interval = _between(check.lower, check.upper)
-    elif name in ("gold", "slices"):
+    elif name in ("gold", "neutral", "slices"):
         difference, interval = _points(challenger), _between(check.lower, check.upper)
     elif challenger is not None:
         shown = ("", f"{challenger:,.0f}" if name in ("speed", "no_leak") else f"{challenger:.1e}")

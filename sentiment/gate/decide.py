@@ -20,7 +20,7 @@ from sentiment.registry import history
 from sentiment.registry.champion import champion_lock, known_champion, move_champion
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
-from sentiment.settings import GateThresholds, Home
+from sentiment.settings import Home, Settings
 from sentiment.training.subsets import Export
 from sentiment.warehouse.connection import writer
 
@@ -69,7 +69,7 @@ def _judge(
     """The decision on a challenger, from the record if the same was decided before; its outcome is yet to be carried out."""
     with writer(home) as warehouse:
         rolled_back = warehouse.value("steps/gate/select_rollback_reason", model_version=challenger.model_version)
-        key = _decision_key(home.settings.gate, export, challenger, champion, cases, rolled_back)
+        key = _decision_key(home.settings, export, challenger, champion, cases, rolled_back)
         known = find_decision(warehouse, key)
         losses = find_losses(warehouse, key) if known else ()
         look = history.count_looks(warehouse, key) + 1
@@ -98,7 +98,7 @@ def _judge(
 
 
 def _decision_key(
-    thresholds: GateThresholds,
+    settings: Settings,
     export: Export,
     challenger: RegisteredVersion,
     champion: RegisteredVersion | None,
@@ -111,7 +111,9 @@ def _decision_key(
         champion.model_version if champion else None,
         export.holdout_digest,
         export.gold_digest,
-        thresholds.model_dump_json(),
+        export.neutral_digest,
+        settings.gate.model_dump_json(),
+        settings.labels,
         hashlib.sha256(behaviour.encode()).hexdigest(),
         rolled_back,
     )

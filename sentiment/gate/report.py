@@ -92,7 +92,7 @@ _NEXT_STEPS: tuple[tuple[set[str], str], ...] = (
     ({"floor"}, "Ingest more labelled tweets and run `sentiment retrain`; the labels of the source may be wrong."),
     ({"rolled_back"}, "People went back from it. To make it champion again: {by_hand}"),
     (
-        {"gold", "slices", "behaviour"},
+        {"gold", "neutral", "slices", "behaviour"},
         "Read the texts that it gets wrong. If its gain is worth them: {by_hand}. If not, train with more rows or "
         "`--effort`, or ingest labelled tweets like them; `SENTIMENT_GATE__TRADEOFF` says how much a gain outweighs.",
     ),

@@ -34,7 +34,8 @@ from .atomic import atomic_write
 from .config import ModelConfig
 from .errors import ModelError
 from .features import NGRAMS_PER_POSITION, Features, extract, holds_known_word
-from .lexicon import Lexicon, Reading
+from .lexicon import NEGATED, Lexicon, Reading
+from .neutral import Prediction, evidence_of
 
 if TYPE_CHECKING:
     from .encoder import Encoders
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "config.json"
 _BATCH_ROWS = 20_000
+_SYMBOL_LIFT = np.float32(3)
+"""How much more the lexicon counts in a text with emoticons or emoji: training rows are labelled by them and hold none."""
+_FEWEST_WORDS = 5
+"""A hashtag in a text of fewer words does not make it stranger."""
 _BATCH_BYTES = 4 << 20
 _THREADS = min(os.cpu_count() or 1, 8)
 
@@ -94,6 +99,8 @@ class Heed(NamedTuple):
     reading: Reading
     word_weights: np.ndarray
     """float32, shape (positions,): 1 where the lexicon knows the word."""
+    encoder_weights: np.ndarray
+    """float32, shape (positions,): the same for the encoders."""
     lexicon_weights: np.ndarray
     """float32, shape (rows,)."""
 
@@ -116,11 +123,17 @@ class SentimentModel(torch.nn.Module):
             self.encoders = Encoders(config.encoder, config.features)
         self.lexicon = Lexicon(config.lexicon) if config.lexicon else None
 
+    @property
+    def reads_rules(self) -> bool:
+        """Whether negation and contrast change what was learnt of words too, and symbols mean what the lexicon says alone."""
+        return self.lexicon is not None and self.lexicon.config.rules != "valence-v1"
+
     def heed(self, features: Features) -> Heed | None:
         """Read a batch by the lexicon, and weigh its words by how strange their row is; None without a lexicon.
 
-        A row's strangeness is the share of its words that neither the lexicon knows nor the training rows held often, 0 to
-        1: the more of these, the less the row is like the training rows, and the less what they taught is true of it.
+        A row's strangeness is the share of its words that neither the lexicon knows nor the training rows held often; hashtags,
+        which are rare in personal tweets and frequent in news and talk of brands, count `hashtag_weight` words each.
+        The more of these, the less the row is like the training rows, and the less what they taught is true of it.
         """
         if self.lexicon is None:
             return None
@@ -129,10 +142,20 @@ class SentimentModel(torch.nn.Module):
         is_strange = ~(self.is_familiar.numpy()[features.words] | reading.is_known)
         is_strange[features.offsets[:-1]] = False
         counts = np.add.reduceat(is_strange, features.offsets[:-1], dtype=np.int32)
-        strangeness = (counts / np.maximum(lengths - 1, 1)).astype(np.float32)
+        marks = self.config.hashtag_weight * features.hashtags / np.maximum(lengths - 1, _FEWEST_WORDS)
+        strangeness = (counts / np.maximum(lengths - 1, 1) + marks).astype(np.float32)
         fade = 1 / (1 + np.float32(self.config.topic_fade) * strangeness)
         word_weights = np.where(reading.is_known, np.float32(1), np.repeat(fade, lengths))
-        return Heed(reading, word_weights, 1 + np.float32(self.config.lexicon_lift) * strangeness)
+        encoder_weights = word_weights
+        if self.reads_rules:
+            # An encoder has seen negations and contrasts itself, so the rules count half; no row has taught it symbols.
+            encoder_weights = word_weights * np.sqrt(reading.clause_weights)
+            encoder_weights[reading.symbols] = 0
+            encoder_weights[reading.positions[reading.is_negated]] *= np.float32(0.5)
+        lexicon_weights = 1 + np.float32(self.config.lexicon_lift) * strangeness
+        if self.reads_rules and len(reading.symbols):
+            lexicon_weights[np.searchsorted(features.offsets, reading.symbols, side="right") - 1] *= _SYMBOL_LIFT
+        return Heed(reading, word_weights, encoder_weights, lexicon_weights)
 
     def ngram_values(self, features: Features, heed: Heed | None = None) -> np.ndarray:
         """The value of each n-gram: float32, shape (positions, 4); of those without a word that the lexicon knows, as far
@@ -142,6 +165,8 @@ class SentimentModel(torch.nn.Module):
         if heed is not None:
             holds_known = holds_known_word(features, heed.reading.is_known)
             values *= np.where(holds_known, np.float32(1), heed.word_weights[:, None])
+            if self.reads_rules:
+                _apply_rules(values, features, heed.reading)
         return values
 
     def ngram_logits(self, features: Features, heed: Heed | None = None) -> np.ndarray:
@@ -156,12 +181,12 @@ class SentimentModel(torch.nn.Module):
         heeded."""
         if self.encoders is None:
             return np.zeros(len(features.offsets) - 1, dtype=np.float32)
-        return self.encoders.logits(features, None if heed is None else heed.word_weights)
+        return self.encoders.logits(features, None if heed is None else heed.encoder_weights)
 
-    def part_logits(self, features: Features) -> np.ndarray:
+    def part_logits(self, features: Features, heed: Heed | None = None) -> np.ndarray:
         """Score each row by each part: float32, shape (rows, 3), n-grams, encoder and lexicon; zeros for one that is not
         there."""
-        heed = self.heed(features)
+        heed = heed or self.heed(features)
         if heed is None:
             lexicon = np.zeros(len(features.offsets) - 1, dtype=np.float32)
         else:
@@ -175,13 +200,20 @@ class SentimentModel(torch.nn.Module):
         whatever else is in the batch. Batches are shared out to threads, one a core: torch's own threads would have to
         meet after each of thousands of short operations.
         """
+        return self._score(texts)[:, :3]
+
+    def _score(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
+        """`logits`, and behind them the lexicon's `Reading.strength`: float32, shape (rows, 4)."""
         column = as_series(texts)
-        logits = np.zeros((len(column), 3), dtype=np.float32)
+        logits = np.zeros((len(column), 4), dtype=np.float32)
 
         def score(batch: tuple[int, pl.Series]) -> None:
             first, texts = batch
             features = extract(texts, self.config.features)
-            logits[first : first + len(texts)] = self.part_logits(features)
+            heed = self.heed(features)
+            logits[first : first + len(texts), :3] = self.part_logits(features, heed)
+            if heed is not None:
+                logits[first : first + len(texts), 3] = heed.reading.strength
 
         batches = in_batches(column)
         with one_torch_thread():
@@ -196,8 +228,19 @@ class SentimentModel(torch.nn.Module):
 
     def predict_probability(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
         """The calibrated probability that each text is positive: float32, shape (rows,). None counts as empty."""
-        bent = self.config.bend(self.logits(texts) @ self.config.weights)
-        return (1 / (1 + np.exp(-np.clip(bent, -80, 80)))).astype(np.float32)
+        return self.predict(texts).probability_positive
+
+    def predict(self, texts: Sequence[str] | pl.Series) -> Prediction:
+        """How likely each text is positive rather than negative, and neutral rather than either. None counts as empty."""
+        bent, evidence = self.bent_logits_and_evidence(texts)
+        positive = (1 / (1 + np.exp(-np.clip(bent, -80, 80)))).astype(np.float32)
+        return Prediction(positive, self.config.neutral(evidence) if self.lexicon else np.zeros_like(positive))
+
+    def bent_logits_and_evidence(self, texts: Sequence[str] | pl.Series) -> tuple[np.ndarray, np.ndarray]:
+        """Calibrated logits, and how much mood each text shows (`neutral.evidence_of`): both float64, shape (rows,)."""
+        scores = self._score(texts)
+        bent = self.config.bend(scores[:, :3] @ self.config.weights)
+        return bent, evidence_of(scores[:, 3].astype(np.float64), bent)
 
     def save(self, folder: Path) -> None:
         """Write weights and config into `folder`, each file whole or not at all."""
@@ -248,6 +291,21 @@ class SentimentModel(torch.nn.Module):
                 "Use another version or train again."
             ) from error
         return model.eval()
+
+
+def _apply_rules(values: np.ndarray, features: Features, reading: Reading) -> None:
+    """Let the lexicon's rules change what was learnt of words: a negated word means the opposite, what a contrast sets aside
+    counts less, and of emoticons and emoji nothing was learnt, since rows are labelled by them and hold none.
+
+    Args:
+        values: of the n-grams, float32, shape (positions, 4).
+    """
+    values[reading.positions[reading.is_negated]] *= NEGATED
+    values *= reading.clause_weights[:, None]
+    if len(reading.symbols):
+        is_symbol = np.zeros(len(values), dtype=bool)
+        is_symbol[reading.symbols] = True
+        values[holds_known_word(features, is_symbol)] = 0
 
 
 def _stored(name: str, value: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from .features import FeatureConfig
+from .neutral import NeutralRule
 
 
 class EncoderConfig(BaseModel):
@@ -30,7 +31,9 @@ class LexiconConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rules: Literal["valence-v1"] = "valence-v1"
+    rules: Literal["valence-v1", "valence-v2"] = Field(
+        default="valence-v2", description="v2: negation and contrast change what was learnt of words too"
+    )
     count_entries: int = Field(ge=0, description="words, phrases and emoji; the words themselves are among the weights")
     notice: str = Field(default="", description="licence of the list that the values come from; must stay with them")
 
@@ -71,8 +74,12 @@ class ModelConfig(BaseModel):
         ge=0,
         description="words that the lexicon does not know, and n-grams without one, count 1 / (1 + this * strangeness)",
     )
+    hashtag_weight: float = Field(
+        default=0.0, ge=0, description="a hashtag is as strange as so many words that are not known"
+    )
     lexicon_lift: float = Field(default=0.0, ge=0, description="the lexicon counts 1 + this * strangeness")
     bend: Bend = Bend()
+    neutral: NeutralRule = NeutralRule()
 
     @property
     def weights(self) -> np.ndarray:

@@ -11,12 +11,13 @@ An explanation costs one pass of the encoder for each word: a millisecond for a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from .classifier import Heed, SentimentModel, as_series, one_torch_thread
 from .features import Features, extract, read_words
+from .neutral import Prediction
 
 _MEMBERS = ((0,), (0, 1), (0, 1, 2), (0, 2))
 """Of each kind of n-gram: its words, as distances from the position where it begins."""
@@ -46,6 +47,9 @@ class Explanation:
     `logit`."""
 
     probability_positive: float
+    probability_neutral: float
+    evidence: float
+    """How much mood the text shows, whatever side it is on; neutral below the model's threshold."""
     logit: float
     words: list[Contribution]
     every_tweet: float
@@ -55,10 +59,10 @@ class Explanation:
     calibration: float
     """What makes the probability mean what it says; never turns the order of tweets round."""
 
-    @property
-    def label(self) -> str:
-        """`positive` or `negative`."""
-        return "positive" if self.probability_positive >= 0.5 else "negative"
+    def label(self, count_labels: Literal[2, 3] = 3) -> str:
+        """`negative`, `neutral` or `positive`; with two labels never neutral."""
+        prediction = Prediction(np.array([self.probability_positive]), np.array([self.probability_neutral]))
+        return str(prediction.labels(count_labels)[0])
 
 
 def explain(model: SentimentModel, text: str) -> list[tuple[str, float]]:
@@ -91,8 +95,11 @@ def explain_in_full(model: SentimentModel, text: str) -> Explanation:
     ]
     every_tweet = float(ngrams[0])
     bent = float(model.config.bend(np.array([total]))[0])
+    prediction = model.predict([text])
     return Explanation(
-        probability_positive=float(model.predict_probability([text])[0]),
+        probability_positive=float(prediction.probability_positive[0]),
+        probability_neutral=float(prediction.probability_neutral[0]),
+        evidence=float(model.bent_logits_and_evidence([text])[1][0]),
         logit=bent,
         words=words,
         every_tweet=every_tweet,
@@ -122,7 +129,7 @@ def _occlude(model: SentimentModel, features: Features, heed: Heed | None, count
     positions = len(features.words)
     if model.encoders is None or count == 0 or positions > _MOST_WORDS + 1:
         return np.zeros(count)
-    weights = np.ones(positions, dtype=np.float32) if heed is None else heed.word_weights
+    weights = np.ones(positions, dtype=np.float32) if heed is None else heed.encoder_weights
     whole = model.encoders.logits(features, weights)[0]
     lost = np.zeros(count)
     for first in range(1, count + 1, _ROWS_AT_ONCE):

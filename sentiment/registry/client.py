@@ -198,12 +198,19 @@ class Registry:
                     model_id=logged.model_id,
                 ),
                 python_model=str(Path(__file__).with_name("pyfunc.py")),
-                artifacts={"model": str(Path(folder) / "model")},
+                # In a bare path MLflow takes # and % for parts of an address.
+                artifacts={"model": (Path(folder) / "model").as_uri()},
                 code_paths=[str(_copy_model_code(Path(folder)))],
                 pip_requirements=[f"{name}=={_public_version(name)}" for name in REQUIREMENTS],
                 signature=ModelSignature(
                     inputs=Schema([ColSpec("string")]),
-                    outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability_positive")]),
+                    outputs=Schema(
+                        [
+                            ColSpec("string", "label"),
+                            ColSpec("double", "probability_positive"),
+                            ColSpec("double", "probability_neutral"),
+                        ]
+                    ),
                 ),
             )
             for compiled in (Path(folder) / "logged").rglob("__pycache__"):

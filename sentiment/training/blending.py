@@ -5,8 +5,8 @@ these rows cannot show what that changes: all that was learnt about topics of th
 are known that no fit on them can find. Words that the lexicon does not know, topics most of them, count for less
 elsewhere, and the lexicon counts for more; both the more, the stranger a tweet is to the training rows
 (`SentimentModel.heed`), since tweets from elsewhere are strange more often, and strange ones cost little at home. How much
-is anybody's guess, hence the rule: as far as it costs (almost) nothing at home. Topics fade unless that alone costs
-`TOPIC_TOLERANCE` of accuracy, then the lexicon is raised until both cost `TOLERANCE`.
+is anybody's guess, hence the rule: as far as it costs little at home, a fraction of a point. Topics fade unless that alone
+costs `TOPIC_TOLERANCE` of accuracy, then the lexicon is raised until both cost `TOLERANCE`.
 
 No tweet of another source has a say in it. Costs a second or two after training, for scoring the held-back rows twice.
 """
@@ -22,10 +22,12 @@ from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import Bend, ModelConfig
 from sentiment.training.calibration import cost_of_decisions, fit_bend, fit_weights, log_loss, raise_last_weight
 
-TOPIC_TOLERANCE = 0.002
-TOLERANCE = 0.0026
-_TOPIC_FADES = (4.0, 2.0, 1.0)
-"""With the first, words that are not known count half in a tweet in which a quarter of the words are strange."""
+TOPIC_TOLERANCE = 0.003
+TOLERANCE = 0.0045
+_TOPIC_FADES = (6.0, 4.0, 2.0, 1.0)
+"""With 4, words that are not known count half in a tweet in which a quarter of the words are strange."""
+_HASHTAG_WEIGHT = 2.0
+"""Hashtags are rare in the training rows and frequent in news and talk of brands: each makes a tweet stranger."""
 _LEXICON_LIFT = 8.0
 """In such a tweet the lexicon counts three times as much as in one without strange words."""
 
@@ -56,7 +58,9 @@ def weigh_for_elsewhere(model: SentimentModel, texts: pl.Series, labels: np.ndar
     the tolerances allow; without a lexicon the same as `weigh`."""
     if model.lexicon is None:
         return weigh(model, texts, labels)
-    config = model.config.model_copy(update={"topic_fade": 0.0, "lexicon_lift": _LEXICON_LIFT})
+    config = model.config.model_copy(
+        update={"topic_fade": 0.0, "hashtag_weight": _HASHTAG_WEIGHT, "lexicon_lift": _LEXICON_LIFT}
+    )
     logits, weights, best = _fit(model, texts, labels, config)
     for fade in _TOPIC_FADES:
         faded = config.model_copy(update={"topic_fade": fade})

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from sentiment.errors import InputError, ModelError, TrainingError
 from sentiment.evaluation.comparison import alpha_of_look, detectable_difference
 from sentiment.evaluation.metrics import Evaluation, evaluate
+from sentiment.evaluation.shares import ClassScores, class_scores
+from sentiment.model.neutral import LABELS
 from sentiment.registry.client import Registry
 from sentiment.registry.history import config_json, count_looks, record_evaluation, record_version
 from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
@@ -29,6 +31,7 @@ from sentiment.settings import Home
 from sentiment.training.config import TrainingConfig
 from sentiment.training.learning_curve import USUAL_DISCORDANCE, CurvePoint, Outlook, is_flat, noise_of_rung
 from sentiment.training.learning_curve_plot import curve_figure
+from sentiment.training.neutrality import FEWEST_NEUTRAL, fit_neutral
 from sentiment.training.subsets import SUBSET_RULE, Export, next_rung
 from sentiment.warehouse.connection import writer
 
@@ -81,6 +84,8 @@ def train_version(
     settled = config.model_dump(mode="json")
     if warm_start is not None:
         settled["warm_start"] = warm_start.training_key
+    if (count_neutral := _count_fitted_on(export)) >= FEWEST_NEUTRAL:
+        settled["neutral"] = [count_neutral, export.neutral_digest]
     subset_digest = export.subset_digest(rows)
     key = hashlib.sha256(f"{subset_digest}|{config_json(settled)}|{seed}".encode()).hexdigest()
     found = registry.find(key)
@@ -104,9 +109,9 @@ def train_version(
         "train_seconds": cost["train_seconds"],
         "train_peak_mb": cost["train_peak_mb"],
     }
-    evaluations = evaluate_version(registry, export, found.model_version)
+    evaluations, scores = _evaluate(registry, export, found.model_version)
     with writer(home) as warehouse:
-        record_version(warehouse, row, evaluations)
+        record_version(warehouse, row, evaluations, scores)
     shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
     return TrainedVersion(found, was_reused, rows, cost["train_seconds"], evaluations["holdout"])
 
@@ -144,11 +149,11 @@ def _evaluate_rungs(home: Home, registry: Registry, export: Export) -> None:
         )
     for rung in rungs[:_MOST_RUNGS]:
         try:
-            evaluations = evaluate_version(registry, export, rung["model_version"])
+            evaluations, scores = _evaluate(registry, export, rung["model_version"])
         except ModelError:
             continue  # removed from the registry, or of a format that this version cannot read
         with writer(home) as warehouse:
-            record_evaluation(warehouse, rung, {"holdout": evaluations["holdout"]}, export.holdout_digest)
+            record_evaluation(warehouse, rung, {"holdout": evaluations["holdout"]}, scores, export.holdout_digest)
 
 
 def evaluate_version(registry: Registry, export: Export, model_version: int) -> dict[str, Evaluation]:
@@ -157,12 +162,18 @@ def evaluate_version(registry: Registry, export: Export, model_version: int) -> 
     Raises:
         ModelError: the version cannot be loaded.
     """
+    return _evaluate(registry, export, model_version)[0]
+
+
+def _evaluate(registry: Registry, export: Export, model_version: int) -> tuple[dict[str, Evaluation], ClassScores]:
+    """`evaluate_version`, and how the probabilities of the hold-out are spread in each class."""
     model = registry.load(model_version)
     holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
-    evaluations = {"holdout": evaluate(holdout["label"].to_numpy(), model.predict_probability(holdout["text"]))}
+    labels, probabilities = holdout["label"].to_numpy(), model.predict_probability(holdout["text"])
+    evaluations = {"holdout": evaluate(labels, probabilities)}
     for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True):
         evaluations[f"gold:{name}"] = evaluate(rows["label"].to_numpy(), model.predict_probability(rows["text"]))
-    return evaluations
+    return evaluations, class_scores(labels, probabilities)
 
 
 def _train(
@@ -213,6 +224,10 @@ def _train(
             on_progress=on_progress,
             checkpoint_folder=folder,
         )
+        neutral_rows = pl.read_parquet(export.neutral).filter(evaluation_set="fit")
+        result.model.config = result.model.config.model_copy(
+            update={"neutral": fit_neutral(result.model, neutral_rows)}
+        )
         if fed_before is not None:
             _add_fed_rows(fed_rows, fed_before)
         _write_probe(export, result.model.predict_probability, probe)
@@ -244,6 +259,13 @@ def _train(
                 "holdout_digest": export.holdout_digest,
             },
         )
+
+
+def _count_fitted_on(export: Export) -> int:
+    """Hand-labelled neutral tweets that the rule for neutral may be fitted on."""
+    neutral = pl.scan_parquet(export.neutral).filter(evaluation_set="fit", label=LABELS.index("neutral"))
+    count: int = neutral.select(pl.len()).collect().item()
+    return count
 
 
 def _add_fed_rows(path: Path, before: Path) -> None:

@@ -128,7 +128,7 @@ class TestDailySentiment:
         with writer(home) as warehouse:
             warehouse.connection.execute(
                 "insert into predictions select tweet_id, 2, if(tweet_id = 0, 0.25, 0.75), "
-                "if(tweet_id = 0, 'negative', 'positive'), now(), 'run' from tweets"
+                "if(tweet_id = 0, 'negative', 'positive'), now(), 'run', null from tweets"
             )
             warehouse.run("steps/registry/flip_published_model", model_version=2)
         publish(home)

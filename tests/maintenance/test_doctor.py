@@ -179,7 +179,9 @@ def test_a_file_left_unfinished_by_a_kill(home: Home, wrong: Callable, rows_of: 
 
 def test_tables_that_do_not_add_up(home: Home, wrong: Callable) -> None:
     with writer(home) as warehouse:
-        warehouse.connection.execute("insert into predictions select 1, 1, 0.5, 'positive', now(), 'r' from range(2)")
+        warehouse.connection.execute(
+            "insert into predictions select 1, 1, 0.5, 'positive', now(), 'r', null from range(2)"
+        )
     finding = next(finding for finding in wrong() if finding.check == "warehouse")
     assert "1 row(s) against predictions_are_unique. Likely cause: " in finding.found
     assert "sentiment restore FILE" in finding.remedy

@@ -89,4 +89,4 @@ def test_leaning_elsewhere_costs_no_more_than_the_tolerance(
 
 
 def test_topics_fade_where_nothing_hangs_on_them(rows: tuple[pl.Series, np.ndarray]) -> None:
-    assert weigh_for_elsewhere(learnt(rows, ["day", *TOPICS]), *rows).config.topic_fade == 4.0
+    assert weigh_for_elsewhere(learnt(rows, ["day", *TOPICS]), *rows).config.topic_fade == 6.0

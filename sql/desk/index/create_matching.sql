@@ -27,4 +27,4 @@ where
     and (given::varchar is null or coalesce(source_label, 'none') = given::varchar)
     and (least::float is null or probability_positive >= least::float)
     and (most::float is null or probability_positive <= most::float)
-    and (not is_disputed::boolean or (source_label in ('negative', 'positive') and source_label != label));
+    and (not is_disputed::boolean or (source_label in ('negative', 'positive') and (probability_positive >= 0.5) != (source_label = 'positive')));
