@@ -36,7 +36,7 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
     ] = False,
 ) -> None:
-    """What stands before a command."""
+    """Global options."""
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """The only module that talks to MLflow: runs, registered versions, the champion alias.
 
-The store is a SQLite file and a folder in the home; no server is needed. The alias in MLflow is the truth about who is
-champion: `sentiment.registry.history` writes down in the warehouse what it sees here. MLflow and torch take 2 s each to
+The store is a SQLite file and a folder in the home; no server is needed. The alias in MLflow decides who is
+champion; `sentiment.registry.history` records in the warehouse what it sees here. MLflow and torch take 2 s each to
 import: the one is imported when a registry is opened, the other when a model is loaded.
 
 Every call names its store. MLflow's own default, which is one for the whole process, is neither used nor set, so several
@@ -155,7 +155,7 @@ class Registry:
     def register(
         self, run_id: str, training_key: str, model: SentimentModel, files: Mapping[str, Path], tags: Mapping[str, str]
     ) -> RegisteredVersion:
-        """Log the model and the files beside it, and register the version in one step.
+        """Log the model and its files, and register the version in one step.
 
         Args:
             files: artifacts of the run by name, e.g. the list of fed rows.
@@ -179,7 +179,7 @@ class Registry:
         )
 
     def _log_model(self, run_id: str, model: SentimentModel) -> tuple[LoggedModel, str]:
-        """Store the model in MLflow's own format beside the run. What `mlflow.pyfunc.log_model` does, on this store.
+        """Store the model in MLflow's own format with the run. What `mlflow.pyfunc.log_model` does, on this store.
 
         Returns:
             what was stored, and the digest of the model's files.
@@ -277,11 +277,11 @@ class Registry:
             self.client.update_model_version(self.name, str(model_version), description)
 
     def log_file(self, run_id: str, path: Path) -> None:
-        """Keep a file beside the run, under its own name."""
+        """Keep a file with the run, under its own name."""
         self.client.log_artifact(run_id, str(path))
 
     def log_text(self, run_id: str, text: str, name: str) -> None:
-        """Keep a text beside the run."""
+        """Keep a text with the run."""
         self.client.log_text(run_id, text, name)
 
     def set_champion(self, model_version: int) -> None:
