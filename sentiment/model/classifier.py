@@ -147,7 +147,7 @@ class SentimentModel(torch.nn.Module):
         fade = 1 / (1 + np.float32(self.config.topic_fade) * strangeness)
         word_weights = np.where(reading.is_known, np.float32(1), np.repeat(fade, lengths))
         encoder_weights = word_weights
-        if self.reads_rules:
+        if self.reads_rules and self.encoders is not None:
             # An encoder has seen negations and contrasts itself, so the rules count half; no row has taught it symbols.
             encoder_weights = word_weights * np.sqrt(reading.clause_weights)
             encoder_weights[reading.symbols] = 0
@@ -301,11 +301,13 @@ def _apply_rules(values: np.ndarray, features: Features, reading: Reading) -> No
         values: of the n-grams, float32, shape (positions, 4).
     """
     values[reading.positions[reading.is_negated]] *= NEGATED
-    values *= reading.clause_weights[:, None]
-    if len(reading.symbols):
-        is_symbol = np.zeros(len(values), dtype=bool)
-        is_symbol[reading.symbols] = True
-        values[holds_known_word(features, is_symbol)] = 0
+    weighed = np.flatnonzero(reading.clause_weights != 1)
+    values[weighed] *= reading.clause_weights[weighed, None]
+    # An n-gram holds words of up to two positions behind the one that it begins at, of the same row.
+    row_begins = features.offsets[np.searchsorted(features.offsets, reading.symbols, side="right") - 1]
+    for distance, kinds in enumerate(([0, 1, 2, 3], [1, 2], [2, 3])):
+        begins = reading.symbols - distance
+        values[begins[begins >= row_begins][:, None], kinds] = 0
 
 
 def _stored(name: str, value: torch.Tensor) -> torch.Tensor:

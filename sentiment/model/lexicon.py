@@ -221,16 +221,22 @@ def _weigh_clauses(role_at: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     more; what `although` begins counts less, up to the end of its clause, and the rest more."""
     weights = np.ones(int(offsets[-1]), dtype=np.float32)
     contrasts = np.flatnonzero((role_at == _TURNS) | (role_at == _CONCEDES))
+    if len(contrasts) == 0:
+        return weights
     rows, first = np.unique(np.searchsorted(offsets, contrasts, side="right") - 1, return_index=True)
-    stops = np.append(np.flatnonzero(role_at == _STOPS), len(role_at))
-    for row, contrast in zip(rows.tolist(), contrasts[first].tolist(), strict=True):
-        begin, end = int(offsets[row]), int(offsets[row + 1])
-        if role_at[contrast] == _TURNS:
-            weights[begin:contrast], weights[contrast:end] = _BEFORE_TURN, _BEHIND_TURN
-        else:
-            stop = min(int(stops[np.searchsorted(stops, contrast)]), end)
-            weights[begin:end] = _BEHIND_TURN
-            weights[contrast:stop] = _BEFORE_TURN
+    begins, contrasts, ends = offsets[rows], contrasts[first], offsets[rows + 1]
+    concedes = (role_at[contrasts] == _CONCEDES)[:, None]
+    clause_ends = np.append(np.flatnonzero(role_at == _STOPS), len(role_at))
+    stops = np.minimum(clause_ends[np.searchsorted(clause_ends, contrasts)], ends)
+    # Each of these rows in three: before the contrast, its clause, and the rest.
+    lengths = np.stack([contrasts - begins, stops - contrasts, ends - stops], axis=1)
+    turned, conceded = (
+        np.array(values, dtype=np.float32)
+        for values in ((_BEFORE_TURN, _BEHIND_TURN, _BEHIND_TURN), (_BEHIND_TURN, _BEFORE_TURN, _BEHIND_TURN))
+    )
+    of_rows = np.zeros(len(offsets) - 1, dtype=bool)
+    of_rows[rows] = True
+    weights[np.repeat(of_rows, np.diff(offsets))] = np.repeat(np.where(concedes, conceded, turned), lengths.ravel())
     return weights
 
 

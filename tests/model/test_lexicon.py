@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,3 +109,47 @@ def test_a_saved_model_carries_its_lexicon_and_the_licence(tmp_path: Path) -> No
     assert loaded.predict_probability(["good", "bad"]) == pytest.approx([0.61, 0.37], abs=0.01)
     assert "Copyright (c) 2016 C.J. Hutto" in (tmp_path / "config.json").read_text()
     assert "Permission is hereby granted" in (tmp_path / "config.json").read_text()
+
+
+@pytest.fixture(scope="module")
+def learnt() -> SentimentModel:
+    """Has learnt by chance what each n-gram means."""
+    config = ModelConfig(features=FeatureConfig(ngram_bits=12), lexicon=LEXICON.config, lexicon_weight=1.0)
+    model = SentimentModel(config)
+    model.lexicon = LEXICON
+    model.ngrams.data.normal_(generator=torch.Generator().manual_seed(1))
+    return model
+
+
+def of_ngrams(model: SentimentModel, *texts: str) -> np.ndarray:
+    return model.logits(list(texts))[:, 0]
+
+
+def test_what_was_learnt_does_not_depend_on_the_neighbours_either(learnt: SentimentModel) -> None:
+    texts = ["so good", "😍 not bad", "it was bad, but fine", ":( although nice, no", "x", "", "😭😭"]
+    alone = np.concatenate([of_ngrams(learnt, text) for text in texts])
+    np.testing.assert_allclose(of_ngrams(learnt, *texts), alone, atol=1e-5)
+    np.testing.assert_allclose(of_ngrams(learnt, *texts[::-1]), alone[::-1], atol=1e-5)
+
+
+def test_nothing_is_learnt_of_emoticons_and_emoji(learnt: SentimentModel) -> None:
+    first, second = of_ngrams(learnt, "at home 😍 now", "at home 😭 now")
+    assert first == pytest.approx(second)
+
+
+def test_a_negated_word_means_the_opposite_in_what_was_learnt_too(learnt: SentimentModel) -> None:
+    reading = LEXICON.read(extract(pl.Series(["isnt that bad"]), FeatureConfig()))
+    assert reading.is_negated.tolist() == [False, True]
+    plain = extract(pl.Series(["isnt that bad"]), learnt.config.features)
+    before, after = learnt.ngram_values(plain), learnt.ngram_values(plain, learnt.heed(plain))
+    np.testing.assert_allclose(after[3], before[3] * np.float32(-0.74), rtol=1e-5)
+
+
+def test_models_of_the_rules_before_keep_what_they_learnt(learnt: SentimentModel) -> None:
+    rules = LEXICON.config.model_copy(update={"rules": "valence-v1"})
+    old = SentimentModel(learnt.config.model_copy(update={"lexicon": rules}))
+    old.lexicon = Lexicon(rules)
+    old.lexicon.load_state_dict(LEXICON.state_dict())
+    old.ngrams.data = learnt.ngrams.data
+    features = extract(pl.Series(["at home 😍 but not bad"]), old.config.features)
+    np.testing.assert_array_equal(old.ngram_values(features, old.heed(features)), old.ngram_values(features))
