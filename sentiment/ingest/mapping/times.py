@@ -108,13 +108,16 @@ class TimeSurvey:
     has_dots: bool = False
     has_short_years: bool = False
     units: dict[Unit, int] = field(default_factory=dict)
+    count_plausible: int = 0
     example: str = ""
 
     def add(self, values: pl.Series) -> None:
         """Look at the values of a batch: strings, nulls are left out."""
-        values = values.drop_nulls()
-        values = values.filter(values.str.strip_chars() != "")
+        # Other forms say by themselves what they mean.
+        values = values.filter(values.str.contains(r"^\s*-?\d").fill_null(False))
         self.count += len(values)
+        if values.is_empty():
+            return
         frame = values.alias("value").to_frame().with_columns(found=pl.col("value").str.extract_groups(NUMERIC))
         numeric = frame.filter(pl.col("found").struct.field("first").is_not_null())
         if numeric.height:
@@ -129,6 +132,8 @@ class TimeSurvey:
         if len(epochs):
             for unit, count in _units(epochs).items():
                 self.units[unit] = self.units.get(unit, 0) + count
+                years = parse_times(epochs, TimePlan(unit=unit)).dt.year()
+                self.count_plausible += int(years.is_between(2000, 2035).sum())
             self.example = self.example or epochs[0]
 
     @property
@@ -143,6 +148,11 @@ class TimeSurvey:
         if self.has_dots and self.most_second <= 12:
             return "day first"
         return None
+
+    @property
+    def is_plausible_epoch(self) -> bool:
+        """Whether all numbers so far would be times from 2000 to 2035."""
+        return self.unit in ("s", "ms") and self.count_plausible == sum(self.units.values())
 
     @property
     def unit(self) -> Unit | None:
