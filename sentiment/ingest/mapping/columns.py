@@ -227,8 +227,8 @@ class ColumnChooser:
         if epochs and "date" not in self.given and not times:
             place = place_of(epochs[0].name, self.has_names)
             sentence = f"{epochs[0].name} holds numbers that may be times since 1970, or ids."
-            choices = ((f"date={place}", "they are times"), (f"id={place},date=", "they are ids"))
-            self.choice.questions.append(Question("columns", sentence, choices))
+            said = ((f"date={place}", "they are times"), (f"id={place},date=", "they are ids"))
+            self.choice.questions.append(Question("columns", sentence, said))
             return
         if ids and "id" not in self.given:
             self.choice.take("id", ids[0].name, "different in every row")
