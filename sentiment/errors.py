@@ -1,4 +1,4 @@
-"""Every error that a user can cause or mend. The command line prints its sentence; nothing else is caught there.
+"""Every error that a user can cause or fix. The command line prints its sentence; it catches nothing else.
 
     SentimentError
     ├── InputError          a file, tweet, query or option is not what was asked for           exit status 2

@@ -37,6 +37,18 @@ if "CI" not in os.environ:
     hypothesis.settings.load_profile("patient")
 
 pytest_plugins = ["tests.databases"]
+SLOW = ("process",)
+"""Folders of tests that start processes of their own, or kill some."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what is in these folders into the slow tier."""
+    root = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(root) and item.path.relative_to(root).parts[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 DATE = "Mon Apr 06 22:19:45 PDT 2009"
 
 
@@ -114,7 +126,13 @@ def rows_of() -> Callable[[Home, str], list[tuple[Any, ...]]]:
 @pytest.fixture(scope="session")
 def checks_pass() -> Callable[[Home], None]:
     """Fails if any check of the warehouse's tables in sql/checks/ returns a row."""
-    names = ("tweets_are_unique", "predictions_are_unique", "files_reconcile", "published_version_is_complete")
+    names = (
+        "tweets_are_unique",
+        "predictions_are_unique",
+        "files_reconcile",
+        "published_version_is_complete",
+        "scored_ranges_hold",
+    )
 
     def check(home: Home) -> None:
         with writer(home) as warehouse:

@@ -30,7 +30,7 @@ def profile(as_json: AsJson = False) -> None:
     if as_json:
         print_json(summary)
         return
-    out.print(f"{summary.count_tweets:,} tweets. What stands out:", markup=False)
+    out.print(f"{summary.count_tweets:,} tweets. Findings:", markup=False)
     for sentence in summary.findings:
         out.print(f"- {sentence}", markup=False)
     notes.print(f"\nThe page with pictures: {summary.page}", markup=False)

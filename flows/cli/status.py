@@ -64,7 +64,7 @@ def gather_status(home: Home) -> dict[str, Any]:
 def print_status(found: dict[str, Any]) -> None:
     """The same for people, what is wrong first."""
     for finding in found["wrong"]:
-        notes.print(f"{finding.check}: {finding.found}. To mend it: {finding.remedy}", markup=False)
+        notes.print(f"{finding.check}: {finding.found}. To fix it: {finding.remedy}", markup=False)
     if not found["tables"]:
         notes.print(
             f"Nothing has been loaded into {found['home']} yet. Start with: sentiment ingest PATH", markup=False
