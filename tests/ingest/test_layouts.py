@@ -148,10 +148,10 @@ class TestOtherNetworks:
 class TestTables:
     def test_airline_tweets(self, write: Callable) -> None:
         lines = [
-            "tweet_id,airline_sentiment,airline_sentiment_confidence,negativereason,airline,name,text,tweet_created",
-            '570306133677760513,neutral,1.0,,Virgin America,cairdin,"@VirginAmerica What @dhepburn said.",2015-02-24 11:35:52 -0800',
-            '570301130888122368,positive,0.3486,,Virgin America,jnardino,"@VirginAmerica plus you\'ve added",2015-02-24 11:15:59 -0800',
-            '570301083672813571,negative,0.6837,,Virgin America,yvonnalynn,"@VirginAmerica I didn\'t today...\nMust",2015-02-24 11:15:48 -0800',
+            "tweet_id,airline_sentiment,negativereason,airline,name,text,tweet_created",
+            '570306133677760513,neutral,,Delta,cairdin,"@delta What @dhepburn said.",2015-02-24 11:35:52 -0800',
+            '570301130888122368,positive,,Delta,jnardino,"@delta plus you\'ve added",2015-02-24 11:15:59 -0800',
+            '570301083672813571,negative,,Delta,yvonnalynn,"@delta I didn\'t today...\nMust",2015-02-24 11:15:48 -0800',
         ]
         found = records(write("\n".join(lines) + "\n", "Tweets.csv"))
         assert [(row["tweet_id"], row["label"], row["user_name"]) for row in found] == [
@@ -190,10 +190,10 @@ class TestTables:
         write("0\tnegative\n1\tneutral\n2\tpositive\n", "mapping.txt")
         path = write("so bad\nso good\nso so\n", "train_text.txt")
         assert [row["label"] for row in records(path)] == ["negative", "positive", "neutral"]
-        with pytest.raises(InputError, match="holds the labels of .*train_text.txt"):
+        with pytest.raises(InputError, match=r"holds the labels of .*train_text\.txt"):
             look_at(path.with_name("train_labels.txt"), ReadingOptions(), whole=True)
         write("0\n2\n", "train_labels.txt")
-        with pytest.raises(InputError, match="has 3 lines and .* has 2"):
+        with pytest.raises(InputError, match=r"has 3 lines and .* has 2"):
             records(path)
 
     def test_reviews_have_a_title_of_their_own_and_products_do_not(self, write: Callable) -> None:
