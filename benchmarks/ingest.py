@@ -1,4 +1,6 @@
-"""Ingest against DuckDB's own CSV reader, in one run: `python -m benchmarks.ingest`.
+"""Ingest against DuckDB's own CSV reader and the version before, in one run: `python -m benchmarks.ingest [CHECKOUT]`.
+
+CHECKOUT is a checkout of the version before; without it, only the CSV reader is the peer.
 
 The peer gets the file decoded already, keeps rejected lines in a side table and does nothing else: no entities, no
 duplicates, no text keys. Both write to a new file on the same disk; each run is a process of its own, in turn.
@@ -52,25 +54,60 @@ def ingest(path: Path, folder: Path) -> dict[str, float]:
     return {"seconds": seconds, "again_seconds": again.seconds, "rejected": report.count_rejected, **counts}
 
 
+# The version before has other modules; both are tried, so that any checkout can be given.
+BEFORE = """
+import json, resource, sys, time
+from pathlib import Path
+from sentiment.settings import Home, Settings
+try:
+    from sentiment.ingest.load import ingest_file
+except ImportError:
+    from sentiment.ingest import ingest_file
+home = Home(Path(sys.argv[2]) / "home").create()
+began = time.perf_counter()
+try:
+    ingest_file(home, Path(sys.argv[1]))
+except TypeError:
+    began = time.perf_counter()
+    ingest_file(home, Settings(home=home.root), Path(sys.argv[1]))
+seconds = time.perf_counter() - began
+peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({"seconds": seconds, "cpu_seconds": time.process_time(), "peak_mb": peak_mb}))
+"""
+
+
+def inspect(path: Path, folder: Path) -> dict[str, float]:
+    """A look at the whole file, nothing loaded."""
+    from sentiment.ingest.inspection import inspect_file
+
+    return {"seconds": inspect_file(path).seconds}
+
+
 def main() -> None:
     """Run both in turn and print medians and the ratio of each pair."""
-    if len(sys.argv) > 1:
+    if len(sys.argv) > 3:
         what, path, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-        found = {"read_csv": read_csv, "ingest": ingest}[what](path, folder)
+        found = {"read_csv": read_csv, "ingest": ingest, "inspect": inspect}[what](path, folder)
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps(found | {"peak_mb": peak_mb}))
+        print(json.dumps(found | {"cpu_seconds": time.process_time(), "peak_mb": peak_mb}))
         return
+    before = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
     with training_csv() as path:
         decoded = path.with_name("decoded.csv")
         decoded.write_text(path.read_bytes().decode("latin-1"), newline="")
         pairs = []
         for _ in range(RUNS):
             pair: dict[str, Any] = {}
-            for what, source in (("read_csv", decoded), ("ingest", path)):
+            for what, source in (("read_csv", decoded), ("ingest", path), ("inspect", path)):
                 with tempfile.TemporaryDirectory(dir=path.parent) as home:
                     command = [sys.executable, "-m", "benchmarks.ingest", what, str(source), home]
                     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
                     pair[what] = json.loads(done.stdout)
+            if before is not None:
+                with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+                    command = [sys.executable, "-c", BEFORE, str(path), folder]
+                    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=before)
+                    pair["before"] = json.loads(done.stdout)
             pair["ratio"] = pair["ingest"]["seconds"] / pair["read_csv"]["seconds"]
             print(json.dumps(pair), file=sys.stderr)
             pairs.append(pair)
@@ -79,6 +116,13 @@ def main() -> None:
         "read_csv_seconds": statistics.median(pair["read_csv"]["seconds"] for pair in pairs),
         "ingest_seconds": statistics.median(pair["ingest"]["seconds"] for pair in pairs),
         "again_seconds": statistics.median(pair["ingest"]["again_seconds"] for pair in pairs),
+        "inspect_seconds": statistics.median(pair["inspect"]["seconds"] for pair in pairs),
+        "cpu_seconds": {
+            what: statistics.median(pair[what]["cpu_seconds"] for pair in pairs)
+            for what in ("read_csv", "ingest", "before", "inspect")
+            if what in pairs[0]
+        },
+        "before_seconds": statistics.median(pair["before"]["seconds"] for pair in pairs) if before else None,
         "ingest_peak_mb": max(pair["ingest"]["peak_mb"] for pair in pairs),
         "counts": {key: pairs[0]["ingest"][key] for key in ("lines", "loaded", "duplicate", "rejected")},
     }

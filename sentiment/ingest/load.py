@@ -41,7 +41,8 @@ from sentiment.warehouse.migrations import remove_unfinished_file
 from sentiment.warehouse.session import Warehouse
 
 T = TypeVar("T")
-BLOCK_BYTES = PIECE_BYTES
+# Smaller than when a file is only looked at: several blocks are on their way at once.
+BLOCK_BYTES = PIECE_BYTES // 2
 
 
 @dataclass(frozen=True)

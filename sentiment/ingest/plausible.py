@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
 from sentiment.errors import RefusedFileError
-from sentiment.ingest.mapping.times import absurd_share
 from sentiment.ingest.readers import reject_reasons
 
 _LEAST_LABELLED = 20
@@ -87,3 +86,12 @@ def _mostly_rejected(count_rejected: int, count: int, harmful: dict[str, int], m
             f"{text} If its ids are its own, not those of what is there already, give its source a name: --source NAME."
         )
     return f"{text} Look at it with `sentiment inspect` and say what it is, or raise --max-rejected from 0.5."
+
+
+def absurd_share(instants: pl.Series, now: datetime) -> float:
+    """The share of times that no post can have: before 1990, or more than two days ahead."""
+    known = instants.drop_nulls()
+    if known.is_empty():
+        return 0.0
+    is_absurd = (known < datetime(1990, 1, 1, tzinfo=UTC)) | (known > now + timedelta(days=2))
+    return float(is_absurd.mean())  # type: ignore[arg-type]

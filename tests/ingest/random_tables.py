@@ -140,7 +140,8 @@ def _recipe(draw: random.Random) -> dict[str, Any]:
     if not has_header:
         columns = [name for name in columns if name != "user"]
     others = draw.sample(NAMES["other"], draw.choice([0, 0, 1, 2])) if has_header else []
-    scheme = draw.choice([*SCHEMES, "stars", "degrees"])
+    # {1, 2} can only be asked about, and is as rare among people.
+    scheme = draw.choice([*SCHEMES, "stars", "degrees", "stars", "words", "Words", "0 1", "0 1 2", "0 4"])
     if not has_header and len(columns) == 1:
         columns.append("label")
     names = {name: draw.choice(NAMES["stars" if name == "label" and scheme == "stars" else name]) for name in columns}

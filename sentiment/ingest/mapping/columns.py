@@ -215,7 +215,7 @@ class ColumnChooser:
         ids = [
             c
             for c in left
-            if c.is_id and c.words <= 1.2 and c.distinct > 0.95 and c.longest >= 5 and c.letters + c.numbers > 0.9
+            if c.is_id and c.words <= 1.2 and c.distinct > (0.95 if c.longest >= 5 else 0.999) and c.longest >= 3
         ]
         times = [c for c in left if c.times is not None and (c.letters > 0.5 or c.numbers < 0.5)]
         ids = [
@@ -223,6 +223,13 @@ class ColumnChooser:
             for c in ids
             if c not in times and (c.numbers > 0.9 or ("text" in self.choice.columns and c.longest >= 12))
         ]
+        epochs = [c for c in left if c.times is not None and c.numbers > 0.9 and c.times.is_plausible_epoch]
+        if epochs and "date" not in self.given and not times:
+            place = place_of(epochs[0].name, self.has_names)
+            sentence = f"{epochs[0].name} holds numbers that may be times since 1970, or ids."
+            said = ((f"date={place}", "they are times"), (f"id={place},date=", "they are ids"))
+            self.choice.questions.append(Question("columns", sentence, said))
+            return
         if ids and "id" not in self.given:
             self.choice.take("id", ids[0].name, "different in every row")
         if len(times) == 1 and "date" not in self.given:

@@ -214,10 +214,7 @@ class LabelChooser:
 
 def read_labels(values: pl.Series, scheme: Scheme) -> pl.Series:
     """The labels that a scheme gives to raw values: strings, null where there is none."""
-    forms = labels.canonical(values)
-    return forms.replace_strict(
-        pl.Series(list(scheme.meaning), dtype=pl.String),
-        pl.Series(list(scheme.meaning.values()), dtype=pl.String),
-        default=None,
-        return_dtype=pl.String,
-    )
+    distinct = values.unique()
+    forms = [None if value is None else labels.canonical_value(value) for value in distinct]
+    meant = pl.Series([None if form is None else scheme.meaning.get(form) for form in forms], dtype=pl.String)
+    return values.replace_strict(distinct, meant, return_dtype=pl.String)

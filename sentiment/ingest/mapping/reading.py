@@ -220,7 +220,10 @@ def _time_plan(choice: Choice, survey: Survey, options: ReadingOptions) -> TimeP
         raise InputError(
             f'--date-format is {said!r}; expected is {", ".join(FORMATS)} or a pattern such as %d.%m.%Y or "%Y-%m-%d %H:%M".'
         )
-    plan = replace(FORMATS[said] if said in FORMATS else TimePlan(pattern=said), zone=options.time_zone)
+    plan = replace(
+        FORMATS[said] if said in FORMATS else TimePlan(pattern=said),
+        zone=None if options.time_zone == "UTC" else options.time_zone,
+    )
     found = survey.columns[choice.columns["date"]].times
     if found is None or plan.pattern is not None:
         return plan

@@ -89,31 +89,17 @@ class Survey:
         if values.dtype != pl.String:
             column.count_given += len(values) - values.null_count()
             return
-        column.count_given += len(values) - values.null_count() - int((values == "").sum())
+        column.count_given += int((values.str.len_bytes() > 0).sum())
         other = batch.not_text.get(column.name)
         column.count_not_text += int(other.sum()) if other is not None else 0
         number = batch.not_text.get(f"{column.name}\0")
         column.count_not_string += int(number.sum()) if number is not None else 0
         if column.values is not None:
-            counts = values.alias("value").value_counts(name="count")
-            if len(counts) > 4 * _MOST_VALUES and column.count > 10 * _MOST_VALUES:
-                column.values = None
-            else:
-                forms = labels.canonical(counts["value"])
-                for form, count in zip(forms, counts["count"], strict=True):
-                    if form is not None:
-                        column.values[form] += count
-                if len(column.values) > 2 * _MOST_VALUES:
-                    column.values = None
+            _count_values(column, values)
         if column.times is not None:
             column.times.add(values)
         if column.is_id:
-            is_digits = values.str.contains(_IS_DIGITS)
-            column.count_digits += int(is_digits.sum())
-            floats = values.filter(values.str.contains(_FLOAT_ID).fill_null(False))
-            if len(floats) and not column.largest_float:
-                column.largest_float = floats[0]
-            column.count_whole_ids += int((values.str.ends_with("000") & (values.str.len_bytes() > 16)).sum())
+            _count_ids(column, values)
         if column.languages is not None:
             column.languages.update({v: c for v, c in values.drop_nulls().value_counts(name="count").iter_rows() if v})
 
@@ -124,6 +110,33 @@ class Survey:
     def sample(self) -> pl.DataFrame:
         """Rows from all parts of the file, every column as strings."""
         return pl.concat(self.samples, how="diagonal") if self.samples else pl.DataFrame()
+
+
+def _count_values(column: ColumnSurvey, values: pl.Series) -> None:
+    """Count the values of a column that may be labels; give up where there are too many."""
+    assert column.values is not None
+    counts = values.alias("value").value_counts(name="count")
+    if len(counts) > 4 * _MOST_VALUES and column.count > 10 * _MOST_VALUES:
+        column.values = None
+        return
+    forms = labels.canonical(counts["value"])
+    for form, count in zip(forms, counts["count"], strict=True):
+        if form is not None:
+            column.values[form] += count
+    if len(column.values) > 2 * _MOST_VALUES:
+        column.values = None
+
+
+def _count_ids(column: ColumnSurvey, values: pl.Series) -> None:
+    """Count what is a whole number, and notice what went through a floating-point one."""
+    count_digits = int(values.str.contains(_IS_DIGITS).sum())
+    column.count_digits += count_digits
+    if count_digits < len(values):
+        floats = values.filter(values.str.contains(_FLOAT_ID).fill_null(False))
+        if len(floats) and not column.largest_float:
+            column.largest_float = floats[0]
+    if column.longest > 16:
+        column.count_whole_ids += int((values.str.ends_with("000") & (values.str.len_bytes() > 16)).sum())
 
 
 def _sample(frame: pl.DataFrame, rows: int) -> pl.DataFrame:
@@ -157,7 +170,8 @@ def _first_look(name: str, sample: pl.Series, count_before: int) -> ColumnSurvey
         forms = labels.canonical(given)
         if forms.n_unique() <= _MOST_VALUES:
             column.values = Counter()
-    column.is_id = names.rank(name, "id") is not None or column.words < 1.2
+    is_candidate = column.words < 1.2 and column.distinct > 0.5 and not names.is_known(name)
+    column.is_id = names.rank(name, "id") is not None or (is_candidate and column.numbers + column.letters > 0.5)
     if column.longest <= 60 and looks_like_times(given.head(300), is_named=is_named_date or name.startswith("column ")):
         column.times = TimeSurvey()
     return column

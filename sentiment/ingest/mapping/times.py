@@ -10,11 +10,13 @@ Costs on one core: 0.2 s for the 1.6 million dates of Sentiment140, 1 to 3 s for
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
 import polars as pl
+
+from sentiment.ingest.mapping.published_dates import parse_day_by_day
 
 Order = Literal["day first", "month first"]
 Unit = Literal["s", "ms", "us", "ns"]
@@ -85,6 +87,14 @@ class TimePlan:
         return ", ".join(parts)
 
 
+_BOUNDS: dict[Unit, tuple[float, float]] = {
+    "s": (0, 1e11),
+    "ms": (1e11, 1e14),
+    "us": (1e14, 1e17),
+    "ns": (1e17, np.inf),
+}
+# From 2000 to 2035, in seconds.
+_PLAUSIBLE = (946_684_800.0, 2_051_222_400.0)
 FORMATS = {
     "day-first": TimePlan(order="day first"),
     "month-first": TimePlan(order="month first"),
@@ -108,28 +118,45 @@ class TimeSurvey:
     has_dots: bool = False
     has_short_years: bool = False
     units: dict[Unit, int] = field(default_factory=dict)
+    count_plausible: int = 0
     example: str = ""
 
     def add(self, values: pl.Series) -> None:
         """Look at the values of a batch: strings, nulls are left out."""
-        values = values.drop_nulls()
-        values = values.filter(values.str.strip_chars() != "")
+        # Other forms say by themselves what they mean.
+        values = values.filter(values.str.contains(r"^\s*-?\d").fill_null(False))
         self.count += len(values)
+        if values.is_empty():
+            return
+        is_epoch = values.str.contains(EPOCH)
+        if is_epoch.any():
+            epochs = values.filter(is_epoch)
+            self._add_epochs(epochs.filter(~epochs.str.contains(_COMPACT)))
+        values = values.filter(~is_epoch)
+        if values.is_empty():
+            return
         frame = values.alias("value").to_frame().with_columns(found=pl.col("value").str.extract_groups(NUMERIC))
         numeric = frame.filter(pl.col("found").struct.field("first").is_not_null())
         if numeric.height:
             parts = numeric["found"].struct.unnest()
             self.count_numeric += parts.height
             self.most_first = max(self.most_first, int(parts["first"].cast(pl.Int64).max()))  # type: ignore[arg-type]
-            self.most_second = max(self.most_second, int(parts["second_number"].cast(pl.Int64).max()))  # type: ignore[arg-type]
+            second = int(parts["second_number"].cast(pl.Int64).max())  # type: ignore[arg-type]
+            self.most_second = max(self.most_second, second)
             self.has_dots |= bool((parts["mark"] == ".").any())
             self.has_short_years |= bool((parts["year"].str.len_bytes() == 2).any())
             self.example = self.example or str(numeric["value"][0])
-        epochs = values.filter(values.str.contains(EPOCH) & ~values.str.contains(_COMPACT))
-        if len(epochs):
-            for unit, count in _units(epochs).items():
+
+    def _add_epochs(self, epochs: pl.Series) -> None:
+        if epochs.is_empty():
+            return
+        self.example = self.example or epochs[0]
+        sizes = epochs.str.strip_chars().cast(pl.Float64, strict=False).abs().drop_nulls().to_numpy()
+        for unit, (low, high) in _BOUNDS.items():
+            if count := int(((sizes >= low) & (sizes < high)).sum()):
                 self.units[unit] = self.units.get(unit, 0) + count
-            self.example = self.example or epochs[0]
+        for scale in (1.0, 1_000.0):
+            self.count_plausible += int(((sizes >= _PLAUSIBLE[0] * scale) & (sizes < _PLAUSIBLE[1] * scale)).sum())
 
     @property
     def order(self) -> Order | None:
@@ -145,21 +172,14 @@ class TimeSurvey:
         return None
 
     @property
+    def is_plausible_epoch(self) -> bool:
+        """Whether all numbers so far would be times from 2000 to 2035."""
+        return self.unit in ("s", "ms") and self.count_plausible == sum(self.units.values())
+
+    @property
     def unit(self) -> Unit | None:
         """The unit of numbers, where all have one."""
         return next(iter(self.units)) if len(self.units) == 1 else None
-
-
-def _units(epochs: pl.Series) -> dict[Unit, int]:
-    sizes = epochs.str.strip_chars().cast(pl.Float64, strict=False).abs().drop_nulls().to_numpy()
-    bounds: dict[Unit, tuple[float, float]] = {
-        "s": (0, 1e11),
-        "ms": (1e11, 1e14),
-        "us": (1e14, 1e17),
-        "ns": (1e17, np.inf),
-    }
-    found = {unit: int(((sizes >= low) & (sizes < high)).sum()) for unit, (low, high) in bounds.items()}
-    return {unit: count for unit, count in found.items() if count}
 
 
 def looks_like_times(values: pl.Series, *, is_named: bool) -> bool:
@@ -185,7 +205,7 @@ def parse_times(values: pl.Series, plan: TimePlan) -> pl.Series:
         return values if values.dtype.time_zone else _at_zone(values, plan.zone)
     if plan.pattern is not None:
         return _by_pattern(values, plan)
-    if len(values) and (instants := _parse_day_by_day(values)) is not None:
+    if len(values) and (instants := parse_day_by_day(values, _parse_plainly)) is not None:
         return instants
     distinct = values.unique()
     if len(distinct) < 0.5 * len(values):
@@ -212,6 +232,10 @@ def _by_pattern(values: pl.Series, plan: TimePlan) -> pl.Series:
 def _at_zone(local: pl.Series, zone: str | None) -> pl.Series:
     placed = local.dt.replace_time_zone(zone or "UTC", ambiguous="earliest", non_existent="null")
     return placed.dt.convert_time_zone("UTC").cast(INSTANT)
+
+
+def _parse_plainly(values: pl.Series) -> pl.Series:
+    return _parse_each(values, TimePlan())
 
 
 def _parse_each(values: pl.Series, plan: TimePlan) -> pl.Series:
@@ -347,52 +371,3 @@ def _minutes(zone: str) -> int | None:
     if not rest and len(hours) > 2:
         hours, rest = hours[:-2], hours[-2:]
     return sign * (int(hours) * 60 + int(rest or 0)) if int(hours) < 24 else None
-
-
-# -- Sentiment140's own form
-
-# `Mon Apr 06 22:19:45 PDT 2009`: how long it is, and where the time of day stands.
-_PUBLISHED_LENGTH = 28
-_PUBLISHED_CLOCK = slice(11, 19)
-_MOST_DAYS_A_ROW = 0.1
-
-
-def _parse_day_by_day(dates: pl.Series) -> pl.Series | None:
-    """A quarter of the time where every date has the form of the published file and most days are the line before's: each
-    run of one day is parsed once, and the time of day is arithmetic. None where that does not hold."""
-    lengths = dates.str.len_bytes()
-    if dates.has_nulls() or lengths.min() != _PUBLISHED_LENGTH or lengths.max() != _PUBLISHED_LENGTH:
-        return None
-    data = dates.str.join("").to_arrow().buffers()[2]
-    clock = np.frombuffer(data, dtype=np.uint8).reshape(-1, _PUBLISHED_LENGTH)[:, _PUBLISHED_CLOCK].T.astype(
-        np.int32
-    ) - ord("0")
-    colons, digits = clock[[2, 5]], clock[[0, 1, 3, 4, 6, 7]]
-    hours, minutes, seconds = 10 * digits[::2] + digits[1::2]
-    is_clock = digits.min() >= 0 and digits.max() <= 9 and (colons == ord(":") - ord("0")).all()
-    if not is_clock or hours.max() > 23 or minutes.max() > 59 or seconds.max() > 59:
-        return None
-    column = pl.col("date")
-    days = (
-        dates.alias("date")
-        .to_frame()
-        .select(before=column.str.slice(0, _PUBLISHED_CLOCK.start), behind=column.str.slice(_PUBLISHED_CLOCK.stop))
-    )
-    days = days.with_columns(run=pl.concat_str("before", "behind").rle_id())
-    firsts = days.filter(pl.col("run").is_first_distinct())
-    if len(firsts) > max(1, len(dates) * _MOST_DAYS_A_ROW):
-        return None
-    midnights = _parse_each(
-        firsts.select(pl.concat_str("before", pl.lit("00:00:00"), "behind")).to_series(), TimePlan()
-    )
-    since_midnight = pl.Series((3600 * hours + 60 * minutes + seconds) * np.int64(1_000_000)).cast(pl.Duration("us"))
-    return (midnights.gather(days["run"]) + since_midnight).alias(dates.name)
-
-
-def absurd_share(instants: pl.Series, now: datetime) -> float:
-    """The share of times that no post can have: before 1990, or more than two days ahead."""
-    known = instants.drop_nulls()
-    if known.is_empty():
-        return 0.0
-    is_absurd = (known < datetime(1990, 1, 1, tzinfo=UTC)) | (known > now + timedelta(days=2))
-    return float(is_absurd.mean())  # type: ignore[arg-type]

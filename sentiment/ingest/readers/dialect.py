@@ -169,13 +169,11 @@ def _records(sample: Sequence[str], dialect: Dialect) -> Iterator[str]:
 
 
 def _one_column(sample: Sequence[str]) -> Dialect:
+    """Texts alone: quoted where each line that begins with a quote is a quoted field, and one at least can be nothing else."""
     quoted = Dialect("\n", True, 1)
     begins = [line for line in sample if line.startswith('"')]
-    is_quoted = (
-        bool(begins)
-        and len(begins) > 0.5 * len(sample)
-        and sum(quoted.split(line) is not None for line in begins) > 0.5 * len(begins)
-    )
+    is_possible = bool(begins) and all(quoted.split(line) is not None for line in begins)
+    is_quoted = is_possible and (any('""' in line[1:-1] for line in begins) or len(begins) > 0.9 * len(sample))
     return replace(quoted, is_quoted=is_quoted)
 
 

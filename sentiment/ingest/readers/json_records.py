@@ -64,11 +64,9 @@ def to_columns(rows: Sequence[Row]) -> tuple[pl.DataFrame, dict[str, pl.Series]]
     columns, not_text = [], {}
     for name in names:
         values = [row.get(name) for row in rows]
-        try:
-            columns.append(pl.Series(name, values, dtype=pl.String, strict=True))
+        if set(map(type, values)) <= {str, type(None)}:
+            columns.append(pl.Series(name, values, dtype=pl.String))
             continue
-        except (TypeError, pl.exceptions.PolarsError):
-            pass
         columns.append(pl.Series(name, [_as_string(value) for value in values], dtype=pl.String))
         is_other = pl.Series(
             [value is not None and type(value) not in (str, int, float) for value in values], dtype=pl.Boolean

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from sentiment.ingest import text
@@ -110,16 +111,15 @@ class RecordMaker:
                 times.alias("posted_at"),
                 label.alias("label"),
                 _known(self._column(batch, "id")).cast(pl.String).alias("id"),
-                _has_value(dates).alias("has_date"),
+                _is_unread(dates, times).alias("is_bad_date"),
                 self._is_unknown_label(labels_given, label).alias("is_unknown_label"),
             ]
         )
-        return frame.with_columns(
-            raw_text=self._raw_texts(batch, frame), reason=self._reason(batch, frame), tweet_id=self._number_ids()
-        )
+        frame = frame.with_columns(self._number_ids(frame["id"]))
+        return frame.with_columns(raw_text=self._raw_texts(batch, frame), reason=self._reason(batch, frame))
 
     def _texts(self, batch: Batch) -> pl.Series:
-        texts = self._column(batch, "text").cast(pl.String).fill_null("").str.strip_chars("\r")
+        texts = self._column(batch, "text").cast(pl.String).fill_null("")
         if "title" in self.reading.columns:
             title = self._column(batch, "title").cast(pl.String).fill_null("").str.strip_chars()
             both = pl.DataFrame([title.alias("title"), texts.alias("text")])
@@ -145,25 +145,41 @@ class RecordMaker:
         )
         if not raw:
             return changed
-        before = dict(zip(frame["line_number"].to_list(), frame["text_before"].to_list(), strict=True))
-        raw = {number: value for number, value in raw.items() if number in before and value != before[number].encode()}
-        if not raw:
-            return changed
-        kept = pl.Series([raw.get(number) for number in frame["line_number"].to_list()], dtype=pl.Binary)
-        return pl.coalesce(pl.lit(kept), changed)
+        numbers = frame["line_number"].to_numpy()
+        wanted = np.array(sorted(raw), dtype=np.int64)
+        wanted = wanted[np.isin(wanted, numbers)]
+        rows = np.searchsorted(numbers, wanted)
+        before = frame["text_before"].gather(rows)
+        kept = [
+            None if raw[number] == text.encode() else raw[number]
+            for number, text in zip(wanted.tolist(), before, strict=True)
+        ]
+        empty = pl.Series([None], dtype=pl.Binary).new_from_index(0, len(frame))
+        return pl.coalesce(pl.lit(empty.scatter(rows, pl.Series(kept, dtype=pl.Binary))), changed)
 
     def _is_unknown_label(self, given: pl.Series, label: pl.Series) -> pl.Series:
         scheme = self.reading.scheme
         if "label" not in self.reading.columns or scheme is None:
             return label.is_null() & self.gold
+        if not label.has_nulls():
+            return label.is_null()
         unlabelled = [value for value, meaning in scheme.meaning.items() if meaning is None]
         forms = canonical(given.cast(pl.String))
         is_label_missing = forms.is_null() | forms.is_in(unlabelled).fill_null(False)
         return label.is_null() & (~is_label_missing | self.gold)
 
-    def _number_ids(self) -> pl.Expr:
-        digits = pl.col("id").str.strip_chars().str.replace(r"\.0+$", "")
-        return pl.when(digits.str.contains(r"^[0-9]+$")).then(digits).cast(pl.Int64, strict=False)
+    def _number_ids(self, ids: pl.Series) -> pl.Series:
+        """Ids as numbers, null where they are none; whole numbers that went through a small float are whole numbers."""
+        is_digits = ids.str.contains(r"^[0-9]+$").fill_null(False)
+        numbers = ids.cast(pl.Int64, strict=False)
+        if not is_digits.all():
+            none = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(ids))
+            digits = ids.str.strip_chars().str.replace(r"\.0+$", "")
+            others = digits.cast(pl.Int64, strict=False).zip_with(
+                digits.str.contains(r"^[0-9]+$").fill_null(False), none
+            )
+            numbers = numbers.zip_with(is_digits, others)
+        return numbers.alias("tweet_id")
 
     def _reason(self, batch: Batch, frame: pl.DataFrame) -> pl.Expr:
         is_wrong_type = pl.lit(False)
@@ -172,19 +188,19 @@ class RecordMaker:
             key = f"{name}\0" if role == "text" else name
             if key in batch.not_text:
                 is_wrong_type |= pl.lit(batch.not_text[key])
-        is_nul = pl.any_horizontal(
-            pl.col(name).str.contains("\0", literal=True).fill_null(False)
-            for name in ("text_before", "user_name", "query")
-        )
+        is_nul = pl.lit(False)
+        if batch.has_nul:
+            names = ("text_before", "user_name", "query")
+            is_nul = pl.any_horizontal(pl.col(name).str.contains("\0", literal=True).fill_null(False) for name in names)
         if self.reading.ids == "content":
             is_bad_id = pl.lit(False)
         elif self.reading.ids == "numbers":
-            is_bad_id = self._number_ids().is_null()
+            is_bad_id = pl.col("tweet_id").is_null()
         else:
             is_bad_id = pl.col("id").is_null() | (pl.col("id").str.len_bytes() > _ID_LIMIT)
         if self.gold:
             is_bad_id &= pl.col("id").is_not_null()
-        is_good_date = pl.col("posted_at").is_between(EARLIEST, LATEST).fill_null(False)
+        is_bad_date = pl.col("is_bad_date") | ~pl.col("posted_at").is_between(EARLIEST, LATEST).fill_null(True)
         return (
             pl.when(pl.col("text_before").str.len_bytes() > reject_reasons.LONGEST_LINE)
             .then(pl.lit(reject_reasons.OVERLONG_LINE))
@@ -196,11 +212,11 @@ class RecordMaker:
             .then(pl.lit(reject_reasons.UNKNOWN_TARGET))
             .when(is_bad_id)
             .then(pl.lit(reject_reasons.BAD_ID))
-            .when(pl.col("has_date") & ~is_good_date)
+            .when(is_bad_date)
             .then(pl.lit(reject_reasons.BAD_DATE))
             .when(pl.col("text").str.strip_chars() == "")
             .then(pl.lit(reject_reasons.BLANK_TEXT))
-            .when(pl.col("text").is_in(list(REMOVED_TEXTS)))
+            .when(pl.lit(_is_removed(frame["text"])))
             .then(pl.lit(reject_reasons.TEXT_REMOVED))
         )
 
@@ -237,7 +253,18 @@ def _known(values: pl.Series) -> pl.Series:
     )
 
 
-def _has_value(values: pl.Series) -> pl.Series:
-    return _known(values).is_not_null() & ~_known(values).cast(pl.String).str.to_lowercase().is_in(
-        ["nan", "nat", "none", "null"]
-    ).fill_null(False)
+def _is_unread(given: pl.Series, times: pl.Series) -> pl.Series:
+    """Where a time is given and none could be read; words for a missing one give none."""
+    is_unread = times.is_null()
+    if not is_unread.any():
+        return is_unread
+    said = _known(given)
+    words = ["nan", "nat", "none", "null"]
+    return is_unread & said.is_not_null() & ~said.cast(pl.String).str.to_lowercase().is_in(words).fill_null(False)
+
+
+def _is_removed(texts: pl.Series) -> pl.Series:
+    """Where in place of a text stands that it was removed; only short ones are compared."""
+    rows = (texts.str.len_bytes() <= max(map(len, REMOVED_TEXTS))).arg_true()
+    is_removed = pl.Series([False], dtype=pl.Boolean).new_from_index(0, len(texts))
+    return is_removed.scatter(rows, texts.gather(rows).is_in(list(REMOVED_TEXTS))) if len(rows) else is_removed

@@ -149,7 +149,7 @@ class TestJsonLines:
     ) -> None:
         data = GOOD + b"".join(orjson.dumps(row) + b"\n" for row in rows)
         path = write_lines(tmp_path_factory.getbasetemp(), data)
-        meant = ReadingOptions(columns="text=text,id=tweet_id,label=,date=,user=,query=")
+        meant = ReadingOptions(columns="text=text,id=tweet_id,label=,date=,user=,query=,title=,language=")
         whole, pieces = read(path, meant), read(path, meant, block_bytes=block_bytes)
         assert len(whole[0]) + len(whole[1]) == len(rows) + 1
         assert whole[0].equals(pieces[0])
