@@ -81,7 +81,25 @@ def diagnose(
             "registry": lambda: check_registry(impatient),
             "forgetting": lambda: check_forgetting(impatient),
             "leftovers": lambda: check_leftovers(home),
+            "cluster": lambda: check_cluster(home),
         },
+    )
+
+
+def check_cluster(home: Home) -> Iterator[Finding]:
+    """The scheduler that is named, if one is: reachable, with workers of the same versions and the right configuration."""
+    address = home.settings.scheduler
+    if address is None:
+        return
+    from sentiment.scoring import cluster
+
+    with cluster.connected(home.settings) as client:
+        count = len(client.scheduler_info(n_workers=-1)["workers"])
+        problems = [*cluster.version_problems(client), *cluster.setup_problems(client)]
+    if not count:
+        problems.append(f"There are no workers: DASK_CONFIG=deployments/dask.yaml dask worker {address}")
+    yield Finding(
+        "cluster", not problems, f"{address} has {count} workers. {' '.join(problems)}".strip(), *problems[:1]
     )
 
 
