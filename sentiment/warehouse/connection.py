@@ -119,6 +119,7 @@ def rewrite(
 
 def _connect(home: Home) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + home.settings.writer_wait_seconds
+    is_waiting = False
     while True:
         try:
             connection = duckdb.connect(str(home.warehouse), config=bounded(home))
@@ -127,7 +128,16 @@ def _connect(home: Home) -> duckdb.DuckDBPyConnection:
             # Somebody opened the writer's file with another tool: wait for them as for any other process.
             if "Could not set lock" not in str(error) or time.monotonic() > deadline:
                 raise
+            if not is_waiting and home.on_wait is not None:
+                home.on_wait(f"waiting for another program that has {home.warehouse} open: {_holder_in(error)}")
+            is_waiting = True
             time.sleep(0.2)
+
+
+def _holder_in(error: duckdb.Error) -> str:
+    """Who holds the lock, in DuckDB's words: `/usr/bin/duckdb (PID 4711)`."""
+    found = re.search(r"held in (.+?\(PID \d+\))", str(error))
+    return found[1] if found else "it is not named"
 
 
 def bounded(home: Home) -> dict[str, Any]:

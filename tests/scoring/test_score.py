@@ -10,6 +10,10 @@ import polars as pl
 import pytest
 
 from sentiment.errors import InputError, ModelError, NoChampionError
+from sentiment.model.classifier import SentimentModel
+from sentiment.model.config import ModelConfig
+from sentiment.model.features import FeatureConfig
+from sentiment.model.lexicon import Lexicon
 from sentiment.registry.client import Registry
 from sentiment.scoring import score as scoring
 from sentiment.scoring import worker
@@ -230,4 +234,18 @@ def test_predictions_do_not_depend_on_the_chunks(world: Home, score: Callable, r
 def test_a_frame_gets_probability_and_label(lexicon_model: Callable) -> None:
     frame = worker.predict_frame(lexicon_model(20), pl.DataFrame({"text": ["glad1", "sad1", "nothing known"]}))
     assert frame["label"].to_list() == ["positive", "negative", "positive"]
-    assert frame.schema["probability_positive"] == pl.Float32
+    assert frame.schema["probability_positive"] == frame.schema["probability_neutral"] == pl.Float32
+
+
+@pytest.mark.parametrize(("count_labels", "label"), [(3, "neutral"), (2, "positive")])
+def test_a_text_without_mood_is_neutral_unless_two_labels_are_asked_for(
+    count_labels: Literal[2, 3], label: str
+) -> None:
+    lexicon = Lexicon.shipped()
+    model = SentimentModel(
+        ModelConfig(features=FeatureConfig(ngram_bits=10), lexicon=lexicon.config, lexicon_weight=4.0)
+    )
+    model.lexicon = lexicon
+    frame = scoring.predict_frame(model, pl.DataFrame({"text": ["the train to york", "i love it"]}), count_labels)
+    assert frame["label"].to_list() == [label, "positive"]
+    assert frame["probability_neutral"].null_count() == (0 if count_labels == 3 else 2)

@@ -128,6 +128,18 @@ def test_a_writer_says_whom_it_waits_for(home: Home) -> None:
     assert holder_of(home.locks / "warehouse.lock") == "another run"
 
 
+def test_a_writer_names_the_other_program_that_has_the_file_open(home: Home) -> None:
+    said: list[str] = []
+    with (
+        process(HOLD_FILE, home.warehouse) as holder,
+        pytest.raises(BusyError, match="is open in another program"),
+        writer(replace(home.with_patience(0.5), on_wait=said.append)),
+    ):
+        pass
+    assert len(said) == 1
+    assert f"(PID {holder.pid})" in said[0]
+
+
 def test_a_lock_ends_with_the_process_that_held_it(home: Home) -> None:
     with process(HOLD_LOCK, home.locks / "score.lock") as holder:
         holder.kill()
