@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from prefect import flow, task
@@ -28,6 +29,11 @@ class ScoreOptions(BaseModel):
     until: datetime | None = Field(default=None, description="Only tweets posted before then. Empty: all.")
     chunk_rows: int = Field(
         default=CHUNK_ROWS, ge=1_000, le=1_000_000, description="Tweets committed at a time: what a kill can cost."
+    )
+    scheduler: str | None = Field(
+        default=None,
+        pattern=r"^(tcp|tls)://[^\s/]+:\d+$",
+        description="Dask scheduler whose workers score, e.g. tls://scheduler:8786. Empty: what SENTIMENT_SCHEDULER names.",
     )
     as_of: AsOf = None
 
@@ -68,6 +74,8 @@ def score_and_publish(options: ScoreOptions) -> ScoreReport:
 def predict(options: ScoreOptions, run_id: str) -> ScoreReport:
     """Score what is missing, chunk by chunk."""
     home = open_home(say_waiting)
+    if options.scheduler is not None:
+        home = replace(home, settings=home.settings.model_copy(update={"scheduler": options.scheduler}))
     return scoring.score(
         home,
         Registry(home),

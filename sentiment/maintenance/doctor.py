@@ -81,8 +81,27 @@ def diagnose(
             "registry": lambda: check_registry(impatient),
             "forgetting": lambda: check_forgetting(impatient),
             "leftovers": lambda: check_leftovers(home),
+            **({"cluster": lambda: check_cluster(home)} if home.settings.scheduler else {}),
         },
     )
+
+
+def check_cluster(home: Home) -> Iterator[Finding]:
+    """The scheduler that is named: reachable, with workers of the same versions and the right configuration."""
+    from sentiment.scoring import cluster
+    from sentiment.scoring.executors import ClusterError
+
+    address = home.settings.scheduler
+    start = f"DASK_CONFIG=deployments/dask.yaml dask worker {address}"
+    try:
+        with cluster.connected(home.settings) as client:
+            count = len(client.scheduler_info(n_workers=-1)["workers"])
+            problems = [*cluster.version_problems(client), *cluster.setup_problems(client)]
+    except ClusterError as error:
+        yield Finding("cluster", False, str(error), f"dask scheduler, and then {start}")
+        return
+    found = f"{address} has {count} workers. {' '.join(problems)}".strip()
+    yield Finding("cluster", count > 0 and not problems, found, "" if count and not problems else start)
 
 
 def look_quickly(home: Home) -> list[Finding]:

@@ -5,12 +5,14 @@
     changes        what is new, changed or gone since the last publication to a target
     rows           rows into a table, by COPY where the database has it
     publication    all of it in one transaction: readers see the old state or the new one
+    lake           scored tweets into a Delta Lake table
     source         tweets by the user's own query, from a watermark on
 
 PostgreSQL by psycopg 3 is the tested target; the general path is tested with SQLite.
 """
 
 from sentiment.database_url import check_address
-from sentiment.publish.target import TargetReport, publish_to
+from sentiment.publish.report import TargetReport
+from sentiment.publish.target import publish_to
 
 __all__ = ["TargetReport", "check_address", "publish_to"]

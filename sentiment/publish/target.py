@@ -14,7 +14,6 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import polars as pl
@@ -25,6 +24,8 @@ from sentiment.database_url import check_address, open_database
 from sentiment.errors import DatabaseError, InputError
 from sentiment.locks import operation_lock
 from sentiment.publish.changes import Changes, changes_between, manifest_of, read_manifest
+from sentiment.publish.lake import publish_to_lake
+from sentiment.publish.report import TargetReport
 from sentiment.publish.rows import write_rows
 from sentiment.publish.tables import published_tables, staging_table, state_table
 from sentiment.settings import Home
@@ -34,22 +35,6 @@ from sentiment.warehouse.session import Warehouse
 PIECE_ROWS = 200_000
 SCHEMA = "sentiment"
 """Of the tables in PostgreSQL; other databases have one schema."""
-
-
-@dataclass(frozen=True)
-class TargetReport:
-    """What a publication brought to a database."""
-
-    address: str
-    publication: str
-    count_written: int
-    count_removed: int
-    replaced: list[str]
-    seconds: float
-
-    @property
-    def is_unchanged(self) -> bool:
-        return not (self.count_written or self.count_removed or self.replaced)
 
 
 def publish_to(
@@ -63,7 +48,7 @@ def publish_to(
     """Bring another database to the state of the published snapshot.
 
     Args:
-        address: SQLAlchemy URL without a password.
+        address: SQLAlchemy URL without a password, or `delta:///folder` or `delta+s3://bucket/prefix` for a Delta table.
         schema: of the tables there; in PostgreSQL `sentiment` unless given, and made if it is not there.
         piece_rows: rows that are sent and committed at a time: what a kill can cost.
         on_progress: told how many rows are sent, of how many.
@@ -80,6 +65,9 @@ def publish_to(
         schema = SCHEMA
     key = hashlib.sha256(f"{url} {schema}".encode()).hexdigest()[:16]
     manifests = home.root / "targets" / key
+    if url.get_backend_name() == "delta":
+        with operation_lock(home, f"target-{key}"):
+            return publish_to_lake(home, url, key, on_progress)
     with (
         operation_lock(home, f"target-{key}"),
         open_database(address) as engine,
