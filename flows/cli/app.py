@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import data, demo, maintenance, model, query, status
+from flows.cli import data, demo, maintenance, model, monitor, query, status
 from flows.cli.terminal import errors_as_sentences, out
 from sentiment.settings import load_settings
 
@@ -51,6 +51,7 @@ for command in (
     data.ingest,
     data.download,
     data.profile,
+    monitor.monitor,
     data.publish,
     status.status,
     query.decisions,
