@@ -29,7 +29,7 @@ class ProfileSummary:
     findings: list[str]
 
 
-@flow
+@flow(flow_run_name="profile of all tweets")
 def profile() -> ProfileSummary:
     """Measure all tweets, keep the figures in SQL, and write the page."""
     home = open_home()

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import data, demo, ingest, maintenance, model, query, status
+from flows.cli import data, demo, ingest, maintenance, model, monitor, query, status
 from flows.cli.terminal import errors_as_sentences, open_standard_streams, out
 from sentiment.settings import load_settings
 
@@ -54,6 +54,7 @@ for command in (
     ingest.withdraw,
     data.download,
     data.profile,
+    monitor.monitor,
     data.publish,
     status.status,
     query.decisions,

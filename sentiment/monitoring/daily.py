@@ -14,7 +14,7 @@ that were measured are measured again only when more of their tweets have arrive
     estimated_accuracy      mean of max(p, 1 - p), with a Wilson interval: what calibrated probabilities promise (CBPE)
     accuracy_on_corrections what came true of them on tweets corrected in the last four weeks; people correct mistakes
                             first, so it says which way things go and never sets off an alarm
-    delay_days              days since the newest one with tweets
+    delay_days              days since the newest one with tweets; none of a home whose newest tweet is a month old
 
 A day of 2,000 tweets takes 0.3 s, and its five weeks of reference 3 s once a run; words are counted in at most 20,000
 tweets a day.
@@ -39,6 +39,8 @@ from sentiment.warehouse.session import Warehouse
 
 REFERENCE_DAYS, GAP_DAYS = 28, 7
 MOST_DAYS_AT_ONCE = 31
+# Tweets older than that are an archive, such as Sentiment140 itself: nobody waits for its next day.
+MOST_DAYS_OF_DELAY = 31
 MOST_WORDS, MOST_TWEETS = 1_000, 20_000
 LEAST_SCORES = 20
 LEAST_VOLUME_CHANGE = math.log(1.25)
@@ -262,9 +264,8 @@ def _measure_corrections(corrections: tuple[int, int], day: date) -> Iterator[tu
 
 
 def _measure_delay(volumes: dict[date, int], today: date, late_after_days: int) -> Iterator[tuple[object, ...]]:
-    if volumes:
-        yesterday = today - timedelta(days=1)
-        delay = (yesterday - max(volumes)).days
+    yesterday = today - timedelta(days=1)
+    if volumes and (delay := (yesterday - max(volumes)).days) <= MOST_DAYS_OF_DELAY:
         yield yesterday, "delay_days", float(delay), None, None, float(late_after_days), delay > late_after_days
 
 

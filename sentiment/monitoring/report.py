@@ -30,7 +30,8 @@ PANELS = {
     "accuracy_on_corrections": "Accuracy on corrected tweets",
     "delay_days": "Days without tweets up to the run",
 }
-_BLUE, _RED, _GREY = "#3b6ea5", "#c1121f", "#999999"
+# Readable on white and on black: the page has both.
+_BLUE, _RED, _GREY, _TEXT = "#3d85d0", "#d8383f", "#8c8c8c", "#7c7c7c"
 
 
 def alarm_sentence(alarm: Alarm, words: list[str]) -> str:
@@ -78,9 +79,17 @@ def monitor_markdown(report: MonitorReport, page: Path) -> str:
         headline = f"**Nothing new.** Still an alarm: {', '.join(still)}."
     else:
         headline = "**Nothing unusual.**"
-    measured = f"{len(report.days)} day(s) were measured" + (f", up to {report.days[-1]}." if report.days else ".")
-    rows = table(["day", "measure", "value", "threshold", "alarm"], _newest(report.shown))
+    measured = days_sentence(report)
+    rows = table(["day", "measure", "value", "threshold", "alarm"], newest_rows(report.shown))
     return f"{headline}\n\n{measured}\n\n{rows}\n\nPlots: `{page}`\n"
+
+
+def days_sentence(report: MonitorReport) -> str:
+    """How many days were measured, and up to which tweets."""
+    newest: Any = report.shown.filter(measure="volume")["day"].max()
+    count = len(report.days)
+    text = f"{count} day{'' if count == 1 else 's'} {'was' if count == 1 else 'were'} measured"
+    return f"{text}; the newest tweets are of {newest}." if newest else f"{text}: there are no tweets with a date."
 
 
 def write_html(home: Home, report: MonitorReport, day: date) -> Path:
@@ -92,11 +101,11 @@ def write_html(home: Home, report: MonitorReport, day: date) -> Path:
     content = environment.get_template(TEMPLATE.name).render(
         day=day,
         version=report.model_version,
-        days=report.days,
+        days=days_sentence(report),
         alarms=[alarm_sentence(alarm, report.words) for alarm in report.alarms],
         standing=_standing(report),
         words=report.words,
-        rows=_newest(report.shown),
+        rows=newest_rows(report.shown),
         picture=base64.b64encode(monitor_figure(report.shown)).decode(),
         reference_days=REFERENCE_DAYS,
         gap_days=GAP_DAYS,
@@ -118,7 +127,7 @@ def monitor_figure(shown: pl.DataFrame) -> bytes:
         shown = shown.filter(pl.col("day") <= newest + timedelta(days=MOST_DAYS_AT_ONCE))
     measures = [name for name in PANELS if name in set(shown["measure"])]
     height = 1.7 * max(1, len(measures))
-    figure = Figure(figsize=(9, height), dpi=110, facecolor="white")
+    figure = Figure(figsize=(9, height), dpi=110, facecolor="none")
     FigureCanvasAgg(figure)
     panels: Any = figure.subplots(max(1, len(measures)), 1, sharex=True, squeeze=False)
     # Margins in inches, and titles at a given height: to find them out, all would be drawn three times.
@@ -126,7 +135,7 @@ def monitor_figure(shown: pl.DataFrame) -> bytes:
     for axes, measure in zip(panels[:, 0], measures, strict=False):
         rows = shown.filter(pl.col("measure") == measure).sort("day")
         days, values = rows["day"].to_list(), rows["value"].to_list()
-        axes.set_title(PANELS[measure], loc="left", fontsize=9, y=1.02)
+        axes.set_title(PANELS[measure], loc="left", fontsize=9, y=1.02, color=_TEXT)
         axes.plot(days, values, color=_BLUE, linewidth=1.2, marker="o", markersize=3)
         if rows["lower"].is_not_null().any():
             lower, upper = (
@@ -137,7 +146,9 @@ def monitor_figure(shown: pl.DataFrame) -> bytes:
         axes.step(days, limits, where="mid", color=_GREY, linewidth=0.9, linestyle="--")
         alarms = rows.filter("is_alarm")
         axes.scatter(alarms["day"].to_list(), alarms["value"].to_list(), color=_RED, zorder=3, s=22)
-        axes.tick_params(labelsize=8)
+        axes.tick_params(labelsize=8, colors=_TEXT)
+        axes.set_facecolor("none")
+        axes.spines[:].set_color(_TEXT)
         axes.spines[["top", "right"]].set_visible(False)
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     panels[-1, 0].xaxis.set_major_locator(locator)
@@ -147,7 +158,7 @@ def monitor_figure(shown: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _newest(shown: pl.DataFrame) -> list[list[str]]:
+def newest_rows(shown: pl.DataFrame) -> list[list[str]]:
     """The newest value of each measure."""
     newest = shown.sort("day").group_by("measure", maintain_order=True).last()
     rows = {row["measure"]: row for row in newest.iter_rows(named=True)}
