@@ -1,6 +1,6 @@
 """Where things are: one described settings class, and the layout of the home folder.
 
-Settings say *where*; what a run does stands in the flows' parameters. Everything is read from the environment
+Settings say *where*; the flows' parameters say what a run does. Everything is read from the environment
 (`SENTIMENT_…`), nothing from files that could be forgotten. All state lives under one folder, the home: deleting it is a
 clean start, and two homes do not touch.
 """
@@ -100,6 +100,18 @@ class Settings(BaseSettings):
     keep_snapshots: int = Field(
         default=3, ge=1, description="Published snapshots that stay on disk for readers that opened an older one."
     )
+    scoring_processes: int = Field(
+        default=1, ge=1, le=256, description="Processes of this machine that score; each takes 500 MB and one core."
+    )
+    scheduler: str | None = Field(
+        default=None,
+        pattern=r"^(tcp|tls)://[^\s/]+:\d+$",
+        description="Dask scheduler whose workers score, e.g. `tls://scheduler:8786`; this machine unless given.",
+    )
+    shards: str | None = Field(
+        default=None,
+        description="Folder or bucket that workers on other machines share, e.g. `s3://bucket/prefix`.",
+    )
     needs_approval: bool = Field(
         default=False, description="Whether a challenger that passed the gate waits for `sentiment promote`."
     )
@@ -152,7 +164,7 @@ def _is_host(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Home:
-    """A home at work: the paths below its folder, the settings in force, and who is told when a lock has to be waited for.
+    """A home at work: the paths below its folder, the settings in force, and what to call when it waits for a lock.
 
     Everything that works on a home takes this one value; nothing below the flows and commands reads the environment.
 
@@ -218,7 +230,7 @@ class Home:
 
     @property
     def behaviour(self) -> Path:
-        """Behaviour tests of the user's own, beside those that come with the project."""
+        """The user's own behaviour tests, in addition to the project's."""
         return self.root / "behaviour"
 
     @property

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import data, demo, maintenance, model, query, status
+from flows.cli import data, demo, ingest, maintenance, model, query, status
 from flows.cli.terminal import errors_as_sentences, open_standard_streams, out
 from sentiment.settings import load_settings
 
@@ -36,7 +36,7 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
     ] = False,
 ) -> None:
-    """What stands before a command."""
+    """Global options."""
 
 
 def main() -> None:
@@ -49,7 +49,9 @@ def main() -> None:
 for command in (
     demo.demo,
     data.sample,
-    data.ingest,
+    ingest.inspect,
+    ingest.ingest,
+    ingest.withdraw,
     data.download,
     data.profile,
     data.publish,

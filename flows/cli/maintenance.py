@@ -139,7 +139,7 @@ def housekeeping(as_json: AsJson = False) -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check versions, permissions, disk, locks, warehouse, snapshot, registry and schedules; say how to mend each.
+    """Check versions, permissions, disk, locks, warehouse, snapshot, registry and schedules; say how to fix each.
 
     Exit status 1 if something is wrong.
 
@@ -165,7 +165,7 @@ def doctor(as_json: AsJson = False) -> None:
             [[finding.check, "ok" if finding.is_well else "WRONG", finding.found] for finding in findings],
         )
         for finding in wrong:
-            out.print(f"to mend {finding.check}: {finding.remedy}", markup=False)
+            out.print(f"to fix {finding.check}: {finding.remedy}", markup=False)
     if wrong:
         raise typer.Exit(1)
 
@@ -195,7 +195,7 @@ def serve(
 
     home = open_home()
     if host not in ("127.0.0.1", "::1", "localhost"):
-        keyed = "whoever has the key" if home.settings.api_key else "anybody, since SENTIMENT_API_KEY is not set,"
+        keyed = "anyone with the key" if home.settings.api_key else "anyone, since SENTIMENT_API_KEY is not set,"
         notes.print(f"Listening on {host}: {keyed} can ask from other machines.", markup=False)
         if host in EVERY_NETWORK and not home.settings.allowed_hosts:
             notes.print(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from sentiment.errors import HomeError
-from sentiment.ingest.readers import REJECTS_SCHEMA, Chunk
+from sentiment.ingest.readers.records import REJECTS_SCHEMA, Chunk
 from sentiment.ingest.readers.reject_reasons import FORGOTTEN
 from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home

@@ -21,7 +21,7 @@ from sentiment.maintenance.backup import backup
 from sentiment.maintenance.erasure import finish_forgetting, forget
 from sentiment.registry.champion import promote
 from sentiment.registry.client import Registry
-from sentiment.scoring import score
+from sentiment.scoring.score import score
 from sentiment.settings import Home
 from sentiment.training.subsets import export
 from sentiment.warehouse.connection import writer
@@ -80,7 +80,11 @@ def test_no_byte_of_it_is_left_under_the_home(home: Home, told: object, rows_of:
             model_version=2,
             since=None,
             until=None,
-            path=str(home.work / "unscored-2.parquet"),
+            first_number=1,
+            end_number=1000,
+            least=0,
+            greatest=2000,
+            path=str(home.work / "shard.parquet"),
         )
     (home.reports / "profile.html").write_text(f"<p>{TEXT}</p>")
     (home.logs / "error.txt").write_text(f"could not convert '{TEXT}'")
