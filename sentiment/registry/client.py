@@ -10,8 +10,6 @@ registries can be open at once. The environment is the process's (`sentiment.reg
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import json
 import os
 import shlex
@@ -29,10 +27,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from sentiment import model
 from sentiment.errors import ModelError
 from sentiment.locks import operation_lock
 from sentiment.registry.environment import MLFLOW_ENVIRONMENT, import_mlflow
+from sentiment.registry.model_files import copy_code, digest_of_files, requirements
 from sentiment.registry.names import CHAMPION, FED_ROWS, MODEL_DIGEST, PROBE, TRAINING_KEY, RegisteredVersion
 from sentiment.registry.store import create_store
 from sentiment.settings import Home
@@ -46,8 +44,6 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "retrain"
 _SECONDS_BETWEEN_SYSTEM_METRICS = 5
-# What the model needs where it is loaded, besides the copied code.
-REQUIREMENTS = ("torch", "polars", "numpy", "numba", "safetensors", "pydantic", "pandas", "mlflow")
 
 
 class Registry:
@@ -205,8 +201,8 @@ class Registry:
                 python_model=str(Path(__file__).with_name("pyfunc.py")),
                 # In a bare path MLflow takes # and % for parts of an address.
                 artifacts={"model": (Path(folder) / "model").as_uri()},
-                code_paths=[str(_copy_model_code(Path(folder)))],
-                pip_requirements=[f"{name}=={_public_version(name)}" for name in REQUIREMENTS],
+                code_paths=[str(copy_code(Path(folder)))],
+                pip_requirements=requirements(),
                 signature=ModelSignature(
                     inputs=Schema([ColSpec("string")]),
                     outputs=Schema(
@@ -220,7 +216,7 @@ class Registry:
             )
             for compiled in (Path(folder) / "logged").rglob("__pycache__"):
                 shutil.rmtree(compiled)
-            digest = _digest(Path(folder) / "logged" / "artifacts" / "model")
+            digest = digest_of_files(Path(folder) / "logged" / "artifacts" / "model")
             self.client.log_model_artifacts(logged.model_id, str(Path(folder) / "logged"))
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
@@ -337,7 +333,7 @@ class Registry:
         folder = self.files(model_version) / "artifacts" / "model"
         # A flipped bit in the weights would be an answer like any other. Versions of before have no digest.
         expected = self.client.get_model_version(self.name, str(model_version)).tags.get(MODEL_DIGEST)
-        if expected is not None and _digest(folder) != expected:
+        if expected is not None and digest_of_files(folder) != expected:
             raise ModelError(
                 f"The files of version {model_version} of {self.name} in {folder} are damaged: they are not those that were "
                 "registered. Restore them from a backup, or go back with `sentiment rollback`."
@@ -398,27 +394,5 @@ class Registry:
         )
 
 
-def _digest(folder: Path) -> str:
-    """SHA-256 over the names and bytes of all files in a folder; 0.1 s for 70 MB."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").digest()
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + content)
-    return digest.hexdigest()
-
-
-def _copy_model_code(folder: Path) -> Path:
-    """Copy the model's package under another name: it must not shadow this project where both are installed."""
-    package = folder / "sentiment_model"
-    shutil.copytree(Path(model.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    return package
-
-
 def _registered(version: ModelVersion) -> RegisteredVersion:
     return RegisteredVersion(int(version.version), version.run_id or "", version.tags.get(TRAINING_KEY, ""))
-
-
-def _public_version(package: str) -> str:
-    """The installed version without a local part such as `+cpu`, which no index has."""
-    return importlib.metadata.version(package).partition("+")[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -154,9 +155,21 @@ def configured(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnecti
     return connection
 
 
+def tells_of_damage(error: BaseException) -> bool:
+    """Whether DuckDB says that a file is damaged, or of another version."""
+    return isinstance(error, duckdb.SerializationException | duckdb.FatalException) or (
+        isinstance(error, duckdb.IOException | duckdb.InternalException)
+        and re.search(r"not a valid DuckDB|[Cc]orrupt|checksum|read enough bytes|newer version", str(error)) is not None
+    )
+
+
 @contextmanager
-def translated_errors(home: Home) -> Iterator[None]:
-    """Turn what DuckDB and the operating system say of disk and file into a HomeError with advice."""
+def translated_errors(home: Home, snapshot: Path | None = None) -> Iterator[None]:
+    """Turn what DuckDB and the operating system say of disk and file into a HomeError with advice.
+
+    Args:
+        snapshot: the published file that is read; the warehouse unless given.
+    """
     try:
         yield
     except (duckdb.Error, OSError) as error:
@@ -169,10 +182,12 @@ def translated_errors(home: Home) -> Iterator[None]:
             raise BusyError(
                 f"{home.warehouse} is open in another program ({text}). Close it there; people read {home.published}."
             ) from error
-        elif isinstance(error, duckdb.SerializationException | duckdb.FatalException) or (
-            isinstance(error, duckdb.IOException | duckdb.InternalException)
-            and re.search(r"not a valid DuckDB|[Cc]orrupt|checksum|read enough bytes|newer version", str(error))
-        ):
+        elif tells_of_damage(error) and snapshot is not None:
+            advice = (
+                f"The published snapshot {snapshot} is damaged ({text}). The warehouse that it was made of is another file. "
+                f"Replace it: rm {shlex.quote(str(snapshot))} && sentiment housekeeping"
+            )
+        elif tells_of_damage(error):
             advice = (
                 f"{home.warehouse} cannot be opened as a DuckDB 1.x file ({text}). Nothing was changed: "
                 f"put a backup in its place, or copy the last published snapshot {home.published} over it."
@@ -209,10 +224,11 @@ def reader(home: Home, *, may_spill: bool = False) -> Iterator[Warehouse]:
             f"Nothing has been published in {home.root} yet: there is no {home.published.name}. "
             "Start with `sentiment ingest PATH`, or set SENTIMENT_HOME to the home you mean."
         )
-    with translated_errors(home):
-        # The link is resolved first: DuckDB keys open databases by path, and would give an older snapshot's data again.
+    # The link is resolved first: DuckDB keys open databases by path, and would give an older snapshot's data again.
+    snapshot = home.published.resolve()
+    with translated_errors(home, snapshot):
         config = bounded(home) if may_spill else CONFIG
-        connection = duckdb.connect(str(home.published.resolve()), read_only=True, config=config)
+        connection = duckdb.connect(str(snapshot), read_only=True, config=config)
         try:
             try:
                 configured(connection)

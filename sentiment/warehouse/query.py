@@ -18,7 +18,7 @@ from duckdb.sqltypes import DuckDBPyType
 
 from sentiment.errors import InputError
 from sentiment.settings import Home
-from sentiment.warehouse.connection import reader, scratch
+from sentiment.warehouse.connection import reader, scratch, tells_of_damage
 
 _COME_AS_TEXT = {"interval", "time", "time with time zone", "time_ns", "bit", "uhugeint", "bignum", "union", "geometry"}
 
@@ -54,6 +54,10 @@ def answer(home: Home, statement: str, batch_rows: int = 50_000) -> Iterator[pa.
             batches = result.select(*columns).to_arrow_reader(batch_rows)
             yield pa.RecordBatchReader.from_batches(batches.schema, _checked(batches))
         except (duckdb.Error, pa.ArrowException) as error:
+            if tells_of_damage(error):
+                raise
+            if isinstance(error, pa.ArrowException) and "checksum" in str(error):
+                raise duckdb.IOException(str(error)) from error
             names = [name for _, name, _ in snapshot.run("steps/warehouse/select_relations").fetchall()]
             is_unknown = "Table with name" in str(error)
             tables = f"\nTables and views: {', '.join(names)}" if is_unknown else ""
