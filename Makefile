@@ -1,5 +1,5 @@
-# Everything runs in .venv, built from a lock file; nothing else on the machine is used. `make demo` is the start.
-# Where uv is installed it builds .venv from uv.lock, else pip does from requirements.lock, which is exported from that.
+# Everything runs in .venv, built from requirements.lock; nothing else on the machine is used. `make demo` is the start.
+# uv builds it where it is installed, else pip.
 PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell python$(version) -c 'print("python$(version)")' 2>/dev/null)))
 UV ?= $(shell command -v uv)
 BIN := .venv/bin
@@ -14,12 +14,15 @@ unexport PYTHONDONTWRITEBYTECODE
 
 setup: .venv/.installed
 
-# The lock files are complete, and so nothing has to be resolved but what the chosen build of torch needs of its own.
-.venv/.installed: requirements.lock uv.lock pyproject.toml
+# The lock file is complete, and so nothing has to be resolved but what the chosen build of torch needs of its own.
+.venv/.installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)$(UV)" || { echo "Python 3.11, 3.12 or 3.13 is needed: install one, or name it with PYTHON=..."; exit 1; }
 ifneq ($(UV),)
-	$(UV) sync --quiet --frozen --all-extras --inexact --no-install-package torch $(if $(PYTHON),--python $(PYTHON))
+	test -x $(BIN)/python || $(UV) venv --quiet --seed $(if $(PYTHON),--python $(PYTHON)) .venv
+	grep -v '^torch==' requirements.lock > .venv/without-torch.txt
+	$(UV) pip install --quiet --python .venv --no-deps -r .venv/without-torch.txt
 	$(UV) pip install --quiet --python .venv $(TORCH) --constraints requirements.lock $(if $(TORCH_INDEX),--index "$(TORCH_INDEX)")
+	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation -e .
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	grep -v '^torch==' requirements.lock > .venv/without-torch.txt
@@ -68,7 +71,5 @@ bench: setup
 
 # After a change in pyproject.toml; look at what moves before it is committed. `make lock UPGRADE=--upgrade` takes what is new.
 lock: setup
-	$(BIN)/uv lock --quiet $(UPGRADE)
-	$(BIN)/uv export --quiet --frozen --all-extras --no-hashes --no-emit-project --no-header > requirements.lock.new
-	{ echo "# Exported from uv.lock by make lock; for pip, where uv is not installed."; cat requirements.lock.new; } > requirements.lock
-	rm requirements.lock.new
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras $(UPGRADE) --no-emit-index-url \
+		--no-emit-find-links --no-header pyproject.toml --output-file requirements.lock

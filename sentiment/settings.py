@@ -7,6 +7,7 @@ clean start, and two homes do not touch.
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
@@ -98,6 +99,18 @@ class Settings(BaseSettings):
     )
     keep_snapshots: int = Field(
         default=3, ge=1, description="Published snapshots that stay on disk for readers that opened an older one."
+    )
+    scoring_processes: int = Field(
+        default=1, ge=1, le=256, description="Processes of this machine that score; each takes 500 MB and one core."
+    )
+    scheduler: str | None = Field(
+        default=None,
+        pattern=r"^(tcp|tls)://[^\s/]+:\d+$",
+        description="Dask scheduler whose workers score, e.g. `tls://scheduler:8786`; this machine unless given.",
+    )
+    shards: str | None = Field(
+        default=None,
+        description="Folder or bucket that workers on other machines share, e.g. `s3://bucket/prefix`.",
     )
     needs_approval: bool = Field(
         default=False, description="Whether a challenger that passed the gate waits for `sentiment promote`."
@@ -282,6 +295,8 @@ def open_home(on_wait: Callable[[str], None] | None = None) -> Home:
     """
     settings = load_settings()
     home = Home(settings.home, settings, on_wait).create()
+    # Nothing is left outside of the home, such as a list of fonts in the user's folder.
+    os.environ.setdefault("MPLCONFIGDIR", str(home.root / "cache" / "matplotlib"))
     free = shutil.disk_usage(home.root).free
     if free < LEAST_FREE_BYTES:
         raise HomeError(
@@ -292,7 +307,7 @@ def open_home(on_wait: Callable[[str], None] | None = None) -> Home:
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment; give a user id without a name one, for what is signed.
 
     Raises:
         InputError: a variable has a value that does not fit; the message names it.
@@ -304,6 +319,11 @@ def load_settings() -> Settings:
         first = error.errors()[0]
         name = "SENTIMENT_" + "__".join(str(part) for part in first["loc"]).upper()
         raise InputError(f"{name}={first['input']!r} cannot be used: {first['msg']}.") from error
+    # MLflow asks who a run is of, and fails for a user id without a name, as containers have it.
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = f"uid-{os.getuid()}"
     home = settings.home.expanduser().absolute()
     _refuse_odd_path(home)
     return settings.model_copy(update={"home": home})

@@ -16,7 +16,8 @@ import polars as pl
 import pytest
 
 from sentiment.gate import evidence
-from sentiment.ingest.load import IngestReport, ingest_file
+from sentiment.ingest.load import IngestReport, Instructions, ingest_file
+from sentiment.ingest.mapping.reading import ReadingOptions
 from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import ModelConfig
 from sentiment.model.features import FeatureConfig, extract
@@ -104,7 +105,9 @@ def ingest_lines() -> Callable[..., IngestReport]:
     def ingest(home: Home, *lines: bytes, name: str = "tweets.csv", **options: Any) -> IngestReport:
         path = home.inbox / name
         path.write_bytes(b"".join(line + b"\n" for line in lines))
-        return ingest_file(home, path, **options)
+        # Few lines, many of them broken on purpose, and often of one class.
+        meant = Instructions(ReadingOptions(labels="0=negative,2=neutral,4=positive"), max_rejected=1)
+        return ingest_file(home, path, **{"instructions": meant, **options})
 
     return ingest
 
@@ -123,7 +126,13 @@ def rows_of() -> Callable[[Home, str], list[tuple[Any, ...]]]:
 @pytest.fixture(scope="session")
 def checks_pass() -> Callable[[Home], None]:
     """Fails if any check of the warehouse's tables in sql/checks/ returns a row."""
-    names = ("tweets_are_unique", "predictions_are_unique", "files_reconcile", "published_version_is_complete")
+    names = (
+        "tweets_are_unique",
+        "predictions_are_unique",
+        "files_reconcile",
+        "published_version_is_complete",
+        "scored_ranges_hold",
+    )
 
     def check(home: Home) -> None:
         with writer(home) as warehouse:

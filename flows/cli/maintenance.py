@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from flows.cli.run import run_flow
 from flows.cli.terminal import AsJson, notes, out, print_json, print_table, say_waiting
 from sentiment.errors import InputError
 from sentiment.settings import Home, load_settings, open_home
+
+if TYPE_CHECKING:
+    from sentiment.maintenance.erasure import ForgetReport
 
 
 def forget(
@@ -20,14 +23,16 @@ def forget(
 ) -> None:
     """Delete a user or a tweet everywhere, for good, and name the model versions that had learnt from it.
 
-    Without an option it finishes what an interrupted one has left.
+    Names are the same with and without @, in upper and lower case. Exit status 1 if nothing was found to forget; it is kept
+    out all the same. Without an option it finishes what an interrupted one has left.
 
     Example: sentiment forget --user somebody
     """
     from sentiment.maintenance.erasure import forget as run
 
     home = open_home(say_waiting)
-    if not user and not tweet_id and not home.forgetting.exists():
+    is_continued = home.forgetting.exists()
+    if not user and not tweet_id and not is_continued:
         raise InputError("Expected --user NAME or --tweet-id ID; nothing is left to do from an earlier request.")
     report = run(
         home,
@@ -36,7 +41,16 @@ def forget(
     )
     if as_json:
         print_json(report)
-        return
+    else:
+        _show_forgotten(report)
+    # What an interrupted request deleted before is no longer there to be found.
+    if report.found_nothing and not is_continued:
+        asked = ", ".join([*(user or ()), *map(str, tweet_id or ())])
+        notes.print(f"Nothing of {asked} was found. Check the spelling; it stays out if it comes.", markup=False)
+        raise typer.Exit(1)
+
+
+def _show_forgotten(report: ForgetReport) -> None:
     print_table(
         "",
         ["tweets", "hand-labelled", "rejected lines"],

@@ -42,6 +42,7 @@ TABLE_CHECKS = {
     "predictions_are_unique": "",
     "tweets_are_unique": "",
     "published_version_is_complete": "sentiment score",
+    "scored_ranges_hold": "",
 }
 _RESTORE = "restore the last backup into a new home: SENTIMENT_HOME=NEW sentiment restore FILE"
 _SECONDS_BEHIND = 3600

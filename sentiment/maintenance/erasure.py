@@ -43,6 +43,7 @@ from sentiment.locks import operation_lock
 from sentiment.maintenance import text_search
 from sentiment.model.atomic import atomic_write
 from sentiment.registry.names import FED_ROWS
+from sentiment.scoring.score import clear_store, open_store
 from sentiment.settings import Home
 from sentiment.warehouse.connection import rewrite, writer
 from sentiment.warehouse.session import Warehouse
@@ -63,6 +64,11 @@ class ForgetReport:
     count_mentions: int = 0
     users_files: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether no row and no line was there to be forgotten."""
+        return self.count_tweets + self.count_gold + self.count_rejected == 0
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def forget(
     """Forget tweets and users, together with what earlier requests have left to do.
 
     Args:
-        users: names, with or without `@`; upper and lower case are the same.
+        users: names, with or without `@`; upper and lower case are the same, and blanks around a name are none of it.
 
     Raises:
         InputError: a name is empty, or an id is no tweet's id.
@@ -178,6 +184,7 @@ def _delete(warehouse: Warehouse, home: Home, request: Request) -> tuple[Request
             "user_name": pl.Series([*([None] * len(request.tweet_ids)), *request.users], dtype=pl.String),
         }
     )
+    warehouse.run("steps/maintenance/create_user_key")
     found = warehouse.load("steps/maintenance/select_rows_to_forget", asked)
     request = request.joined(Request(tuple(found["tweet_id"].drop_nulls()), texts=_texts(found)))
     _write_journal(home, request)
@@ -240,6 +247,7 @@ def _forget_files(home: Home, request: Request) -> Request:
         with operation_lock(home, "warehouse"):
             for folder in (home.exports, home.checkpoints, home.work, home.reports):
                 empty_folder(folder)
+        clear_store(open_store(home))
     needles = _needles(request)
     lists = [path for path in text_search.files(home) if path.suffix == ".parquet"]
     # <artifacts>/<run>/artifacts/<name>: fed rows say what a model learnt from, other lists do not.
@@ -256,7 +264,7 @@ def _forget_files(home: Home, request: Request) -> Request:
             os.truncate(path, 0)  # A server may have it open, and goes on at its end.
         elif path.is_relative_to(home.mlflow / "artifacts") and text_search.contains_file(path, needles):
             path.unlink()
-    text_search.blank_prefect(home, needles)
+    text_search.blank_stores(home, needles)
     return request
 
 

@@ -17,6 +17,7 @@ from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.scored_ranges import count_unscored
 from sentiment.warehouse.session import Warehouse
 
 
@@ -126,12 +127,10 @@ def rollback(home: Home, registry: Registry, *, changed_by: str, reason: str) ->
 
 def publish_if_complete(warehouse: Warehouse, model_version: int) -> bool:
     """Let readers see a version's predictions if every tweet has one; within the caller's transaction."""
-    is_complete = (
-        warehouse.value("steps/scoring/count_unscored", model_version=model_version, since=None, until=None) == 0
-    )
+    is_complete = count_unscored(warehouse, model_version) == 0
     if is_complete:
         warehouse.run("steps/registry/flip_published_model", model_version=model_version)
-    return bool(is_complete)
+    return is_complete
 
 
 def _reconcile(home: Home, registry: Registry) -> None:

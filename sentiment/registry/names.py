@@ -21,6 +21,9 @@ FED_ROWS = "fed_rows.parquet"
 PROBE = "probe.parquet"
 
 
+MODEL_DIGEST = "model_digest"
+
+
 @dataclass(frozen=True)
 class RegisteredVersion:
     """A version in the registry."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from sentiment.ingest.readers import fingerprint, read_chunks
+from sentiment.ingest.plan import read_chunks
+from sentiment.ingest.readers.byte_stream import fingerprint
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 TRAINING = DATA / "training.1600000.processed.noemoticon.csv.zst"
