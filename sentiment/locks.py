@@ -41,13 +41,23 @@ def sign(lock: Path) -> None:
 
 def holder_of(lock: Path) -> str:
     """Who holds it, e.g. `retrain next subset (process 4711)`."""
+    process, what = _signature(lock)
+    return f"{what} (process {process})" if process is not None and what else SOMEBODY
+
+
+def holding_process(lock: Path) -> int | None:
+    """The process that holds it; None if no running process has signed."""
+    return _signature(lock)[0]
+
+
+def _signature(lock: Path) -> tuple[int | None, str]:
     try:
         number, _, what = lock.with_suffix(".holder").read_text().partition("\n")
         with suppress(PermissionError):  # It runs, as somebody else.
             os.kill(int(number), 0)
     except (OSError, ValueError):
-        return SOMEBODY
-    return f"{what} (process {number})" if what else SOMEBODY
+        return None, ""
+    return int(number), what
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What is imported is declared, once; both lock files name the same versions; a wheel holds all that runs."""
+"""What is imported is declared, once, and locked; a wheel holds all that runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Child processes of `sentiment up`: start, log, restart with a growing pause, stop."""
+"""Child processes of `sentiment up`: start, log, restart with a growing pause, stop.
+
+Why not a supervisor that exists: `supervisor` and `circus` want a configuration file and a control socket, and leave their
+children running when they are killed with -9, which `flows.server.reaper` does not; circus brings pyzmq and tornado. `honcho`
+ends all processes when one ends and never starts one again. What is left to write is this file and the reaper.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from flows.server.proxies import reach_this_machine_directly
 from flows.server.rest import ask
 from sentiment.api.cross_origin import answered_hosts
 from sentiment.errors import HomeError
-from sentiment.locks import operation_lock
+from sentiment.locks import operation_lock, sign
 from sentiment.settings import Home
 
 SECONDS_TO_START = 120.0
@@ -69,6 +69,7 @@ def up(home: Home, say: Say) -> None:
         if url:
             say(ready_line(url.removesuffix("/api"), read_ports(home), " (it was running already)"))
         return
+    sign(home.locks / "up.lock")
     parts = Parts(say)
     try:
         start(home, parts, stopping, say)

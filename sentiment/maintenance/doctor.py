@@ -21,10 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 from filelock import FileLock, Timeout
 from packaging.requirements import Requirement
 
 from sentiment.errors import BusyError, HomeError, ModelError, SentimentError
+from sentiment.locks import holding_process
 from sentiment.settings import LEAST_FREE_BYTES, Home
 from sentiment.warehouse.connection import inspected, reader
 from sentiment.warehouse.migrations import known_migration
@@ -189,8 +191,8 @@ def check_locks(home: Home) -> Iterator[Finding]:
             lock.acquire(timeout=0)
             lock.release()
         except Timeout:
-            holder = _holder(path)
-            if holder is not None and _state(holder) in "Tt":
+            holder = holding_process(path)
+            if holder is not None and _is_stopped(holder):
                 yield Finding(
                     "locks", False, f"{path.stem} is held by process {holder}, which is stopped", f"kill -9 {holder}"
                 )
@@ -350,25 +352,12 @@ def check_leftovers(home: Home) -> Iterator[Finding]:
         )
 
 
-def _holder(path: Path) -> int | None:
-    """The process that holds a lock file, where the system says so (Linux)."""
-    status = path.stat()
+def _is_stopped(process: int) -> bool:
+    """Whether a process waits for a signal to go on, such as after Ctrl-Z."""
     try:
-        for line in Path("/proc/locks").read_text().splitlines():
-            fields = line.split()
-            if fields[1] == "FLOCK" and fields[5].endswith(f":{status.st_ino}"):
-                return int(fields[4])
-    except (OSError, IndexError, ValueError):
-        pass
-    return None
-
-
-def _state(process: int) -> str:
-    """One letter, as `ps` shows it; empty where the system does not say."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return " "
+        return psutil.Process(process).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.Error:
+        return False
 
 
 def _quoted(path: Path | str) -> str:

@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -30,14 +29,13 @@ import polars as pl
 from sentiment.errors import ModelError
 from sentiment.locks import operation_lock
 from sentiment.registry.environment import MLFLOW_ENVIRONMENT, import_mlflow
-from sentiment.registry.model_files import copy_code, digest_of_files, requirements
+from sentiment.registry.mlflow_format import digest_of_model, write_mlflow_model
 from sentiment.registry.names import CHAMPION, FED_ROWS, MODEL_DIGEST, PROBE, TRAINING_KEY, RegisteredVersion
 from sentiment.registry.store import create_store
 from sentiment.settings import Home
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
     from sentiment.model.classifier import SentimentModel
@@ -157,11 +155,21 @@ class Registry:
             files: artifacts of the run by name, e.g. the list of fed rows.
             tags: searchable tags of the version.
         """
+        from mlflow.entities import LoggedModelOutput
+
         for name, path in files.items():
             with tempfile.TemporaryDirectory(dir=self.home.work) as folder:
                 renamed = shutil.copy(path, Path(folder) / name)
                 self.log_file(run_id, Path(renamed))
-        logged, digest = self._log_model(run_id, model)
+        with tempfile.TemporaryDirectory(dir=self.home.work) as folder:
+            parameters = dict(self.client.get_run(run_id).data.params)
+            logged = self.client.create_logged_model(
+                self.experiment_id, "model", source_run_id=run_id, params=parameters
+            )
+            digest = write_mlflow_model(Path(folder), model, logged)
+            self.client.log_model_artifacts(logged.model_id, str(Path(folder) / "logged"))
+        self.client.finalize_logged_model(logged.model_id, "READY")
+        self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         if not self.client.search_registered_models(f"name = '{self.name}'"):
             self.client.create_registered_model(self.name)
         return _registered(
@@ -173,54 +181,6 @@ class Registry:
                 tags={TRAINING_KEY: training_key, MODEL_DIGEST: digest, **tags},
             )
         )
-
-    def _log_model(self, run_id: str, model: SentimentModel) -> tuple[LoggedModel, str]:
-        """Store the model in MLflow's own format with the run. What `mlflow.pyfunc.log_model` does, on this store.
-
-        Returns:
-            what was stored, and the digest of the model's files.
-        """
-        from mlflow.entities import LoggedModelOutput
-        from mlflow.models import Model, ModelSignature
-        from mlflow.pyfunc import save_model
-        from mlflow.types import ColSpec, Schema
-
-        parameters = dict(self.client.get_run(run_id).data.params)
-        logged = self.client.create_logged_model(self.experiment_id, "model", source_run_id=run_id, params=parameters)
-        with tempfile.TemporaryDirectory(dir=self.home.work) as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.save(Path(folder) / "model")
-            save_model(
-                path=str(Path(folder) / "logged"),
-                mlflow_model=Model(
-                    artifact_path=logged.artifact_location,
-                    model_uuid=logged.model_id,
-                    run_id=run_id,
-                    model_id=logged.model_id,
-                ),
-                python_model=str(Path(__file__).with_name("pyfunc.py")),
-                # In a bare path MLflow takes # and % for parts of an address.
-                artifacts={"model": (Path(folder) / "model").as_uri()},
-                code_paths=[str(copy_code(Path(folder)))],
-                pip_requirements=requirements(),
-                signature=ModelSignature(
-                    inputs=Schema([ColSpec("string")]),
-                    outputs=Schema(
-                        [
-                            ColSpec("string", "label"),
-                            ColSpec("double", "probability_positive"),
-                            ColSpec("double", "probability_neutral"),
-                        ]
-                    ),
-                ),
-            )
-            for compiled in (Path(folder) / "logged").rglob("__pycache__"):
-                shutil.rmtree(compiled)
-            digest = digest_of_files(Path(folder) / "logged" / "artifacts" / "model")
-            self.client.log_model_artifacts(logged.model_id, str(Path(folder) / "logged"))
-        self.client.finalize_logged_model(logged.model_id, "READY")
-        self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-        return logged, digest
 
     def log(
         self, run_id: str, *, parameters: Mapping[str, Any] | None = None, metrics: Mapping[str, float] | None = None
@@ -333,7 +293,7 @@ class Registry:
         folder = self.files(model_version) / "artifacts" / "model"
         # A flipped bit in the weights would be an answer like any other. Versions of before have no digest.
         expected = self.client.get_model_version(self.name, str(model_version)).tags.get(MODEL_DIGEST)
-        if expected is not None and digest_of_files(folder) != expected:
+        if expected is not None and digest_of_model(folder) != expected:
             raise ModelError(
                 f"The files of version {model_version} of {self.name} in {folder} are damaged: they are not those that were "
                 "registered. Restore them from a backup, or go back with `sentiment rollback`."

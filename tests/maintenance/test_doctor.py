@@ -67,10 +67,13 @@ def assert_mended(finding: Finding, home: Home) -> None:
 
 def test_a_lock_held_by_a_process_that_does_not_go_on(home: Home, wrong: Callable) -> None:
     script = (
-        "import filelock, os, signal, sys\n"
-        "with filelock.FileLock(sys.argv[1]): print('held', flush=True); os.kill(os.getpid(), signal.SIGSTOP)"
+        "import os, pathlib, signal, sys\n"
+        "from sentiment.locks import operation_lock\n"
+        "from sentiment.settings import Home\n"
+        "with operation_lock(Home(pathlib.Path(sys.argv[1])), 'warehouse'):\n"
+        "    print('held', flush=True); os.kill(os.getpid(), signal.SIGSTOP)"
     )
-    command = [sys.executable, "-c", script, str(home.locks / "warehouse.lock")]
+    command = [sys.executable, "-c", script, str(home.root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
