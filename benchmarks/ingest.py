@@ -104,8 +104,8 @@ def main() -> None:
                     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
                     pair[what] = json.loads(done.stdout)
             if before is not None:
-                with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-                    command = [sys.executable, "-c", BEFORE, str(path), folder]
+                with tempfile.TemporaryDirectory(dir=path.parent) as name:
+                    command = [sys.executable, "-c", BEFORE, str(path), name]
                     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=before)
                     pair["before"] = json.loads(done.stdout)
             pair["ratio"] = pair["ingest"]["seconds"] / pair["read_csv"]["seconds"]

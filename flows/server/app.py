@@ -119,8 +119,8 @@ def protected(app: FastAPI, hosts: frozenset[str]) -> CrossOriginProtection:
     """Prefect's application, for this server's own pages and for programs alone, whatever web pages try.
 
     A flow run may name the command that its worker starts, so anyone who reaches the server can run code. Prefect's own
-    settings do not reach that far: `CORS_ALLOWED_ORIGINS` keeps pages from reading answers, yet their requests are carried out;
-    `CSRF_PROTECTION_ENABLED` gives its tokens to a rebound page as well, and covers no websockets.
+    settings do not reach that far: `CORS_ALLOWED_ORIGINS` keeps pages from reading answers, yet their requests are carried
+    out; `CSRF_PROTECTION_ENABLED` gives its tokens to a rebound page as well, and covers no websockets.
     """
     return CrossOriginProtection(app, hosts)
 
