@@ -1,23 +1,20 @@
-"""The sentiment model: a trainable embedding over hashed word n-grams, beside it small sequence encoders and a lexicon.
+"""The sentiment model: a bag of hashed word n-grams, small sequence encoders, and a lexicon, blended and calibrated.
 
-The n-grams' embeddings are summed. With two classes and a sum, a wider embedding can say nothing that one number a bucket
-cannot, so that is its width; the table then stays near the processor, which is where all the time goes. Encoders are
-optional. Each part learns on its own, because together the n-grams explain the training rows away before an encoder has
-learnt anything; the lexicon (`lexicon`) knows what words mean beyond the training rows, and learns nothing. The stranger a
-tweet, the more the lexicon counts and the less what was learnt of words that it does not know. A weighted sum of the
-parts' logits, bent so that it means what it says, gives the probability. The weights and the bend are fitted on rows held
-back from training.
+Encoders are optional. Each part is trained on its own loss, because trained together the n-grams fit the training rows
+before an encoder has learnt anything; the lexicon (`lexicon`) knows what words mean outside the training rows and is not
+trained. The more words of a tweet are out of vocabulary, the more the lexicon counts, and the less the words that it does
+not know. A weighted sum of the parts' logits, calibrated, gives the probability. Weights and calibration are fitted on rows
+held back from training.
 
-A saved model is a folder with `weights.safetensors` and `config.json`, never a pickle. This module and the ones it
-imports need nothing but numpy, polars, torch, safetensors and pydantic, and numba for encoders: they travel with a registered
-model as code.
+A saved model is a folder with `weights.safetensors` and `config.json`, never a pickle. This package travels with a registered
+model as code and needs nothing but numpy, polars, torch, numba, safetensors and pydantic.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,14 +23,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 import torch
+import torch.nn.functional as F
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from .config import ModelConfig
+from .batch import Batch
+from .config import BetaCalibration, ModelConfig, upgrade_config
 from .errors import ModelError
-from .features import NGRAMS_PER_POSITION, Features, extract, holds_known_word
-from .lexicon import Lexicon, Reading
+from .features import extract
+from .lexicon import Lexicon
+from .ngrams import NgramBag
 
 if TYPE_CHECKING:
     from .encoder import Encoders
@@ -43,6 +44,7 @@ CONFIG_FILE = "config.json"
 _BATCH_ROWS = 20_000
 _BATCH_BYTES = 4 << 20
 _THREADS = min(os.cpu_count() or 1, 8)
+_WEIGHT_NAMES_OF_FORMAT_3 = {"ngrams": "ngrams.weight", "is_familiar": "in_vocabulary"}
 
 
 @contextmanager
@@ -87,27 +89,31 @@ def in_batches(texts: pl.Series) -> Iterator[tuple[int, pl.Series]]:
             first, before = last, int(ends[last - 1])
 
 
-class Heed(NamedTuple):
-    """How far a model heeds the words of a batch."""
+class WordWeights(NamedTuple):
+    """How much the words of a batch count, and what the lexicon says."""
 
-    reading: Reading
-    word_weights: np.ndarray
-    """float32, shape (positions,): 1 where the lexicon knows the word."""
-    lexicon_weights: np.ndarray
-    """float32, shape (rows,)."""
+    tokens: Tensor | None
+    """float32, shape (positions,): 1 where the lexicon knows the word; None if all count fully."""
+    lexicon: Tensor
+    """float32, shape (rows,): the weight of the lexicon's score."""
+    scores: Tensor
+    """float32, shape (rows,): the lexicon's score."""
 
 
 class SentimentModel(torch.nn.Module):
-    """Gives each text the probability that it is positive."""
+    """Gives each text the probability that it is positive.
 
-    is_familiar: torch.Tensor
-    """bool, shape (2**word_bits,): the bucket's words were frequent in the training rows."""
+    `model(batch)` returns calibrated logits, `model.part_logits(batch)` those of the parts; `predict_probability` takes texts.
+    """
+
+    in_vocabulary: Tensor
+    """bool, shape (2**word_bits,): whether the bucket's words were frequent in the training rows."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.ngrams = torch.nn.Parameter(torch.zeros(1 << config.features.ngram_bits), requires_grad=False)
-        self.register_buffer("is_familiar", torch.zeros(1 << config.features.word_bits, dtype=torch.bool))
+        self.ngrams = NgramBag(config.features.ngram_bits, config.ngram_kind_weights)
+        self.register_buffer("in_vocabulary", torch.zeros(1 << config.features.word_bits, dtype=torch.bool))
         self.encoders: Encoders | None = None
         if config.encoder:
             from .encoder import Encoders
@@ -115,88 +121,91 @@ class SentimentModel(torch.nn.Module):
             self.encoders = Encoders(config.encoder, config.features)
         self.lexicon = Lexicon(config.lexicon) if config.lexicon else None
 
-    def heed(self, features: Features) -> Heed | None:
-        """Read a batch by the lexicon, and weigh its words by how strange their row is; None without a lexicon.
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.ngrams.weight.device
 
-        A row's strangeness is the share of its words that neither the lexicon knows nor the training rows held often, 0 to
-        1: the more of these, the less the row is like the training rows, and the less what they taught is true of it.
+    def forward(self, batch: Batch) -> Tensor:
+        """Calibrated logits: float64, shape (rows,); their sigmoid is the probability of positive."""
+        weights = torch.from_numpy(self.config.weights).to(self.device)
+        return calibrate(self.part_logits(batch) @ weights, self.config.calibration)
+
+    def part_logits(self, batch: Batch, config: ModelConfig | None = None) -> Tensor:
+        """Score each row by each part: float32, shape (rows, 3), n-grams, encoder and lexicon; zeros for a missing part.
+
+        Args:
+            config: to take the out-of-vocabulary discount and boost from; the model's own unless given.
+        """
+        words = self.word_weights(batch, config or self.config)
+        ngrams = self.ngrams(batch, words.tokens)
+        encoder = torch.zeros_like(ngrams) if self.encoders is None else self.encoders(batch, words.tokens)
+        return torch.stack([ngrams, encoder, words.scores * words.lexicon], dim=1)
+
+    def word_weights(self, batch: Batch, config: ModelConfig) -> WordWeights:
+        """Read a batch by the lexicon, and discount its words by the out-of-vocabulary rate of their row.
+
+        That rate is the share of a row's words that are neither in the lexicon nor frequent in the training rows, 0 to 1.
+        The higher it is, the less the row is like the training rows, and the less what they taught applies to it.
         """
         if self.lexicon is None:
-            return None
-        reading = self.lexicon.read(features)
-        lengths = np.diff(features.offsets)
-        is_strange = ~(self.is_familiar.numpy()[features.words] | reading.is_known)
-        is_strange[features.offsets[:-1]] = False
-        counts = np.add.reduceat(is_strange, features.offsets[:-1], dtype=np.int32)
-        strangeness = (counts / np.maximum(lengths - 1, 1)).astype(np.float32)
-        fade = 1 / (1 + np.float32(self.config.topic_fade) * strangeness)
-        word_weights = np.where(reading.is_known, np.float32(1), np.repeat(fade, lengths))
-        return Heed(reading, word_weights, 1 + np.float32(self.config.lexicon_lift) * strangeness)
+            zeros = torch.zeros(batch.count_rows, device=self.device)
+            return WordWeights(None, zeros, zeros)
+        scores, is_known = self.lexicon(batch)
+        starts, ends = batch.offsets[:-1], batch.offsets[1:]
+        is_oov = ~(self.in_vocabulary.index_select(0, batch.words) | is_known)
+        is_oov[starts] = False
+        counts = F.pad(is_oov.cumsum(0), (1, 0))
+        lengths = ends - starts
+        rate = (counts[ends] - counts[starts]).float() / (lengths - 1).clamp(min=1)
+        discount = 1 / (1 + config.oov_discount * rate)
+        tokens = torch.where(is_known, 1.0, torch.repeat_interleave(discount, lengths))
+        return WordWeights(tokens, 1 + config.oov_lexicon_boost * rate, scores)
 
-    def ngram_values(self, features: Features, heed: Heed | None = None) -> np.ndarray:
-        """The value of each n-gram: float32, shape (positions, 4); of those without a word that the lexicon knows, as far
-        as their words are heeded."""
-        values = self.ngrams.data.index_select(0, torch.from_numpy(features.ngrams.reshape(-1))).numpy()
-        values = values.reshape(-1, NGRAMS_PER_POSITION)
-        if heed is not None:
-            holds_known = holds_known_word(features, heed.reading.is_known)
-            values *= np.where(holds_known, np.float32(1), heed.word_weights[:, None])
-        return values
-
-    def ngram_logits(self, features: Features, heed: Heed | None = None) -> np.ndarray:
-        """Sum the values of each row's n-grams: float32, shape (rows,)."""
-        one, two, three, skipping = self.ngram_values(features, heed).T
-        return np.add.reduceat(
-            one + two + three + skipping, features.offsets[:-1]
-        )  # a sum along rows takes ten times that
-
-    def encoder_logits(self, features: Features, heed: Heed | None = None) -> np.ndarray:
-        """Encode each row: float32, shape (rows,); zeros without an encoder. Words' vectors count as far as the words are
-        heeded."""
-        if self.encoders is None:
-            return np.zeros(len(features.offsets) - 1, dtype=np.float32)
-        return self.encoders.logits(features, None if heed is None else heed.word_weights)
-
-    def part_logits(self, features: Features) -> np.ndarray:
-        """Score each row by each part: float32, shape (rows, 3), n-grams, encoder and lexicon; zeros for one that is not
-        there."""
-        heed = self.heed(features)
-        if heed is None:
-            lexicon = np.zeros(len(features.offsets) - 1, dtype=np.float32)
-        else:
-            lexicon = heed.reading.scores * heed.lexicon_weights
-        return np.column_stack([self.ngram_logits(features, heed), self.encoder_logits(features, heed), lexicon])
-
-    def logits(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
+    def predict_part_logits(self, texts: Sequence[str] | pl.Series, config: ModelConfig | None = None) -> np.ndarray:
         """Score texts by each part: float32, shape (rows, 3), n-grams, encoder and lexicon. None counts as empty.
 
-        Goes batch by batch, in memory that does not grow with the number of texts; a row's values are the same to 1e-5
-        whatever else is in the batch. Batches are shared out to threads, one a core: torch's own threads would have to
-        meet after each of thousands of short operations.
+        Args:
+            config: as in `part_logits`.
+        """
+        return self._predict(texts, lambda batch: self.part_logits(batch, config), np.zeros((0, 3), dtype=np.float32))
+
+    def predict_probability(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
+        """The calibrated probability that each text is positive: float32, shape (rows,). None counts as empty."""
+        return self._predict(
+            texts, lambda batch: torch.sigmoid(self(batch).clamp(-80, 80)).float(), np.zeros(0, dtype=np.float32)
+        )
+
+    def _predict(
+        self, texts: Sequence[str] | pl.Series, function: Callable[[Batch], Tensor], none: np.ndarray
+    ) -> np.ndarray:
+        """A function of texts, batch by batch, in memory that does not grow with the number of texts.
+
+        A row's values are the same to 1e-5 whatever else is in the batch. Batches are shared out to threads, one a core:
+        torch's own threads would have to meet after each of thousands of short operations.
+
+        Args:
+            none: what the function returns for no texts.
         """
         column = as_series(texts)
-        logits = np.zeros((len(column), 3), dtype=np.float32)
+        values = np.empty((len(column), *none.shape[1:]), dtype=none.dtype)
 
-        def score(batch: tuple[int, pl.Series]) -> None:
+        @torch.inference_mode()
+        def predict(batch: tuple[int, pl.Series]) -> None:
             first, texts = batch
             features = extract(texts, self.config.features)
-            logits[first : first + len(texts)] = self.part_logits(features)
+            values[first : first + len(texts)] = function(Batch.of(features, self.device)).cpu().numpy()
 
         batches = in_batches(column)
         with one_torch_thread():
             if len(column) <= _BATCH_ROWS:
                 for batch in batches:
-                    score(batch)
+                    predict(batch)
             else:
                 with ThreadPoolExecutor(_THREADS, initializer=torch.set_num_threads, initargs=(1,)) as threads:
-                    for _ in threads.map(score, batches):
+                    for _ in threads.map(predict, batches):
                         pass
-        return logits
-
-    def predict_probability(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
-        """The calibrated probability that each text is positive: float32, shape (rows,). None counts as empty."""
-        bent = self.config.bend(self.logits(texts) @ self.config.weights)
-        return (1 / (1 + np.exp(-np.clip(bent, -80, 80)))).astype(np.float32)
+        return values
 
     def save(self, folder: Path) -> None:
         """Write weights and config into `folder`, each file whole or not at all."""
@@ -209,13 +218,13 @@ class SentimentModel(torch.nn.Module):
         config.replace(folder / CONFIG_FILE)
 
     def round_vectors(self) -> None:
-        """Round words' and pairs' vectors to what `save` writes of them, so that a saved model gives the same probabilities."""
+        """Round words' and pairs' vectors as `save` does, so that a saved model gives the same probabilities."""
         for name, value in self.state_dict().items():
             value.copy_(_stored(name, value))
 
     @classmethod
     def load(cls, folder: Path) -> SentimentModel:
-        """Read what `save` wrote.
+        """Read what `save` wrote, in this format or the one before.
 
         Raises:
             ModelError: a file is missing or damaged, or the config is of a version that this code does not know.
@@ -228,8 +237,8 @@ class SentimentModel(torch.nn.Module):
                     "Use another version or train again."
                 )
         try:
-            config = ModelConfig.model_validate(json.loads((folder / CONFIG_FILE).read_text()))
-        except (ValueError, ValidationError) as error:
+            config = ModelConfig.model_validate(upgrade_config(json.loads((folder / CONFIG_FILE).read_text())))
+        except (ValueError, AttributeError, ValidationError) as error:
             raise ModelError(
                 f"{folder / CONFIG_FILE} is damaged or was written by another version of this program, which knows "
                 f"format {ModelConfig().format!r}: {_first_line(error)}. Use another version or train again."
@@ -242,7 +251,7 @@ class SentimentModel(torch.nn.Module):
             ) from error
         model = cls(config)
         try:
-            model.load_state_dict(weights)
+            model.load_state_dict({_WEIGHT_NAMES_OF_FORMAT_3.get(name, name): value for name, value in weights.items()})
         except RuntimeError as error:
             raise ModelError(
                 f"The weights in {folder} do not fit its {CONFIG_FILE}: {_first_line(error)}. "
@@ -251,7 +260,15 @@ class SentimentModel(torch.nn.Module):
         return model.eval()
 
 
-def _stored(name: str, value: torch.Tensor) -> torch.Tensor:
+def calibrate(logits: Tensor, calibration: BetaCalibration) -> Tensor:
+    """`BetaCalibration` of a tensor: float64, shape as given."""
+    wide = logits.double()
+    sides = calibration.b * F.softplus(wide, threshold=80) - calibration.a * F.softplus(-wide, threshold=80)
+    ends = calibration.asinh * torch.asinh(wide) + calibration.signed_square * wide * wide.abs()
+    return sides + calibration.c + ends
+
+
+def _stored(name: str, value: Tensor) -> Tensor:
     """Words' and pairs' vectors are most of a file and need few digits: float16, a part in 2,000."""
     return value.half() if name.endswith((".words", ".pairs")) else value
 

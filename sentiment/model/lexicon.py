@@ -1,17 +1,17 @@
-"""What words mean beside the training data: a lexicon with the rules of negation and emphasis, for whole batches.
+"""What words mean outside the training data: a lexicon with the rules of negation and emphasis, for whole batches.
 
-The labels of Sentiment140 are emoticons that were taken out of the text: a model trained on them learns topics and moods
-of spring 2009 beside sentiment, and never sees an emoticon or emoji. People's judgements of words are older than any topic.
-Words, values and rules are those of VADER (Hutto and Gilbert 2014), with the words, phrases and emoji of tweets that it
-lacks; they lie in `lexicon_words/`, VADER's under its MIT licence. A saved model holds a copy among its weights, so that it
-means the same for ever.
+The labels of Sentiment140 are emoticons that were removed from the text: a model trained on them learns topics and moods
+of spring 2009 along with sentiment, and never sees an emoticon or emoji. People's judgements of words depend on no topic.
+Words, values and rules are those of VADER (Hutto and Gilbert 2014), plus words, phrases and emoji of tweets that it lacks;
+they are in `lexicon_words/`, VADER's under its MIT licence. A saved model holds a copy among its weights, so that its scores
+never change.
 
 The rules, over the words of a tweet: one of up to three words before may negate (times -0.74), intensify or dampen (0.29 to
-or from the value, less the further away); capitals among small letters and exclamation marks add to it; before `but` words
-count half, behind it one and a half times; a phrase of two words counts instead of its words. The sum s becomes
-s / sqrt(s^2 + 15), so that a tweet is never more than certain.
+or from the value, less with distance); capitals among lower-case letters and exclamation marks add to it; words before `but`
+count half, words after it one and a half times; a phrase of two words replaces its words. The sum s becomes
+s / sqrt(s^2 + 15), so that no tweet is entirely certain.
 
-A tweet has 15 words and two of them in the lexicon, so all but the first look-up works on a few positions. Costs about
+A tweet has 15 words and two of them in the lexicon, so every step after the first look-up works on few positions. Costs about
 a third of what the features cost; no loop over tweets.
 """
 
@@ -26,8 +26,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import torch
+from torch import Tensor
 
 from . import hashing
+from .batch import Batch
 from .config import LexiconConfig
 from .features import Features, hash_words
 
@@ -62,8 +64,23 @@ class Reading(NamedTuple):
     """float64, shape (rows,): what exclamation marks add to the score."""
 
 
+class _Index(NamedTuple):
+    """The entries as numpy arrays, and where to find a hash: a slot is the upper bits of a hash."""
+
+    hashes: np.ndarray
+    values: np.ndarray
+    roles: np.ndarray
+    is_taken: np.ndarray
+    """bool, shape (slots,): whether an entry has the slot."""
+    first: np.ndarray
+    """int32, shape (slots,): the first entry that is not below the slot, the last one at most."""
+
+
 class Lexicon(torch.nn.Module):
-    """Values of words, emoji and phrases, and what words do to others."""
+    """Values of words, emoji and phrases, and what words do to others.
+
+    Works in main memory whatever the device: most of it is look-ups by the hash of a word.
+    """
 
     hashes: torch.Tensor
     """int64, shape (entries,), ascending as uint64: of words as in `features.hash_words`, of phrases as in `_pair`."""
@@ -78,7 +95,8 @@ class Lexicon(torch.nn.Module):
         self.register_buffer("hashes", torch.zeros(config.count_entries, dtype=torch.int64))
         self.register_buffer("values", torch.zeros(config.count_entries))
         self.register_buffer("roles", torch.zeros(config.count_entries, dtype=torch.uint8))
-        self._slots: tuple[np.ndarray, np.ndarray] | None = None
+        self._index: _Index | None = None
+        self.register_load_state_dict_post_hook(lambda module, _: setattr(module, "_index", None))
 
     @classmethod
     def shipped(cls) -> Lexicon:
@@ -93,6 +111,12 @@ class Lexicon(torch.nn.Module):
         lexicon.values.copy_(torch.tensor(values)[order])
         lexicon.roles.copy_(torch.tensor(roles, dtype=torch.uint8)[order])
         return lexicon
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Scores, float32 of shape (rows,), and which words are known, bool of shape (positions,); on the batch's device."""
+        reading = self.read(batch.features)
+        device = batch.offsets.device
+        return torch.from_numpy(reading.scores).to(device), torch.from_numpy(reading.is_known).to(device)
 
     def read(self, features: Features) -> Reading:
         """Find the words that count in each row, apply the rules, and sum up."""
@@ -128,38 +152,37 @@ class Lexicon(torch.nn.Module):
 
     def _look_up(self, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions whose word is in the lexicon, ascending, and their values and roles."""
-        is_taken, _ = self._entries_by_slot()
-        maybe = np.flatnonzero(is_taken[_slot(features.hashes)])
+        index = self._indexed()
+        maybe = np.flatnonzero(index.is_taken[_slot(features.hashes)])
         entries, is_found = self._find(features.hashes[maybe])
-        return maybe[is_found], self.values.numpy()[entries], self.roles.numpy()[entries]
+        return maybe[is_found], index.values[entries], index.roles[entries]
 
     def _look_up_phrases(self, features: Features, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the positions where a phrase may start those where one does, and its value."""
         starts = starts[starts + 1 < len(features.hashes)]
         entries, is_found = self._find(_pair(features.hashes[starts], features.hashes[starts + 1]))
-        return starts[is_found], self.values.numpy()[entries]
+        return starts[is_found], self._indexed().values[entries]
 
     def _find(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The entries of the hashes that have one, and which these are."""
-        known = self.hashes.numpy().view(np.uint64)
-        _, first_of_slot = self._entries_by_slot()
-        entries = first_of_slot[_slot(hashes)]
-        # Entries of one slot stand side by side; few slots have two.
-        while len(behind := np.flatnonzero((known[entries] < hashes) & (entries < len(known) - 1))):
+        index = self._indexed()
+        entries = index.first[_slot(hashes)]
+        # Entries of one slot are adjacent; few slots have two.
+        while len(behind := np.flatnonzero((index.hashes[entries] < hashes) & (entries < len(index.hashes) - 1))):
             entries[behind] += 1
-        is_found = known[entries] == hashes
+        is_found = index.hashes[entries] == hashes
         return entries[is_found], is_found
 
-    def _entries_by_slot(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of each slot, the upper bits of a hash: whether an entry has it, and the first entry that is not below it, the
-        last at most."""
-        if self._slots is None:
-            slots = _slot(self.hashes.numpy().view(np.uint64)).astype(np.int64)
+    def _indexed(self) -> _Index:
+        if self._index is None:
+            hashes = self.hashes.cpu().numpy().view(np.uint64)
+            slots = _slot(hashes).astype(np.int64)
             is_taken = np.zeros(1 << _SLOT_BITS, dtype=bool)
             is_taken[slots] = True
             first = np.searchsorted(slots, np.arange(1 << _SLOT_BITS))
-            self._slots = is_taken, np.minimum(first, len(slots) - 1).astype(np.int32)
-        return self._slots
+            first = np.minimum(first, len(slots) - 1).astype(np.int32)
+            self._index = _Index(hashes, self.values.cpu().numpy(), self.roles.cpu().numpy(), is_taken, first)
+        return self._index
 
 
 def _add_capitals(values: np.ndarray, features: Features, positions: np.ndarray, rows: np.ndarray) -> None:
