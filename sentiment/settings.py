@@ -8,15 +8,17 @@ clean start, and two homes do not touch.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sentiment.errors import HomeError, InputError
 
@@ -42,6 +44,12 @@ class GateThresholds(BaseModel, extra="forbid"):
     behaviour_rate: float = Field(
         default=0.70, ge=0, le=1, description="Least share of behaviour tests that must pass."
     )
+    tradeoff: float = Field(
+        default=2.0,
+        ge=0,
+        description="Points that a challenger may lose in `gold`, `slices` or `behaviour` for each point of hold-out accuracy "
+        "that it is shown to gain; 0 forgives no loss.",
+    )
     rescoring_seconds: float = Field(default=600, gt=0, description="Time in which all tweets must be scored again.")
     slice_rows: int = Field(default=500, ge=50, description="Slices of the hold-out with fewer rows are not compared.")
     switched_off: tuple[CheckName, ...] = Field(
@@ -56,9 +64,14 @@ class GateThresholds(BaseModel, extra="forbid"):
 
 
 class Settings(BaseSettings):
-    """Settings of one process, from environment variables named `SENTIMENT_<FIELD>`; nested ones with two underscores."""
+    """Settings of one process, from environment variables named `SENTIMENT_<FIELD>`; nested ones with two underscores.
 
-    model_config = SettingsConfigDict(env_prefix="SENTIMENT_", env_nested_delimiter="__", extra="ignore")
+    An empty variable is an unset one: else `SENTIMENT_INBOX=` would be the current directory, with all its files.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="SENTIMENT_", env_nested_delimiter="__", env_ignore_empty=True, extra="ignore"
+    )
 
     home: Path = Field(
         default=Path("var"), description="Folder that holds all state: warehouse, models, Prefect, reports."
@@ -92,12 +105,26 @@ class Settings(BaseSettings):
         description="Prefect notification block that alerts go to, as TYPE/NAME, e.g. `slack-webhook/team`.",
     )
     api_key: SecretStr | None = Field(
-        default=None, description="Key that requests to the API must bring; none is asked for when it is empty."
+        default=None, description="Key that requests to the API must bring; none is asked for unless given."
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Further names or addresses that the servers may be asked by, without a port and with commas between.",
     )
     gate: GateThresholds = Field(
         default_factory=GateThresholds,
         description="Thresholds of the gate, e.g. `SENTIMENT_GATE__FLOOR_ACCURACY=0.75`.",
     )
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _are_hosts(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        hosts = tuple(host.strip().removeprefix("[").removesuffix("]") for host in value.split(",") if host.strip())
+        if wrong := next((host for host in hosts if not _is_host(host)), None):
+            raise ValueError(f"{wrong!r} is no host name; expected names or addresses such as server,10.0.0.5")
+        return hosts
 
     @field_validator("time_zone")
     @classmethod
@@ -105,6 +132,15 @@ class Settings(BaseSettings):
         if name is not None and name not in available_timezones():
             raise ValueError("Expected the name of a time zone, such as Europe/Berlin or UTC")
         return name
+
+
+def _is_host(text: str) -> bool:
+    """Whether this is a host name or an IP address, with nothing before or after it."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return re.fullmatch(r"[A-Za-z0-9_]([\w.-]*[A-Za-z0-9_])?", text, flags=re.ASCII) is not None
+    return True
 
 
 @dataclass(frozen=True)

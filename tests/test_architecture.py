@@ -121,3 +121,30 @@ def test_what_runs_many_times_a_day_waits_for_no_library_that_it_may_not_need() 
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == []
+
+
+RENAMES_WITHOUT_CONTENT = {
+    "flows/server/ephemeral.py": "the log of Prefect's server, when it is rotated",
+    "flows/server/processes.py": "the log of a process of `sentiment up`, when it is rotated",
+}
+
+
+def renames_and_flushes(path: Path) -> Iterator[ast.Call]:
+    """Calls of `Path.replace` (one argument; `str.replace` takes two), `rename`, `os.replace` and `fsync`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        of_os = isinstance(node.func.value, ast.Name) and node.func.value.id == "os"
+        is_of_path = node.func.attr in ("replace", "rename") and len(node.args) == 1 and not node.keywords
+        if is_of_path or (of_os and node.func.attr in ("replace", "rename", "renames", "fsync", "fdatasync")):
+            yield node
+
+
+def test_files_are_replaced_in_one_way(repository: Path) -> None:
+    """What a power cut must not tear is written by `atomic_write` or its siblings, which flush in the right order."""
+    found = {
+        str(path.relative_to(repository))
+        for path in modules(repository, "sentiment", "flows")
+        if any(renames_and_flushes(path))
+    }
+    assert found - {"sentiment/model/atomic.py"} == RENAMES_WITHOUT_CONTENT.keys()

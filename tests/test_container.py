@@ -42,6 +42,14 @@ def test_what_the_services_run_is_there() -> None:
     assert all(importlib.util.find_spec(module) for module in modules)
 
 
+def test_servers_are_asked_by_names_that_they_know() -> None:
+    """`http://server:4200` is what the other services ask for."""
+    asked = {str(match) for match in re.findall(r"https?://([\w.]+):\d+", yaml.dump(SERVICES))}
+    server = SERVICES["server"]["environment"]["SENTIMENT_ALLOWED_HOSTS"].partition("$")[0]
+    assert asked - {"127.0.0.1"} == set(server.strip(",").split(","))
+    assert any(argument.startswith("--allowed-hosts=127.0.0.1:*,") for argument in SERVICES["mlflow"]["command"])
+
+
 def test_services_start_after_what_they_need() -> None:
     for name, service in SERVICES.items():
         assert set(service.get("depends_on", {})) <= set(SERVICES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,9 @@ def test_a_relative_home_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("SENTIMENT_WRITER_WAIT_SECONDS", "soon"),
         ("SENTIMENT_WAREHOUSE_MEMORY", "lots"),
         ("SENTIMENT_MODEL_NAME", "with blanks"),
+        ("SENTIMENT_ALLOWED_HOSTS", "server:4200"),
+        ("SENTIMENT_ALLOWED_HOSTS", "*"),
+        ("SENTIMENT_ALLOWED_HOSTS", "http://server"),
         ("SENTIMENT_GATE__ALPHA", "1.5"),
         ("SENTIMENT_GATE__FLOOR", "0.7"),
     ],
@@ -41,8 +45,22 @@ def test_a_value_that_does_not_fit_is_named_with_its_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(InputError, match=rf"^{name}='{value}' cannot be used: "):
+    with pytest.raises(InputError, match=rf"^{name}='{re.escape(value)}' cannot be used: "):
         load_settings()
+
+
+def test_hosts_are_given_with_commas_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTIMENT_ALLOWED_HOSTS", "server, db.example.com,10.0.0.5,[fd00::1],")
+    assert load_settings().allowed_hosts == ("server", "db.example.com", "10.0.0.5", "fd00::1")
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    unset = load_settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"SENTIMENT_{name.upper()}", "")
+    monkeypatch.setenv("SENTIMENT_GATE__FLOOR_ACCURACY", "")
+    assert load_settings() == unset
+    assert unset.inbox is None
 
 
 def test_every_setting_is_described() -> None:

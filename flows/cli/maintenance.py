@@ -175,10 +175,15 @@ def serve(
 
     Example: sentiment serve --port 8000
     """
+    from sentiment.api.cross_origin import EVERY_NETWORK
     from sentiment.api.server import serve as run_api
 
     home = open_home()
     if host not in ("127.0.0.1", "::1", "localhost"):
         keyed = "whoever has the key" if home.settings.api_key else "anybody, since SENTIMENT_API_KEY is not set,"
         notes.print(f"Listening on {host}: {keyed} can ask from other machines.", markup=False)
+        if host in EVERY_NETWORK and not home.settings.allowed_hosts:
+            notes.print(
+                "Only requests for 127.0.0.1 and localhost are answered: name others in SENTIMENT_ALLOWED_HOSTS."
+            )
     run_api(home, host, port, say=lambda line: out.print(line, markup=False))

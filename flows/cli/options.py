@@ -18,16 +18,10 @@ UntilFlat = Annotated[
 ]
 
 
-WarmStart = Annotated[bool, typer.Option("--warm-start", help="Begin with the champion's weights.")]
-
-
 WordVectors = Annotated[
     Path | None,
-    typer.Option(metavar="PATH", help="Pretrained word vectors to begin with: GloVe's or fastText's text format."),
+    typer.Option(metavar="PATH", help="Pretrained word vectors to start from: GloVe's or fastText's text format."),
 ]
-
-
-FreezeWordVectors = Annotated[bool, typer.Option("--freeze-word-vectors", help="Keep these vectors; learn all else.")]
 
 
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the training run.")]

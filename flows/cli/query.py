@@ -17,14 +17,17 @@ def decisions(
     model_version: Annotated[int | None, typer.Option(min=1, help="Only decisions on this version.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the gate decided, and why.
+    """Show what the gate decided, and why; of one version also the texts that speak against it.
 
-    Example: sentiment decisions
+    Example: sentiment decisions --model-version 3
     """
+    import polars as pl
+
     from sentiment.warehouse.connection import reader
 
     with reader(Home(load_settings().home)) as snapshot:
         frame = snapshot.frame("steps/warehouse/select_decisions", model_version=model_version)
+        losses = snapshot.frame("steps/warehouse/select_losses", model_version=model_version)
     if as_json:
         print_json(list(frame.iter_rows(named=True)))
         return
@@ -37,6 +40,9 @@ def decisions(
             ["check", "passed", "why"],
             checks.select("check_name", "passed", "reason").rows(),
         )
+        if model_version is not None and len(shown := losses.filter(pl.col("decision_key") == first["decision_key"])):
+            columns = ["check_name", "found_in", "text", "expected", "champion_probability", "challenger_probability"]
+            print_table("What the champion has right and this version wrong", columns, shown.select(columns).rows())
     if frame.is_empty():
         notes.print("The gate has not decided on any version yet. Train one: sentiment retrain")
 

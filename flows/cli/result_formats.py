@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from flows.cli.terminal import notes, plain, print_table
 from sentiment.errors import HomeError, InputError
+from sentiment.model.atomic import atomic_write
 
 SHOWN_ROWS = 200
 
@@ -120,12 +121,8 @@ def _target(output: Path | None) -> Iterator[IO[bytes]]:
     if output is None:
         yield sys.stdout.buffer
         return
-    draft = output.with_name(f"{output.name}.part")
     try:
-        with draft.open("wb") as file:
+        with atomic_write(output) as draft, draft.open("wb") as file:
             yield file
-        draft.replace(output)
     except OSError as error:
         raise HomeError(f"{output} cannot be written: {error.strerror}. Name another file with --output.") from error
-    finally:
-        draft.unlink(missing_ok=True)

@@ -30,6 +30,7 @@ def gather_status(home: Home) -> dict[str, Any]:
         "home": str(home.root),
         "tables": {},
         "champion": None,
+        "refused": None,
         "runs": [],
         "schedules": None,
         "wrong": [],
@@ -39,6 +40,8 @@ def gather_status(home: Home) -> dict[str, Any]:
         found["tables"] = snapshot.frame("steps/warehouse/select_status_counts").row(0, named=True)
         champion = snapshot.frame("steps/warehouse/select_status_champion")
         found["champion"] = champion.row(0, named=True) if len(champion) else None
+        refused = snapshot.frame("steps/warehouse/select_status_refused")
+        found["refused"] = refused.row(0, named=True) if len(refused) else None
         found["runs"] = list(snapshot.frame("steps/warehouse/select_last_runs").iter_rows(named=True))
     server = running_server(home.root)
     found["running"] = _runs_in(server, RUNNING) if server else []
@@ -70,6 +73,9 @@ def print_status(found: dict[str, Any]) -> None:
         print_table("champion", list(champion), [list(champion.values())])
     elif found["tables"]:
         notes.print("There is no champion yet. Train one: sentiment retrain")
+    if (refused := found["refused"]) is not None:
+        print_table("more accurate than the champion, and refused", list(refused), [list(refused.values())])
+        notes.print(f"Why: sentiment decisions --model-version {refused['model_version']}", markup=False)
     if found["runs"]:
         print_table("last runs", list(found["runs"][0]), [list(run.values()) for run in found["runs"]])
     for title, runs in (("running now", found["running"]), ("failed in the last 7 days", found["failed"])):

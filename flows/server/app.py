@@ -6,7 +6,7 @@
 
 It is Prefect's own application under uvicorn; what is added is what Prefect's ways of starting it lack. The schema is
 migrated under a lock, so that two commands may start at once on a fresh home. Transactions wait for each other at their
-beginning (`begin_immediately`). The temporary server says `ready` on
+beginning (`begin_immediately`). Web pages of other sites are refused (`protected`). The temporary server says `ready` on
 standard output once it answers, and ends when standard input closes, which the operating system does when the command
 ends in any way; runs that have not ended by then are marked as crashed, so that no run of a killed command stays
 "Running" for ever. The permanent one marks runs of deployments as crashed that were under way before SINCE, if given, when
@@ -40,6 +40,11 @@ from fastapi import FastAPI, Request, Response
 from filelock import FileLock
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
+from sentiment.api.cross_origin import CrossOriginProtection, answered_hosts
+from sentiment.errors import InputError
+from sentiment.model.atomic import atomic_write
+from sentiment.settings import load_settings
+
 STATE_OF_FLOW_RUN = re.compile(r"/api/flow_runs/([0-9a-f-]{36})/set_state")
 Respond = Callable[[Request], Awaitable[Response]]
 
@@ -69,6 +74,7 @@ def serve_temporarily(listener: socket) -> None:
     """Serve on a listening socket until standard input closes."""
     lifeline = Lifeline(daemon=True)
     lifeline.start()
+    allow_no_other_origin()
     from prefect.server.api.server import create_app
 
     begin_immediately()
@@ -79,7 +85,9 @@ def serve_temporarily(listener: socket) -> None:
         raise
     app = create_app(ephemeral=True, final=True)
     runs = remember_runs(app)
-    lifeline.server = Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5))
+    lifeline.server = Server(
+        uvicorn.Config(protected(app, answered_hosts("127.0.0.1", ())), log_config=None, timeout_graceful_shutdown=5)
+    )
     lifeline.server.run(sockets=[listener])
     asyncio.run(mark_unfinished_as_crashed(runs, "The command that ran this flow was ended."))
     os._exit(0)  # All is written; to take Prefect's modules apart would cost the waiting command most of a second.
@@ -92,13 +100,35 @@ def tell_the_command(line: str) -> None:
 
 def serve_permanently(host: str, port: int, since: datetime | None) -> None:
     """Serve until SIGTERM."""
+    try:
+        hosts = answered_hosts(host, load_settings().allowed_hosts)
+    except InputError as error:
+        sys.exit(str(error))
+    allow_no_other_origin()
     from prefect.server.api.server import create_app
 
     begin_immediately()
     migrate()
     if since is not None:
         asyncio.run(mark_older_as_crashed(since))
-    uvicorn.run(create_app(final=True), host=host, port=port, log_config=None, timeout_graceful_shutdown=5)
+    app = protected(create_app(final=True), hosts)
+    uvicorn.run(app, host=host, port=port, log_config=None, timeout_graceful_shutdown=5)
+
+
+def protected(app: FastAPI, hosts: frozenset[str]) -> CrossOriginProtection:
+    """Prefect's application, for this server's own pages and for programs alone, whatever web pages try.
+
+    A flow run may name the command that its worker starts, so whoever reaches the server runs code. Prefect's own settings do
+    not reach that far: `CORS_ALLOWED_ORIGINS` keeps pages from reading answers, yet their requests are carried out;
+    `CSRF_PROTECTION_ENABLED` gives its tokens to a rebound page as well, and covers no websockets.
+    """
+    return CrossOriginProtection(app, hosts)
+
+
+def allow_no_other_origin() -> None:
+    """Have Prefect, which is yet to be imported, say that pages of other origins may read nothing; it would say all may."""
+    # An empty value is taken for unset, and no page has this origin.
+    os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = "none"
 
 
 def begin_immediately() -> None:
@@ -129,9 +159,8 @@ def migrate() -> None:
     database = Path(PREFECT_HOME.value()) / "prefect.db"
     with FileLock(database.with_name("schema.lock")):
         if not database.exists() and prepared_database().exists():
-            draft = database.with_suffix(".draft")
-            shutil.copyfile(prepared_database(), draft)
-            draft.replace(database)
+            with atomic_write(database) as draft:
+                shutil.copyfile(prepared_database(), draft)
         asyncio.run(provide_database_interface().create_db())
 
 
@@ -146,11 +175,11 @@ def prepare() -> None:
         os.environ["PREFECT_HOME"] = home
         migrate()
         prepared_database().parent.mkdir(parents=True, exist_ok=True)
-        draft = prepared_database().with_suffix(".draft")
-        draft.unlink(missing_ok=True)
-        with closing(sqlite3.connect(Path(home) / "prefect.db")) as database:
+        with (
+            atomic_write(prepared_database()) as draft,
+            closing(sqlite3.connect(Path(home) / "prefect.db")) as database,
+        ):
             database.execute("vacuum into ?", [str(draft)])
-        draft.replace(prepared_database())
 
 
 def remember_runs(app: FastAPI) -> set[UUID]:

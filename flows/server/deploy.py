@@ -20,6 +20,7 @@ from uuid import UUID
 import yaml  # type: ignore[import-untyped]
 from tzlocal import get_localzone_name
 
+from flows.server.proxies import reach_this_machine_directly
 from sentiment.errors import SentimentError
 from sentiment.settings import load_settings
 
@@ -132,6 +133,7 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
+    reach_this_machine_directly(os.environ)
     try:
         deploy()
     except subprocess.CalledProcessError as error:

@@ -37,7 +37,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, ParamSpec, TypeVar
 
+from flows.server.proxies import reach_this_machine_directly
 from sentiment.errors import HomeError
+from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home
 
 P = ParamSpec("P")
@@ -97,9 +99,8 @@ def remember_server(home: Path, url: str) -> None:
     """Write down the address of this home's server, for `running_server` in other processes."""
     path = _address_file(home)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps({"url": url, "pid": os.getpid()}))
-    draft.replace(path)
+    with atomic_write(path) as draft:
+        draft.write_text(json.dumps({"url": url, "pid": os.getpid()}))
 
 
 def forget_server(home: Path) -> None:
@@ -181,7 +182,7 @@ def connect(home: Path) -> Iterator[Orchestration]:
         raise HomeError(f"The home {home} cannot be written to ({error.strerror}); choose another.") from error
     os.environ |= prefect_environment(home)
     os.environ["PREFECT_LOGGING_CONFIG_PATH"] = str(Path(__file__).parents[1] / "logging.yml")
-    _reach_this_machine_directly()
+    reach_this_machine_directly(os.environ)
     if url := os.environ.get("PREFECT_API_URL") or running_server(home):
         os.environ["PREFECT_API_URL"] = url
         yield Orchestration(home, url)
@@ -272,13 +273,6 @@ def _url_in_use() -> str | None:
 
     url = get_current_settings().api.url
     return url if url and url not in _ended else None
-
-
-def _reach_this_machine_directly() -> None:
-    """Behind a company's proxy, requests to 127.0.0.1 would go to the proxy."""
-    for name in ("NO_PROXY", "no_proxy"):
-        hosts = [host for host in os.environ.get(name, "").split(",") if host]
-        os.environ[name] = ",".join(dict.fromkeys([*hosts, "127.0.0.1", "localhost"]))
 
 
 def _send_what_is_queued() -> None:

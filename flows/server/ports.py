@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 
+from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home
 
 FIRST_PORTS = {"prefect": 4200, "mlflow": 5000, "api": 8000}  # Where people look for them; the next free one is taken.
@@ -18,7 +19,8 @@ def choose_ports(home: Home) -> dict[str, int]:
         taken = {port for other, port in ports.items() if other != name}
         candidates += [port for port in range(first, first + 1000) if port not in taken]
         ports[name] = next(port for port in candidates if is_free(port))
-    (home.prefect / "ports.json").write_text(json.dumps(ports))
+    with atomic_write(home.prefect / "ports.json") as draft:
+        draft.write_text(json.dumps(ports))
     return ports
 
 

@@ -31,7 +31,9 @@ from flows.server.deploy import NOTE, PROJECT, WORK_POOL
 from flows.server.ephemeral import DIRECT, forget_server, prefect_environment, remember_server, running_server
 from flows.server.ports import choose_ports, read_ports
 from flows.server.processes import Part, Parts, Say
+from flows.server.proxies import reach_this_machine_directly
 from flows.server.rest import ask
+from sentiment.api.cross_origin import answered_hosts
 from sentiment.errors import HomeError
 from sentiment.locks import operation_lock
 from sentiment.settings import Home
@@ -97,6 +99,8 @@ def start(home: Home, parts: Parts, stopping: Event, say: Say) -> None:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # Eight processes, 640 MB, for evaluations of language models.
     }
+    for name in reach_this_machine_directly(environment):
+        say(f"{name} is not used: only proxies whose address begins http:// or https:// can be")
     python = [sys.executable, "-m"]
 
     def add(name: str, command: list[str]) -> Part:
@@ -149,7 +153,26 @@ def mlflow_command(home: Home, port: int) -> list[str]:
         "--default-artifact-root",
         (home.mlflow / "artifacts").as_uri(),
     ]
-    return ["mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    # MLflow compares whole headers, and by default it also answers every private network.
+    hosts = [
+        pattern
+        for host in answered_hosts("127.0.0.1", home.settings.allowed_hosts)
+        for pattern in header_patterns(host)
+    ]
+    origins = [
+        f"{scheme}://{pattern}"
+        for host in home.settings.allowed_hosts
+        for pattern in header_patterns(host)
+        for scheme in ("http", "https")
+    ]
+    pages = ["--allowed-hosts", ",".join(hosts), "--x-frame-options", "SAMEORIGIN"]
+    pages += ["--cors-allowed-origins", ",".join([f"http://127.0.0.1:{port}", *origins])]
+    return ["mlflow", "server", *store, *pages, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+
+
+def header_patterns(host: str) -> tuple[str, str]:
+    """What `fnmatch` finds a host by in a `Host` header, without a port and with any."""
+    return (f"[{host}]", f"[[]{host}]:*") if ":" in host else (host, f"{host}:*")
 
 
 def ready_line(prefect: str, ports: dict[str, int], note: str = "") -> str:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -22,8 +22,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sentiment.api import schemas
 from sentiment.api.batching import SMALL_CHARACTERS, SMALL_REQUEST, Answer, Lane, LaneFullError
 from sentiment.api.champion_watcher import ChampionFollower, Served
+from sentiment.api.cross_origin import CrossOriginProtection, answered_hosts
 from sentiment.api.daily import DailyReader
-from sentiment.api.limits import Room, check_key, read_body, requires_key, too_busy
+from sentiment.api.limits import BEARER, KeyRequired, Room, read_body, too_busy
 from sentiment.api.metrics import Measured, Metrics
 from sentiment.api.page import page_and_policy
 from sentiment.api.plain_route import PlainRoute
@@ -33,13 +34,14 @@ from sentiment.settings import Home
 
 DESCRIPTION = """Sentiment of tweets, by the champion of this home. A promotion or rollback is followed within two seconds.
 
-Where a key is set (`SENTIMENT_API_KEY`), send it as `Authorization: Bearer KEY`."""
+Where a key is set (`SENTIMENT_API_KEY`), send it as `Authorization: Bearer KEY`; a browser asks for it as the password."""
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Documents answers that are a `Problem`."""
     means = {
         401: "The key is missing or wrong.",
+        403: "The request is for another host, or a web page of another origin makes it.",
         408: "The body did not come in time.",
         413: "The body is too large.",
         422: "The request is not of the expected form.",
@@ -115,8 +117,12 @@ class Service:
         return self.tweets if is_small else self.batches
 
 
-def create_app(home: Home) -> FastAPI:
-    """The application for a home. It starts following the champion when it starts up."""
+def create_app(home: Home, host: str = "127.0.0.1") -> FastAPI:
+    """The application for a home. It starts following the champion when it starts up.
+
+    Args:
+        host: the address that it will listen on, which it may be asked by besides the names of this machine.
+    """
     service = Service(home)
     follower = service.follower
 
@@ -138,19 +144,20 @@ def create_app(home: Home) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = service
-    app.add_middleware(Measured, metrics=service.metrics)
+    key = home.settings.api_key.get_secret_value() if home.settings.api_key else ""
+    if key:
+        app.add_middleware(KeyRequired, key=key)
+    app.add_middleware(CrossOriginProtection, hosts=answered_hosts(host, home.settings.allowed_hosts))
+    app.add_middleware(Measured, metrics=service.metrics)  # What is added last comes first, and counts refusals too.
 
     @app.exception_handler(RequestValidationError)
     async def tell(_: Request, error: RequestValidationError) -> Response:
         return JSONResponse({"detail": schemas.sentence_of(error.errors())}, 422)
 
-    key = home.settings.api_key.get_secret_value() if home.settings.api_key else ""
-    guarded = [requires_key(key)] if key else []
-    refusals = (401,) if guarded else ()
+    guarded = [Depends(BEARER)] if key else []
+    refusals = (401, 403) if key else (403,)
 
     async def predict(request: Request) -> Response:
-        if key:
-            check_key(request, key)
         with service.room.taken_by(request):
             try:
                 question = schemas.parse_question(await read_body(request))

@@ -7,19 +7,23 @@ that are under way hold at most 64 MiB.
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, Any
+from contextlib import contextmanager, suppress
 
-from fastapi import Depends, HTTPException, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import HTTPException, Request
+from fastapi.security import HTTPBearer
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 MAX_BODY_BYTES = 4 << 20
 MAX_REQUESTS = 1_000
 MAX_BYTES_UNDER_WAY = 64 << 20
 SECONDS_FOR_BODY = 10.0
-BEARER = HTTPBearer(auto_error=False, description="The value of `SENTIMENT_API_KEY`.")
+WITHOUT_KEY = frozenset({"/health", "/ready"})
+BEARER = HTTPBearer(auto_error=False, description="The value of `SENTIMENT_API_KEY`.")  # For the OpenAPI document.
 
 
 def too_busy() -> HTTPException:
@@ -28,30 +32,44 @@ def too_busy() -> HTTPException:
     return HTTPException(429, detail, {"Retry-After": "1"})
 
 
-def requires_key(expected: str) -> Any:
-    """What a route depends on that answers only requests with this key."""
+class KeyRequired:
+    """ASGI middleware: every address asks for the key, but those that say whether the process runs.
 
-    # `BEARER` is there for the OpenAPI document.
-    async def check(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
-        check_key(request, expected)
+    It comes before the routes, so that none can be forgotten; what does not exist is 401 as well.
 
-    return Depends(check)
-
-
-def check_key(request: Request, expected: str) -> None:
-    """Let a request pass that brings the key.
-
-    Raises:
-        HTTPException: 401, the key is missing or wrong.
+    Args:
+        app: what answers requests that bring the key.
+        key: the key; programs send it as `Bearer`, browsers as the password of `Basic`, with any user name.
     """
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    # Starlette reads headers as latin-1, whatever they are.
-    found = given.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
-    if not hmac.compare_digest(found, expected.encode()):
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self.app, self.key = app, key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what brings the key."""
+        if scope["type"] not in ("http", "websocket") or scope["path"] in WITHOUT_KEY:
+            await self.app(scope, receive, send)
+            return
+        found = _key_of(Headers(scope=scope).get("authorization", ""))
+        if hmac.compare_digest(found, self.key):
+            await self.app(scope, receive, send)
+            return
         problem = "The key is wrong" if found else "There is no key"
-        raise HTTPException(
-            401, f"{problem}. Expected the header `Authorization: Bearer KEY`.", {"WWW-Authenticate": "Bearer"}
-        )
+        answer = JSONResponse({"detail": f"{problem}. Expected the header `Authorization: Bearer KEY`."}, 401)
+        answer.headers.append("WWW-Authenticate", "Bearer")
+        answer.headers.append("WWW-Authenticate", 'Basic realm="The password is the key", charset="UTF-8"')
+        await answer(scope, receive, send)
+
+
+def _key_of(authorization: str) -> bytes:
+    """The key in the value of this header; empty if there is none."""
+    scheme, _, given = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return given.strip().encode("latin-1")  # Starlette reads headers as latin-1, whatever they are.
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            return base64.b64decode(given.strip(), validate=True).partition(b":")[2]
+    return b""
 
 
 class Room:

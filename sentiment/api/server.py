@@ -57,7 +57,7 @@ def serve(home: Home, host: str, port: int, say: Callable[[str], None]) -> None:
         sys.setswitchinterval(0.0005)
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
         config = uvicorn.Config(
-            create_app(home),
+            create_app(home, host),
             log_config=None,
             log_level="warning",
             access_log=False,

@@ -149,9 +149,11 @@ class BehaviourResult:
 
     Attributes:
         passed: shape (cases,), in the order of the cases, so that two models can be compared case by case.
+        probabilities: of each case those of its texts, shape (texts,).
     """
 
     passed: NDArray[np.bool_]
+    probabilities: tuple[NDArray[np.float32], ...]
     names: tuple[str, ...]
     kinds: tuple[Kind, ...]
     rate: Rate
@@ -207,6 +209,7 @@ def run_cases(cases: Sequence[Case], predict: Callable[[Sequence[str]], NDArray[
     kinds = tuple(case.kind for case in cases)
     return BehaviourResult(
         passed=passed,
+        probabilities=tuple(parts),
         names=tuple(case.name for case in cases),
         kinds=kinds,
         rate=Rate(len(cases), int(passed.sum())),

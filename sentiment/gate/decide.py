@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sentiment.evaluation.behaviour import SHIPPED, Case, load_cases
 from sentiment.gate.checks import Check, Verdict, decide
 from sentiment.gate.evidence import gather_evidence
-from sentiment.gate.history import find_decision, last_decision, record_decision
+from sentiment.gate.history import find_decision, find_losses, last_decision, record_decision
 from sentiment.gate.report import decision_markdown
 from sentiment.registry import history
 from sentiment.registry.champion import champion_lock, move_champion
@@ -53,10 +53,11 @@ def decide_on(home: Home, registry: Registry, export: Export, challenger: Regist
         rolled_back = warehouse.value("steps/gate/select_rollback_reason", model_version=challenger.model_version)
         key = _decision_key(home.settings.gate, export, challenger, champion, cases, rolled_back)
         known = find_decision(warehouse, key)
+        losses = find_losses(warehouse, key) if known else ()
         look = history.count_looks(warehouse, key) + 1
         count_tweets = warehouse.value("steps/warehouse/count_tweets")
     if known:
-        verdict = Verdict(tuple(Check(**row) for row in known))
+        verdict = Verdict(tuple(Check(**row) for row in known), losses)
     else:
         evidence = gather_evidence(
             home,

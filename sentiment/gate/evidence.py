@@ -18,11 +18,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sentiment.errors import ModelError
-from sentiment.evaluation.behaviour import Case, run_cases
+from sentiment.evaluation.behaviour import BehaviourResult, Case, run_cases
 from sentiment.evaluation.comparison import PairedDifference, alpha_of_look, paired_difference
 from sentiment.evaluation.metrics import evaluate
 from sentiment.evaluation.slices import slice_differences, slice_masks
 from sentiment.gate.checks import BehaviourEvidence, Evidence
+from sentiment.gate.losses import behaviour_losses, gold_losses, slice_losses
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
 from sentiment.registry.subprocess_check import predict_in_fresh_process
@@ -37,12 +38,13 @@ GOLD_ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Answers:
-    """What one version says: on the hold-out and on each hand-labelled set whether it is right, and on behaviour tests."""
+    """What one version predicts: on the hold-out, on each hand-labelled set and on the behaviour cases."""
 
     probabilities: NDArray[np.float32]
     is_right: NDArray[np.bool_]
-    gold: dict[str, NDArray[np.bool_]]
-    behaviour: NDArray[np.bool_]
+    gold: dict[str, NDArray[np.float32]]
+    """Of each hand-labelled set the probabilities."""
+    behaviour: BehaviourResult
     rows_per_second: float
 
 
@@ -80,7 +82,7 @@ def gather_evidence(
         challenger=evaluate(labels, found.probabilities)
         if found
         else evaluate(np.zeros(0, np.int8), np.zeros(0, np.float32)),
-        behaviour=BehaviourEvidence(len(cases), float(found.behaviour.mean())) if found else None,
+        behaviour=BehaviourEvidence(len(cases), found.behaviour.rate.share) if found else None,
         rescoring_seconds=count_tweets / found.rows_per_second if found else None,
         look=look,
     )
@@ -91,20 +93,35 @@ def gather_evidence(
         former = ask(registry, export, holdout, cases, champion.model_version)
     except ModelError as raised:
         champion_error = str(raised)
-        former = Answers(
-            probabilities=np.full(len(labels), math.nan, dtype=np.float32),
-            is_right=np.zeros(len(labels), dtype=bool),
-            gold={name: np.zeros(len(right), dtype=bool) for name, right in found.gold.items()},
-            behaviour=np.zeros(len(cases), dtype=bool),
-            rows_per_second=math.nan,
-        )
+        former = _no_answers(found, cases)
     left_out = _fed_evaluation_rows(registry, export, champion)
     is_compared = _is_unseen(holdout["tweet_id"], left_out, "holdout", "tweet_id")
+    gold_sets = _gold_sets(export)
     is_gold_compared = {
-        str(name): _is_unseen(rows["text_key"], left_out, f"gold:{name}", "text_key")
-        for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True)
+        name: _is_unseen(rows["text_key"], left_out, f"gold:{name}", "text_key") for name, rows in gold_sets.items()
+    }
+    gold_right = {
+        name: (_is_right(former.gold[name], rows["label"]), _is_right(found.gold[name], rows["label"]))
+        for name, rows in gold_sets.items()
     }
     before, after = former.is_right[is_compared], found.is_right[is_compared]
+    gold = {
+        name: paired_difference(gold_right[name][0][unseen], gold_right[name][1][unseen], GOLD_ALPHA / len(gold_sets))
+        for name, unseen in is_gold_compared.items()
+        if unseen.any()
+    }
+    masks = {name: mask[is_compared] for name, mask in slice_masks(holdout).items()}
+    slices = slice_differences(masks, before, after, least_rows=home.settings.gate.slice_rows)
+    behaviour = BehaviourEvidence(
+        len(cases),
+        found.behaviour.rate.share,
+        former.behaviour.rate.share,
+        paired_difference(former.behaviour.passed, found.behaviour.passed, BEHAVIOUR_ALPHA),
+        _by_group(cases, former.behaviour.passed, found.behaviour.passed),
+    )
+    rows = holdout.filter(is_compared).with_columns(
+        champion=former.probabilities[is_compared], challenger=found.probabilities[is_compared]
+    )
     return replace(
         evidence,
         comparison=paired_difference(before, after, alpha_of_look(look, home.settings.gate.alpha)),
@@ -112,24 +129,20 @@ def gather_evidence(
         champion_accuracy=float(before.mean()) if len(before) else math.nan,
         challenger_accuracy=float(after.mean()) if len(after) else math.nan,
         count_left_out=None if left_out is None else int((~is_compared).sum()),
-        gold={
-            name: paired_difference(former.gold[name][unseen], found.gold[name][unseen], GOLD_ALPHA / len(found.gold))
-            for name, unseen in is_gold_compared.items()
-            if unseen.any()
-        },
+        gold=gold,
         count_gold_left_out=sum(int((~unseen).sum()) for unseen in is_gold_compared.values()),
-        slices=slice_differences(
-            {name: mask[is_compared] for name, mask in slice_masks(holdout).items()},
-            before,
-            after,
-            least_rows=home.settings.gate.slice_rows,
-        ),
-        behaviour=BehaviourEvidence(
-            len(cases),
-            float(found.behaviour.mean()),
-            float(former.behaviour.mean()),
-            paired_difference(former.behaviour, found.behaviour, BEHAVIOUR_ALPHA),
-            _by_test(cases, former.behaviour, found.behaviour),
+        slices=slices,
+        behaviour=behaviour,
+        losses=(
+            *slice_losses(rows, {found.name: masks[found.name] for found in slices if found.is_worse}),
+            *gold_losses(
+                gold_sets[name]
+                .filter(unseen)
+                .with_columns(champion=former.gold[name][unseen], challenger=found.gold[name][unseen])
+                for name, unseen in is_gold_compared.items()
+                if name in gold and gold[name].upper < 0
+            ),
+            *behaviour_losses(cases, former.behaviour, found.behaviour),
         ),
     )
 
@@ -146,25 +159,45 @@ def ask(
     began = time.perf_counter()
     probabilities = model.predict_probability(holdout["text"])
     seconds = time.perf_counter() - began
-    gold = {
-        str(name): (model.predict_probability(rows["text"]) >= 0.5) == (rows["label"].to_numpy() == 1)
-        for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True)
-    }
     return Answers(
         probabilities=probabilities,
-        is_right=(probabilities >= 0.5) == (holdout["label"].to_numpy() == 1),
-        gold=gold,
-        behaviour=run_cases(cases, model.predict_probability).passed,
+        is_right=_is_right(probabilities, holdout["label"]),
+        gold={name: model.predict_probability(rows["text"]) for name, rows in _gold_sets(export).items()},
+        behaviour=run_cases(cases, model.predict_probability),
         rows_per_second=len(holdout) / seconds,
     )
 
 
-def _by_test(cases: Sequence[Case], before: NDArray[np.bool_], after: NDArray[np.bool_]) -> dict[str, PairedDifference]:
-    """Both models on the cases of each behaviour test: what one loses in a single test, an average would hide."""
-    tests = np.array([case.name.rpartition("/")[0] for case in cases])
-    names = dict.fromkeys(tests.tolist())
+def _no_answers(like: Answers, cases: Sequence[Case]) -> Answers:
+    """The answers of a version that cannot be loaded: as many, none of them a number, and so none right."""
+    return Answers(
+        probabilities=np.full_like(like.probabilities, math.nan),
+        is_right=np.zeros_like(like.is_right),
+        gold={name: np.full_like(probabilities, math.nan) for name, probabilities in like.gold.items()},
+        behaviour=run_cases(cases, lambda texts: np.full(len(texts), math.nan, dtype=np.float32)),
+        rows_per_second=math.nan,
+    )
+
+
+def _gold_sets(export: Export) -> dict[str, pl.DataFrame]:
+    """The hand-labelled rows of each set."""
+    return {str(name): rows for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True)}
+
+
+def _is_right(probabilities: NDArray[np.float32], labels: pl.Series) -> NDArray[np.bool_]:
+    """Which predictions are right; a probability that is no number is wrong."""
+    is_right: NDArray[np.bool_] = np.where(labels.to_numpy() == 1, probabilities >= 0.5, probabilities < 0.5)
+    return is_right
+
+
+def _by_group(
+    cases: Sequence[Case], before: NDArray[np.bool_], after: NDArray[np.bool_]
+) -> dict[str, PairedDifference]:
+    """Both models on the cases of each group: what one loses in a single group, an average would hide."""
+    groups = np.array([case.group for case in cases])
+    names = dict.fromkeys(groups.tolist())
     return {
-        name: paired_difference(before[tests == name], after[tests == name], BEHAVIOUR_ALPHA / len(names))
+        name: paired_difference(before[groups == name], after[groups == name], BEHAVIOUR_ALPHA / len(names))
         for name in names
     }
 
@@ -194,7 +227,7 @@ def _load_difference(
     home: Home, registry: Registry, export: Export, challenger: RegisteredVersion
 ) -> tuple[float | None, str]:
     """Largest difference between the registered copy's probabilities and those right after training."""
-    path = registry.probe(challenger)
+    path = registry.reference_predictions(challenger)
     if path is None:
         return None, "the probabilities noted right after training are missing."
     rows = pl.read_parquet(path).join(pl.read_parquet(export.holdout, columns=["tweet_id", "text"]), on="tweet_id")

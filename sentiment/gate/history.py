@@ -1,4 +1,4 @@
-"""The gate's decisions in the warehouse, one row a check; a decision that is there already is not written again."""
+"""The gate's decisions in the warehouse, one row a check, and the losses they show; none is written twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from sentiment import clock
-from sentiment.gate.checks import Verdict
+from sentiment.gate.checks import Loss, Verdict
 from sentiment.warehouse.session import Warehouse
 
 
@@ -37,3 +37,15 @@ def record_decision(
         }
         rows = [{**decision, **dataclasses.asdict(check)} for check in verdict.checks]
         warehouse.load("steps/gate/insert_decisions", pl.DataFrame(rows, infer_schema_length=None))
+        if verdict.losses:
+            losses = [
+                {"decision_key": decision_key, "loss_number": number, **dataclasses.asdict(loss)}
+                for number, loss in enumerate(verdict.losses, start=1)
+            ]
+            warehouse.load("steps/gate/insert_decision_losses", pl.DataFrame(losses, infer_schema_length=None))
+
+
+def find_losses(warehouse: Warehouse, decision_key: str) -> tuple[Loss, ...]:
+    """The texts that were shown with a decision; without those that are gone since."""
+    frame = warehouse.frame("steps/gate/select_decision_losses", decision_key=decision_key)
+    return tuple(Loss(**row) for row in frame.iter_rows(named=True))

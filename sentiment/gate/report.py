@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from sentiment.markdown import table
 
 if TYPE_CHECKING:  # A run that reports on files need not wait for what models and other databases import.
-    from sentiment.gate.checks import Check, Verdict
+    from collections.abc import Sequence
+
+    from sentiment.gate.checks import Check, Loss, Verdict
     from sentiment.training.learning_curve import Outlook
 
 
@@ -60,7 +62,54 @@ def decision_markdown(
     ]
     # Sentences stand below: Prefect's page does not wrap the cells of a table.
     reasons = "\n".join(f"- **{check.check_name}**: {check.reason}" for check in verdict.checks)
-    return f"{headline}\n\n{table(['check', 'result', 'champion', 'challenger', 'interval'], rows)}\n\n{reasons}\n"
+    report = f"{headline}\n\n{table(['check', 'result', 'champion', 'challenger', 'interval'], rows)}\n\n{reasons}\n"
+    if not (verdict.passed or was_champion):
+        report += f"\n**What to do next:** {next_step(model_version, verdict)}\n"
+    # A report is kept in MLflow and in Prefect, where `sentiment forget` looks for tweets last: it names them by id.
+    cases = [loss for loss in verdict.losses if loss.tweet_id is None and loss.text_key is None]
+    if cases:
+        report += f"\nCases that the champion passes and version {model_version} does not:\n\n{losses_table(cases)}\n"
+    if len(cases) < len(verdict.losses):
+        report += f"\nTweets that it gets wrong and the champion right: `sentiment decisions --model-version {model_version}`\n"
+    return report
+
+
+def losses_table(losses: Sequence[Loss]) -> str:
+    """What the champion has right and the challenger wrong, with both probabilities of positive."""
+    header = ["check", "in", "text", "right answer", "champion", "challenger"]
+    rows = [
+        [loss.check_name, loss.found_in, loss.text, loss.expected]
+        + [f"{value:.2f}" for value in (loss.champion_probability, loss.challenger_probability)]
+        for loss in losses
+    ]
+    return table(header, rows)
+
+
+def next_step(model_version: int, verdict: Verdict) -> str:
+    """What a person can do about a refusal, by the check that refused; the most fundamental one counts."""
+    failed = {check.check_name for check in verdict.failed}
+    by_hand = f"`sentiment promote {model_version} --reason WHY`"
+    for names, advice in _NEXT_STEPS:
+        if names & failed:
+            return advice.format(by_hand=by_hand)
+    return f"Look at its checks; to make it champion all the same: {by_hand}"
+
+
+_NEXT_STEPS: tuple[tuple[set[str], str], ...] = (
+    ({"no_leak"}, "Train again with `sentiment retrain`; a model that was fed evaluation rows cannot be judged."),
+    ({"loads", "speed"}, "Run `sentiment doctor`, and train again with less `--effort` if scoring is too slow."),
+    ({"floor"}, "Ingest more labelled tweets and run `sentiment retrain`; the labels of the source may be wrong."),
+    ({"rolled_back"}, "People went back from it. To make it champion again: {by_hand}"),
+    (
+        {"gold", "slices", "behaviour"},
+        "Read the texts that it gets wrong. If its gain is worth them: {by_hand}. If not, train with more rows or "
+        "`--effort`, or ingest labelled tweets like them; `SENTIMENT_GATE__TRADEOFF` says how much a gain outweighs.",
+    ),
+    (
+        {"better"},
+        "Nothing, unless it should have been better: more labelled tweets, or more `--effort`, may bring a gain.",
+    ),
+)
 
 
 def outlook_markdown(outlook: Outlook, picture: bytes) -> str:

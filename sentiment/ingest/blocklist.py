@@ -9,7 +9,6 @@ has forgotten something.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import secrets
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ import polars as pl
 from sentiment.errors import HomeError
 from sentiment.ingest.readers import REJECTS_SCHEMA, Chunk
 from sentiment.ingest.readers.reject_reasons import FORGOTTEN
+from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home
 from sentiment.warehouse.session import Warehouse
 
@@ -34,14 +34,9 @@ def user_key(name: str) -> str:
 
 def open_key(home: Home) -> bytes:
     """The home's secret, made when something is forgotten for the first time."""
-    try:
-        descriptor = os.open(home.forget_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return bytes.fromhex(home.forget_key.read_text())
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(32))
-        file.flush()
-        os.fsync(file.fileno())
+    if not home.forget_key.exists():
+        with atomic_write(home.forget_key, mode=0o600) as draft:
+            draft.write_text(secrets.token_hex(32))
     return bytes.fromhex(home.forget_key.read_text())
 
 

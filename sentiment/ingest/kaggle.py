@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from sentiment.errors import DownloadError, HomeError, InputError
+from sentiment.model.atomic import put_in_place
 
 DATASET = "kazanova/sentiment140"
 FILE = "training.1600000.processed.noemoticon.csv"
@@ -39,7 +40,7 @@ def download(folder: Path) -> Path:
         draft.mkdir(parents=True, exist_ok=True)
         # Into a folder beside the target: Kaggle's own cache in the user's home would stay for good.
         fetched = Path(kagglehub.dataset_download(DATASET, path=FILE, output_dir=str(draft)))
-        fetched.replace(target)
+        put_in_place(fetched, target)
     except OSError as error:
         if not isinstance(error, ConnectionError | TimeoutError) and error.filename:
             raise HomeError(

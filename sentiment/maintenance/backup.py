@@ -29,6 +29,7 @@ import zstandard
 
 from sentiment.errors import InputError
 from sentiment.locks import operation_lock
+from sentiment.model.atomic import atomic_write, flush_to_disk, put_in_place
 from sentiment.registry.champion import champion_lock
 from sentiment.registry.store import relocate
 from sentiment.settings import Home
@@ -82,21 +83,14 @@ def backup(
         raise InputError(f"There is no folder {target.parent} to write {target.name} into.")
     if target.resolve().is_relative_to(home.root.resolve()):
         raise InputError(f"{target} lies in the home that it is to save. Name a file elsewhere, best on another disk.")
-    draft = target.with_name(f".{target.name}.part")
     with (
         operation_lock(home, "upkeep"),
         tempfile.TemporaryDirectory(dir=home.work, prefix="backup-") as folder,
         translated_errors(home),
     ):
         copies = _copy_databases(home, Path(folder))
-        try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                files = _write(home, file, copies, with_inbox)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
+        with atomic_write(target, mode=0o600) as draft, draft.open("wb") as file:
+            files = _write(home, file, copies, with_inbox)
     return BackupReport(
         str(target),
         len(files),
@@ -126,14 +120,14 @@ def restore(home: Home, path: Path) -> BackupReport:
             except BaseException:
                 shutil.rmtree(unpacked, ignore_errors=True)
                 raise
-            (unpacked / MANIFEST).replace(home.root / f"{_UNPACKED}.json")
+            put_in_place(unpacked / MANIFEST, home.root / f"{_UNPACKED}.json")
         else:
             manifest = json.loads((home.root / f"{_UNPACKED}.json").read_text())
         for name in manifest["files"]:
             source, target = unpacked / name, home.root / name
             if source.exists():
                 target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                source.replace(target)
+                put_in_place(source, target)
         if (store := home.mlflow / "mlflow.db").exists():
             relocate(store, home)
         (home.root / f"{_UNPACKED}.json").unlink()
@@ -260,8 +254,7 @@ def _unpack(path: Path, folder: Path) -> dict[str, Any]:
                 target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
                     shutil.copyfileobj(passing, copy, 1 << 20)
-                    copy.flush()
-                    os.fsync(copy.fileno())
+                flush_to_disk(target)
                 os.utime(target, (entry.mtime, entry.mtime))
                 found[entry.name] = {"bytes": entry.size, "sha256": passing.digest.hexdigest()}
         if found.pop(MANIFEST, None) is None:

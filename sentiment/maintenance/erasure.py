@@ -41,6 +41,7 @@ from sentiment.errors import BusyError, InputError
 from sentiment.ingest.blocklist import Forgotten, digest_of, open_key, user_key
 from sentiment.locks import operation_lock
 from sentiment.maintenance import text_search
+from sentiment.model.atomic import atomic_write
 from sentiment.registry.names import FED_ROWS
 from sentiment.settings import Home
 from sentiment.warehouse.connection import rewrite, writer
@@ -246,9 +247,8 @@ def _forget_files(home: Home, request: Request) -> Request:
     for path in lists:
         kept, forgotten = _split_rows(path, request)
         if len(forgotten):
-            draft = path.with_name(f".{path.name}.part")
-            kept.write_parquet(draft, compression="zstd")
-            draft.replace(path)
+            with atomic_write(path) as draft:
+                kept.write_parquet(draft, compression="zstd")
     for path in text_search.files(home):
         if path.is_relative_to(home.logs) and text_search.contains_file(path, needles):
             os.truncate(path, 0)  # A server may have it open, and goes on at its end.
@@ -300,9 +300,5 @@ def _read_journal(home: Home) -> Request:
 
 
 def _write_journal(home: Home, request: Request) -> None:
-    draft = home.forgetting.with_suffix(".part")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(asdict(request), file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(home.forgetting)
+    with atomic_write(home.forgetting, mode=0o600) as draft:
+        draft.write_text(json.dumps(asdict(request)))

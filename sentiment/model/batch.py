@@ -29,7 +29,8 @@ class Batch(NamedTuple):
     def of(cls, features: Features, device: torch.device | str = "cpu") -> Batch:
         """The features on a device; on the CPU without a copy."""
         arrays = (features.ngrams, features.words, features.hashes.view("int64"), features.offsets)
-        return cls(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays), features)
+        ngrams, words, hashes, offsets = (torch.from_numpy(array).to(device, non_blocking=True) for array in arrays)
+        return cls(ngrams, words, hashes, offsets, features)
 
     @property
     def count_rows(self) -> int:

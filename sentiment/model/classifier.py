@@ -29,6 +29,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from .atomic import atomic_write
 from .batch import Batch
 from .config import BetaCalibration, ModelConfig, upgrade_config
 from .errors import ModelError
@@ -210,12 +211,10 @@ class SentimentModel(torch.nn.Module):
     def save(self, folder: Path) -> None:
         """Write weights and config into `folder`, each file whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
-        weights = folder / f".{WEIGHTS_FILE}.part"
-        save_file({name: _stored(name, value) for name, value in self.state_dict().items()}, weights)
-        weights.replace(folder / WEIGHTS_FILE)
-        config = folder / f".{CONFIG_FILE}.part"
-        config.write_text(self.config.model_dump_json(indent=2) + "\n")
-        config.replace(folder / CONFIG_FILE)
+        with atomic_write(folder / WEIGHTS_FILE) as draft:
+            save_file({name: _stored(name, value) for name, value in self.state_dict().items()}, draft)
+        with atomic_write(folder / CONFIG_FILE) as draft:
+            draft.write_text(self.config.model_dump_json(indent=2) + "\n")
 
     def round_vectors(self) -> None:
         """Round words' and pairs' vectors as `save` does, so that a saved model gives the same probabilities."""

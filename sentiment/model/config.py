@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .features import FeatureConfig
 
-FORMAT = "sentiment-model-4"
+FORMAT: Literal["sentiment-model-4"] = "sentiment-model-4"
 _NAMES_OF_FORMAT_3 = {"topic_fade": "oov_discount", "lexicon_lift": "oov_lexicon_boost", "bend": "calibration"}
 _COEFFICIENTS_OF_FORMAT_3 = {"rise": "b", "fall": "a", "offset": "c", "middle": "asinh", "ends": "signed_square"}
 

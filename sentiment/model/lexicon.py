@@ -96,7 +96,10 @@ class Lexicon(torch.nn.Module):
         self.register_buffer("values", torch.zeros(config.count_entries))
         self.register_buffer("roles", torch.zeros(config.count_entries, dtype=torch.uint8))
         self._index: _Index | None = None
-        self.register_load_state_dict_post_hook(lambda module, _: setattr(module, "_index", None))
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._index = None
 
     @classmethod
     def shipped(cls) -> Lexicon:

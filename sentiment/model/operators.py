@@ -30,7 +30,9 @@ def ngram_weights(offsets: Tensor, kind_weights: Tensor, token_weights: Tensor) 
     second = F.pad(token_weights[1:], (0, 1)).index_fill(0, starts - 1, 0)
     third = F.pad(second[1:], (0, 1)).index_fill(0, starts - 1, 0)
     two = torch.maximum(token_weights, second)
-    return kind_weights * torch.stack([token_weights, two, torch.maximum(two, third), torch.maximum(token_weights, third)], 1)
+    return kind_weights * torch.stack(
+        [token_weights, two, torch.maximum(two, third), torch.maximum(token_weights, third)], 1
+    )
 
 
 def ngram_bag_plain(
@@ -80,7 +82,9 @@ def _ngram_bag(
 
 
 @_ngram_bag.register_fake
-def _(weight: Tensor, ngrams: Tensor, offsets: Tensor, kind_weights: Tensor, token_weights: Tensor, sparse: bool) -> Tensor:
+def _(
+    weight: Tensor, ngrams: Tensor, offsets: Tensor, kind_weights: Tensor, token_weights: Tensor, sparse: bool
+) -> Tensor:
     return weight.new_empty(offsets.shape[0] - 1)
 
 

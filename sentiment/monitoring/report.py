@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from sentiment.markdown import table
+from sentiment.model.atomic import atomic_write
 from sentiment.monitoring.daily import GAP_DAYS, MOST_DAYS_AT_ONCE, REFERENCE_DAYS, Alarm, MonitorReport
 from sentiment.settings import Home
 
@@ -88,22 +89,20 @@ def write_html(home: Home, report: MonitorReport, day: date) -> Path:
 
     environment = Environment(loader=FileSystemLoader(TEMPLATE.parent), autoescape=True)
     page = home.reports / f"monitor-{day}.html"
-    draft = page.with_suffix(".part")
-    draft.write_text(
-        environment.get_template(TEMPLATE.name).render(
-            day=day,
-            version=report.model_version,
-            days=report.days,
-            alarms=[alarm_sentence(alarm, report.words) for alarm in report.alarms],
-            standing=_standing(report),
-            words=report.words,
-            rows=_newest(report.shown),
-            picture=base64.b64encode(monitor_figure(report.shown)).decode(),
-            reference_days=REFERENCE_DAYS,
-            gap_days=GAP_DAYS,
-        )
+    content = environment.get_template(TEMPLATE.name).render(
+        day=day,
+        version=report.model_version,
+        days=report.days,
+        alarms=[alarm_sentence(alarm, report.words) for alarm in report.alarms],
+        standing=_standing(report),
+        words=report.words,
+        rows=_newest(report.shown),
+        picture=base64.b64encode(monitor_figure(report.shown)).decode(),
+        reference_days=REFERENCE_DAYS,
+        gap_days=GAP_DAYS,
     )
-    draft.replace(page)
+    with atomic_write(page) as draft:
+        draft.write_text(content)
     return page
 
 

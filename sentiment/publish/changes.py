@@ -9,12 +9,12 @@ and nothing is lost.
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from sentiment.model.atomic import atomic_folder
 from sentiment.publish.tables import BY_TWEET
 from sentiment.warehouse.session import Warehouse
 
@@ -30,14 +30,10 @@ class Manifest:
 
     def save(self, folder: Path) -> None:
         """Write it into a folder of its own, whole or not at all."""
-        draft = folder.with_suffix(".part")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        for name, rows in self.by_tweet.items():
-            rows.write_parquet(draft / f"{name}.parquet")
-        (draft / WHOLE).write_text(json.dumps(self.whole))
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.replace(folder)
+        with atomic_folder(folder) as draft:
+            for name, rows in self.by_tweet.items():
+                rows.write_parquet(draft / f"{name}.parquet")
+            (draft / WHOLE).write_text(json.dumps(self.whole))
 
 
 def read_manifest(folder: Path) -> Manifest | None:

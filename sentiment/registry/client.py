@@ -27,7 +27,7 @@ import polars as pl
 from sentiment import model
 from sentiment.errors import ModelError
 from sentiment.locks import operation_lock
-from sentiment.registry.names import CHAMPION, FED_ROWS, PROBE, TRAINING_KEY, RegisteredVersion
+from sentiment.registry.names import CHAMPION, FED_ROWS, REFERENCE_PREDICTIONS, TRAINING_KEY, RegisteredVersion
 from sentiment.registry.store import create_store
 from sentiment.settings import Home
 
@@ -303,9 +303,9 @@ class Registry:
         """The list of rows that a version was fed (`tweet_id`, `text_key`), or None when it is missing or damaged."""
         return self._run_file(version, FED_ROWS)
 
-    def probe(self, version: RegisteredVersion) -> Path | None:
+    def reference_predictions(self, version: RegisteredVersion) -> Path | None:
         """Ids of hold-out tweets and the probabilities that the model gave them right after training."""
-        return self._run_file(version, PROBE)
+        return self._run_file(version, REFERENCE_PREDICTIONS)
 
     def _run_file(self, version: RegisteredVersion, name: str) -> Path | None:
         import mlflow

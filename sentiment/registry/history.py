@@ -26,20 +26,38 @@ def record_version(warehouse: Warehouse, row: Mapping[str, Any], evaluations: Ma
     with warehouse.transaction():
         if warehouse.value("steps/registry/count_model_version", model_version=row["model_version"]):
             return
-        now = clock.now()
-        warehouse.load("steps/registry/insert_model_version", pl.DataFrame([{**row, "registered_at": now}]))
-        points = [
-            {
-                "model_version": row["model_version"],
-                "evaluated_at": now,
-                "count_train_rows": row["count_train_rows"],
-                "evaluation_set": name,
-                "train_seconds": row["train_seconds"],
-                **{key: value for key, value in vars(found).items() if key != "majority_share"},
-            }
-            for name, found in evaluations.items()
-        ]
-        warehouse.load("steps/registry/insert_learning_curve", pl.DataFrame(points))
+        warehouse.load("steps/registry/insert_model_version", pl.DataFrame([{**row, "registered_at": clock.now()}]))
+        _insert_points(warehouse, row, evaluations, row["holdout_digest"])
+
+
+def record_evaluation(
+    warehouse: Warehouse, row: Mapping[str, Any], evaluations: Mapping[str, Evaluation], holdout_digest: str
+) -> None:
+    """Write points of the learning curve of a version that was evaluated again, on another hold-out.
+
+    Args:
+        row: model_version, count_train_rows and train_seconds.
+    """
+    with warehouse.transaction():
+        _insert_points(warehouse, row, evaluations, holdout_digest)
+
+
+def _insert_points(
+    warehouse: Warehouse, row: Mapping[str, Any], evaluations: Mapping[str, Evaluation], holdout_digest: str
+) -> None:
+    points = [
+        {
+            "model_version": row["model_version"],
+            "evaluated_at": clock.now(),
+            "count_train_rows": row["count_train_rows"],
+            "evaluation_set": name,
+            "train_seconds": row["train_seconds"],
+            "holdout_digest": holdout_digest,
+            **{key: value for key, value in vars(found).items() if key != "majority_share"},
+        }
+        for name, found in evaluations.items()
+    ]
+    warehouse.load("steps/registry/insert_learning_curve", pl.DataFrame(points))
 
 
 def count_looks(warehouse: Warehouse, decision_key: str) -> int:

@@ -17,6 +17,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from sentiment.model.atomic import put_in_place
 from sentiment.settings import Home
 from sentiment.warehouse.session import read_sql
 
@@ -33,7 +34,7 @@ def create_store(home: Home) -> None:
     draft = home.mlflow / "draft.db"
     draft.unlink(missing_ok=True)
     mlflow.MlflowClient(f"sqlite:///{draft}", f"sqlite:///{draft}").search_experiments(max_results=1)
-    draft.replace(store)
+    put_in_place(draft, store)
 
 
 def relocate(store: Path, home: Home) -> bool:

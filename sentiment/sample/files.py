@@ -21,6 +21,7 @@ import numpy as np
 import zstandard
 
 from sentiment.errors import InputError
+from sentiment.model.atomic import atomic_write
 from sentiment.sample import flaws
 from sentiment.sample.flaws import Column, Quotas
 from sentiment.sample.lines import EPOCH, LineBuilder, Lines, Stretch, language
@@ -156,9 +157,8 @@ class _Writer:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """A binary stream for the path's suffix. The file appears under its name only when it is complete."""
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        with partial.open("wb") as file:
+        with atomic_write(path) as draft, draft.open("wb") as file:
             if path.suffix == ".gz":
                 # No name and no time in the header: the same seed gives the same bytes.
                 with gzip.GzipFile(filename="", mode="wb", compresslevel=4, fileobj=file, mtime=0) as stream:
@@ -168,13 +168,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
                     yield cast(BinaryIO, stream)
             else:
                 yield file
-        partial.replace(path)
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror or error}). Give a path in a folder that exists."
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write(writer: _Writer, *, flawed: bool, broken: bool) -> SampleSummary:

@@ -10,7 +10,6 @@ count the same evidence twice, and one the ends steeper than the middle, since e
 from __future__ import annotations
 
 import numpy as np
-
 from scipy.optimize import minimize
 from scipy.special import expit
 
@@ -122,7 +121,9 @@ def _fit_logistic(values: np.ndarray, labels: np.ndarray, prior: np.ndarray) -> 
     signs = np.where(labels == 1, -1.0, 1.0)
 
     def loss(weights: np.ndarray) -> float:
-        return float(np.logaddexp(0, signs * (values @ weights)).sum() + _PRIOR_ROWS / 2 * ((weights - prior) ** 2).sum())
+        return float(
+            np.logaddexp(0, signs * (values @ weights)).sum() + _PRIOR_ROWS / 2 * ((weights - prior) ** 2).sum()
+        )
 
     def gradient(weights: np.ndarray) -> np.ndarray:
         return values.T @ (expit(values @ weights) - labels) + _PRIOR_ROWS * (weights - prior)

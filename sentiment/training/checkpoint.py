@@ -16,6 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sentiment.model.atomic import atomic_write, draft_of
+
 _FILE = "checkpoint.safetensors"
 
 
@@ -31,10 +33,9 @@ class Checkpoint:
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Replace the folder's checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{_FILE}.part"
     metadata = {"run": checkpoint.run, "progress": json.dumps(checkpoint.progress)}
-    save_file({name: value.contiguous() for name, value in checkpoint.tensors.items()}, part, metadata=metadata)
-    part.replace(folder / _FILE)
+    with atomic_write(folder / _FILE) as draft:
+        save_file({name: value.contiguous() for name, value in checkpoint.tensors.items()}, draft, metadata=metadata)
 
 
 def read_checkpoint(folder: Path, run: str) -> Checkpoint | None:
@@ -52,8 +53,8 @@ def read_checkpoint(folder: Path, run: str) -> Checkpoint | None:
 
 def remove_checkpoint(folder: Path) -> None:
     """Remove the folder's checkpoint and what a killed write left; no error if there is none."""
-    for name in (_FILE, f".{_FILE}.part"):
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / _FILE, draft_of(folder / _FILE)):
+        path.unlink(missing_ok=True)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

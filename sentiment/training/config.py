@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,6 +44,7 @@ class TrainingConfig(BaseModel):
     )
     features: FeatureConfig = FeatureConfig()
     vectors: VectorsConfig | None = None
+    recipe: Literal[2] = Field(default=2, description="raised when the same rows, config and seed give other weights")
     checkpoint_rows: int = Field(default=400_000, ge=1, description="rows between two checkpoints")
 
 
@@ -58,7 +60,7 @@ class TrainingJob:
     """
 
     rows: int
-    config: TrainingConfig = TrainingConfig()
+    config: TrainingConfig = field(default_factory=TrainingConfig)
     seed: int = 0
     word_vectors: Path | None = None
     device: str = "cpu"

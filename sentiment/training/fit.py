@@ -174,7 +174,7 @@ def _train_on_group(
             with _autocast(recipe.device):
                 logits = part.forward(inputs.rows(first, last))
             loss = part.loss(logits, labels[first:last].to(recipe.device))
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             for optimizer in part.optimizers:
                 optimizer.step()
                 optimizer.zero_grad()

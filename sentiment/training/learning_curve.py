@@ -141,13 +141,8 @@ def gain(points: Sequence[CurvePoint], rows: int) -> Gain:
     return Gain(fitted.largest, rows, expected, lower, upper, _seconds(points, rows), _missing(points))
 
 
-def gain_of_doubling(points: Sequence[CurvePoint]) -> Gain:
-    """`gain` of twice the rows of the largest rung."""
-    return gain(points, 2 * max((point.rows for point in points), default=0))
-
-
 def is_flat(points: Sequence[CurvePoint], rows: int, detectable: float) -> Outlook:
-    """Whether to stop: the hold-out could not show what the next rung should bring.
+    """Whether to stop: the hold-out could not show what the next rung should bring. Below three rungs there is no forecast.
 
     Args:
         rows: of the next rung.
@@ -159,10 +154,10 @@ def is_flat(points: Sequence[CurvePoint], rows: int, detectable: float) -> Outlo
     if points and rows <= (largest := max(point.rows for point in points)):
         reason = f"There is nothing new to learn: all {rows:,} rows were trained on, up to {largest:,}."
         return Outlook(True, None, detectable, reason)
+    if missing := _missing(points).strip():
+        return Outlook(False, None, detectable, f"There is no forecast yet. {missing} It goes on.")
     found = gain(points, rows)
     shows = f"this hold-out shows gains from {detectable * 100:.2f} points on"
-    if found.missing:
-        return Outlook(False, found, detectable, f"{found.sentence} It goes on, since that is no ground to stop on.")
     if found.expected < detectable:
         return Outlook(True, found, detectable, f"{found.sentence} It stops here: {shows}, so it could not be seen.")
     return Outlook(False, found, detectable, f"{found.sentence} It goes on: {shows}.")

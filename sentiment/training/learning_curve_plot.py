@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sentiment.training.learning_curve import CurvePoint, _fit, forecast
+from sentiment.training.learning_curve import FEWEST_RUNGS, CurvePoint, _fit, forecast
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def curve_figure(points: Sequence[CurvePoint], rows: int, later: Sequence[CurvePoint] = ()) -> bytes:
-    """Draw rungs, fitted curve and the forecast up to `rows` rows, as PNG; costs a second, matplotlib's import included.
+    """Draw rungs, and from three on the fitted curve and the forecast up to `rows` rows, as PNG.
+
+    Costs a second, matplotlib's import included.
 
     Args:
         points: the rungs that the curve is fitted to.
@@ -24,22 +31,14 @@ def curve_figure(points: Sequence[CurvePoint], rows: int, later: Sequence[CurveP
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, NullLocator
 
-    fitted = _fit(points)
     trained = sorted({point.rows for point in points})
     shown = sorted({*trained, *(point.rows for point in later), rows})
-    steps = np.geomspace(shown[0], shown[-1], 80)
-    band = np.array([fitted.quantiles(fitted.accuracy(step) + fitted.noise) for step in steps]).T * 100
-    target = forecast(points, rows)
-
     figure = Figure(figsize=(8, 4.5), dpi=120, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.fill_between(
-        steps, band[0], band[2], color="#3b6ea5", alpha=0.15, linewidth=0, label="90 % of outcomes expected"
-    )
-    axes.plot(steps, band[1], color="#3b6ea5", linestyle="--", linewidth=1.2)
-    is_seen = steps <= trained[-1]
-    axes.plot(steps[is_seen], band[1][is_seen], color="#3b6ea5", linewidth=1.8, label="Curve fitted, forecast dashed")
+    has_forecast = len(trained) >= FEWEST_RUNGS
+    if has_forecast:
+        _draw_curve(axes, points, np.geomspace(shown[0], shown[-1], 80))
     axes.scatter(
         [p.rows for p in points], [p.accuracy * 100 for p in points], color="#1d3557", zorder=3, label="Trained"
     )
@@ -53,7 +52,8 @@ def curve_figure(points: Sequence[CurvePoint], rows: int, later: Sequence[CurveP
             zorder=4,
             label="What came later",
         )
-    if rows > trained[-1]:
+    if has_forecast and rows > trained[-1]:
+        target = forecast(points, rows)
         axes.axvline(trained[-1], color="#999999", linewidth=0.8, linestyle=":")
         axes.annotate(
             f"Forecast for {rows:,} tweets:\n{target.expected:.1%} ({target.lower:.1%} to {target.upper:.1%})",
@@ -77,6 +77,18 @@ def curve_figure(points: Sequence[CurvePoint], rows: int, later: Sequence[CurveP
     out = io.BytesIO()
     figure.savefig(out, format="png")
     return out.getvalue()
+
+
+def _draw_curve(axes: Axes, points: Sequence[CurvePoint], steps: NDArray[np.float64]) -> None:
+    """The fitted curve with its band at each of `steps` rows, dashed where nothing was trained."""
+    fitted = _fit(points)
+    band = np.array([fitted.quantiles(fitted.accuracy(step) + fitted.noise) for step in steps]).T * 100
+    axes.fill_between(
+        steps, band[0], band[2], color="#3b6ea5", alpha=0.15, linewidth=0, label="90 % of outcomes expected"
+    )
+    axes.plot(steps, band[1], color="#3b6ea5", linestyle="--", linewidth=1.2)
+    is_seen = steps <= fitted.largest
+    axes.plot(steps[is_seen], band[1][is_seen], color="#3b6ea5", linewidth=1.8, label="Curve fitted, forecast dashed")
 
 
 def _apart(values: Sequence[int]) -> list[int]:

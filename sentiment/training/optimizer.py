@@ -61,7 +61,9 @@ class RowwiseAdagrad(torch.optim.Optimizer):
                 if parameter.grad is None:
                     continue
                 if not parameter.grad.is_sparse:
-                    raise RuntimeError("RowwiseAdagrad expects sparse gradients; use torch.optim.Adagrad for dense ones.")
+                    raise RuntimeError(
+                        "RowwiseAdagrad expects sparse gradients; use torch.optim.Adagrad for dense ones."
+                    )
                 rows, values = parameter.grad._indices()[0], parameter.grad._values()
                 is_compiled = parameter.device.type in COMPILED_DEVICES
                 update: Callable[..., Any] = rowwise_adagrad_ if is_compiled else rowwise_adagrad_plain_
@@ -94,8 +96,9 @@ def rowwise_adagrad_(
         lr: learning rate.
         initial: added to the accumulator.
     """
-    count, dtype = len(rows), parameter.detach().numpy().dtype.type
-    table, grads = parameter.detach().view(len(parameter), -1).numpy(), values.contiguous().view(count, -1).numpy()
+    table = parameter.detach().view(len(parameter), -1).numpy()
+    grads = values.contiguous().view(len(rows), table.shape[1]).numpy()
+    dtype = table.dtype.type
     if grads.shape[1] == 1:
         _adagrad(table[:, 0], accumulator.numpy(), rows.numpy(), grads[:, 0], dtype(lr), dtype(initial))
     else:

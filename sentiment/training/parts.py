@@ -118,23 +118,22 @@ def encoder_part(encoder: Encoder, pretrained: WordVectors | None = None, seed: 
     generator = encoder.dropout.generator = torch.Generator(device)
 
     def reseed(number: int) -> None:
-        mixed = np.random.SeedSequence([number & 0xFFFFFFFF, number >> 32, encoder.number]).generate_state(1, np.uint64)[0]
+        mixed = np.random.SeedSequence([number & 0xFFFFFFFF, number >> 32, encoder.number]).generate_state(
+            1, np.uint64
+        )[0]
         generator.manual_seed(int(mixed >> np.uint64(1)))
 
     reseed(seed)
     _initialise(encoder, generator)
     dense = [encoder.bias, *encoder.layers.parameters(), *encoder.output.parameters()]
-    if pretrained is None:
-        module: torch.nn.Module = encoder
-        tables, synchronise, tensors = [encoder.words, encoder.pairs], lambda: None, dict
-    else:
-        module = pre = PretrainedEncoder(encoder, pretrained, generator)
-        tables, synchronise = [pre.words, encoder.pairs], pre.fold
-        dense.append(pre.matrix)
-        tensors = lambda: {"words": pre.words.data, "matrix": pre.matrix.data}  # noqa: E731
-    return Part(
+    tables = [encoder.words, encoder.pairs]
+    module = None if pretrained is None else PretrainedEncoder(encoder, pretrained, generator)
+    if module is not None:
+        dense.append(module.matrix)
+        tables[0] = module.words
+    part = Part(
         name=f"encoder{encoder.number}",
-        forward=lambda inputs: module(inputs.batch),
+        forward=lambda inputs: (module or encoder)(inputs.batch),
         loss=_smoothed_log_loss,
         optimizers=[
             RowwiseAdagrad(tables, lr=_TABLE_LR, initial_accumulator_value=_TABLE_INITIAL_ACCUMULATOR),
@@ -143,9 +142,11 @@ def encoder_part(encoder: Encoder, pretrained: WordVectors | None = None, seed: 
         batch_rows=_ENCODER_BATCH_ROWS,
         seed=reseed,
         modules=[encoder],
-        synchronise=synchronise,
-        tensors=tensors,
     )
+    if module is not None:
+        part.synchronise = module.fold
+        part.tensors = lambda: {"words": module.words.data, "matrix": module.matrix.data}
+    return part
 
 
 @torch.no_grad()
@@ -183,13 +184,13 @@ class PretrainedEncoder(torch.nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """As `Encoder.forward`, with the product for just the words of the batch."""
         words, pairs, offsets, weights = self.encoder.look_up(batch)
-        used, words = torch.unique(words, return_inverse=True)
-        table = F.embedding(used, self.words, sparse=True) + self.vectors[used] @ self.matrix
-        if table.requires_grad:
-            table.register_hook(lambda grad: grad.to_dense())  # the product takes no sparse gradient
-        encoder = self.encoder
-        inputs = embed(table, encoder.pairs, encoder.bias, words.int(), pairs, offsets, weights, sparse=True)
-        return encoder.encode(inputs, offsets)
+        used_words, words = torch.unique(words, return_inverse=True)
+        used_pairs, pairs = torch.unique(pairs, return_inverse=True)
+        # Small tables with dense gradients, since the product takes no sparse one.
+        word_table = F.embedding(used_words, self.words, sparse=True) + self.vectors[used_words] @ self.matrix
+        pair_table = F.embedding(used_pairs, self.encoder.pairs, sparse=True)
+        inputs = embed(word_table, pair_table, self.encoder.bias, words.int(), pairs.int(), offsets, weights)
+        return self.encoder.encode(inputs, offsets)
 
     @torch.no_grad()
     def fold(self) -> None:

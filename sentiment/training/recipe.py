@@ -68,7 +68,13 @@ class BlendRecipe:
     """Trains n-grams and encoders, each on its own loss, and blends them with the lexicon."""
 
     def __init__(
-        self, subset: Subset, config: TrainingConfig, seed: int, *, word_vectors: Path | None = None, device: str = "cpu"
+        self,
+        subset: Subset,
+        config: TrainingConfig,
+        seed: int,
+        *,
+        word_vectors: Path | None = None,
+        device: str = "cpu",
     ) -> None:
         """Set up the model and its parts.
 
@@ -89,8 +95,9 @@ class BlendRecipe:
         self.model.lexicon = lexicon
         self.model.to(self.device)
         pretrained = _pretrained(config, subset, word_vectors)
-        encoders = self.model.encoders or []
-        self.parts = [encoder_part(encoder, pretrained, seed) for encoder in encoders]
+        self.parts: list[Part] = []
+        if self.model.encoders is not None:
+            self.parts += [encoder_part(encoder, pretrained, seed) for encoder in self.model.encoders]
         self.parts.append(ngram_part(self.model))
         self.counts = torch.zeros(len(self.model.in_vocabulary), dtype=torch.int64)
 

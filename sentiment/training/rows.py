@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from sentiment.errors import TrainingError
 from sentiment.model import hashing
+from sentiment.model.atomic import draft_of, put_in_place
 from sentiment.model.features import hash_words
 
 FEWEST_ROWS_OF_A_CLASS = 20
@@ -198,10 +199,10 @@ class FedRows:
 
     def __init__(self, path: Path, subset: Subset) -> None:
         self._path = path
-        self._part = path.with_name(f".{path.name}.part")
+        self._draft = draft_of(path)
         self._subset = subset
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = pq.ParquetWriter(self._part, _FED_ROWS_SCHEMA, compression="zstd")
+        self._writer = pq.ParquetWriter(self._draft, _FED_ROWS_SCHEMA, compression="zstd")
 
     def __enter__(self) -> FedRows:
         return self
@@ -221,6 +222,6 @@ class FedRows:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._writer.close()
         if kind is None:
-            self._part.replace(self._path)
+            put_in_place(self._draft, self._path)
         else:
-            self._part.unlink(missing_ok=True)
+            self._draft.unlink(missing_ok=True)

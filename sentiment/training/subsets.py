@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from sentiment.errors import TrainingError
+from sentiment.model.atomic import put_in_place
 from sentiment.settings import Home
 from sentiment.warehouse.session import Warehouse
 
@@ -90,7 +91,7 @@ def export(warehouse: Warehouse, home: Home) -> Export:
         if target.is_dir():
             target.touch()
         else:
-            folder.rename(target)
+            put_in_place(folder, target)
     for old in sorted(home.exports.glob("[0-9a-f]*"), key=lambda path: path.stat().st_mtime)[:-KEEP_EXPORTS]:
         shutil.rmtree(old, ignore_errors=True)
     return load_export(target)

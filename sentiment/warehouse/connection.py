@@ -8,7 +8,6 @@ A connection costs 16 ms; migrations and views are applied when their files chan
 from __future__ import annotations
 
 import errno
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ import duckdb
 
 from sentiment.errors import BusyError, HomeError
 from sentiment.locks import operation_lock
+from sentiment.model.atomic import put_in_place
 from sentiment.settings import Home
 from sentiment.warehouse.migrations import migrate, remove_unfinished_file
 from sentiment.warehouse.session import CONFIG, Warehouse
@@ -112,11 +112,9 @@ def rewrite(
             warehouse.run("steps/warehouse/copy_to_draft")
         finally:
             connection.close()
-        with draft.open("rb+") as file:
-            os.fsync(file.fileno())
         # The old file was checkpointed as it was closed; a log that is left of it must not be applied to the new one.
         home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
-        draft.replace(home.warehouse)
+        put_in_place(draft, home.warehouse)
 
 
 def _connect(home: Home) -> duckdb.DuckDBPyConnection:

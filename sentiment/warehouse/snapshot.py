@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sentiment.errors import HomeError
 from sentiment.locks import operation_lock
+from sentiment.model.atomic import atomic_write, put_in_place
 from sentiment.settings import Home
 from sentiment.warehouse.connection import checkpointed, reader, translated_errors
 
@@ -34,17 +35,11 @@ def publish(home: Home) -> bool:
             if (newest.st_mtime_ns, newest.st_size) == (source.st_mtime_ns, source.st_size):
                 return False
         snapshot = home.published.with_name(f"sentiment-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.duckdb")
-        draft = snapshot.with_suffix(".part")
-        try:
+        with atomic_write(snapshot) as draft:
             shutil.copyfile(warehouse, draft)
             # The copy carries the source's time: that is how an up-to-date snapshot is recognised, after a kill as well.
             os.utime(draft, ns=(source.st_atime_ns, source.st_mtime_ns))
-            with draft.open("rb+") as file:
-                os.fsync(file.fileno())
-            draft.replace(snapshot)
-            _point_to(home.published, snapshot)
-        finally:
-            draft.unlink(missing_ok=True)
+        _point_to(home.published, snapshot)
         _prune(home.published, home.settings.keep_snapshots)
     return True
 
@@ -81,7 +76,7 @@ def _point_to(link: Path, snapshot: Path) -> None:
     draft = link.with_name(f".{snapshot.name}.link")
     draft.unlink(missing_ok=True)
     draft.symlink_to(snapshot.name)
-    draft.replace(link)
+    put_in_place(draft, link)
 
 
 def _prune(link: Path, keep: int) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Route
 
 from sentiment.api import batching, limits
 from sentiment.api.batching import Answer, Lane, LaneFullError
+from sentiment.api.plain_route import PlainRoute
 from tests.api.conftest import listening, service_of, wait_until
 
 
@@ -147,6 +151,14 @@ class TestWhenMuchIsUnderWay:
         self.check(*held, count, {"texts": ["glad1"] * 500}, count_waiting_texts=1_000)
 
 
+def paths_of(routes: Iterable[BaseRoute]) -> Iterator[str]:
+    """The path of every route, also of those that are mounted or included."""
+    for route in routes:
+        below = getattr(route, "routes", None)
+        path = getattr(route, "path", "")
+        yield from (path + inner for inner in paths_of(below)) if below else [path]
+
+
 class TestKey:
     @pytest.fixture(scope="class")
     def guarded(self, serve_model: Callable[..., FastAPI]) -> Iterator[httpx.Client]:
@@ -154,32 +166,52 @@ class TestKey:
         with listening(serve_model(api_key="s3cret-ké")) as client:
             yield client
 
-    @pytest.mark.parametrize("header", [None, "Bearer wrong", "s3cret", "Basic czNjcmV0", "Bearer ké"])
-    @pytest.mark.parametrize("path", ["/predict", "/model", "/daily_sentiment", "/metrics"])
-    def test_without_the_key_it_is_401(self, guarded: httpx.Client, path: str, header: str | None) -> None:
+    @pytest.mark.parametrize("header", [None, "Bearer wrong", "s3cret", "Basic czNjcmV0", "Basic ?", "Bearer ké"])
+    def test_without_the_key_it_is_401(self, guarded: httpx.Client, header: str | None) -> None:
         headers = {} if header is None else {"Authorization": header.encode()}
-        method = "POST" if path == "/predict" else "GET"
-        answer = guarded.request(method, path, headers=headers, content=b'{"text": "glad1"}')  # type: ignore[arg-type]
-        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        answer = guarded.post("/predict", json={"text": "glad1"}, headers=headers)  # type: ignore[arg-type]
+        assert answer.status_code == 401
+        assert answer.headers.get_list("www-authenticate")[0] == "Bearer"
         assert answer.json()["detail"].endswith("Expected the header `Authorization: Bearer KEY`.")
 
-    def test_with_the_key_it_is_answered(self, guarded: httpx.Client) -> None:
-        headers = {"Authorization": "Bearer s3cret-ké".encode()}
-        assert guarded.post("/predict", json={"text": "glad1"}, headers=headers).status_code == 200  # type: ignore[arg-type]
-        assert guarded.get("/metrics", headers=headers).status_code == 200  # type: ignore[arg-type]
+    def test_every_route_asks_for_the_key_but_health_and_readiness(self, serve_model: Callable[..., FastAPI]) -> None:
+        app = serve_model(api_key="s3cret")
 
-    def test_probes_and_the_page_need_no_key_and_the_document_says_what_does(self, guarded: httpx.Client) -> None:
-        assert [guarded.get(path).status_code for path in ("/health", "/ready", "/", "/openapi.json")] == [200] * 4
-        document = guarded.get("/openapi.json").json()
-        is_guarded = {path: "security" in next(iter(methods.values())) for path, methods in document["paths"].items()}
-        assert is_guarded == {
-            "/predict": True,
-            "/model": True,
-            "/daily_sentiment": True,
-            "/metrics": True,
-            "/health": False,
-            "/ready": False,
-        }
+        async def added_later(_: Request) -> Response:
+            return Response("secret")
+
+        app.router.add_api_route("/later", added_later, route_class_override=PlainRoute)
+        app.mount("/mounted", Starlette(routes=[Route("/inside", added_later)]))
+        app.router.add_route("/plain", added_later)
+        paths = set(paths_of(app.routes))
+        assert {"/", "/predict", "/metrics", "/openapi.json", "/later", "/mounted/inside", "/plain"} <= paths
+        with listening(app) as api:
+            for method in ("GET", "HEAD", "POST", "OPTIONS"):
+                open_to_all = {path for path in paths if api.request(method, path).status_code != 401}
+                assert open_to_all == {"/health", "/ready"}
+            odd = [
+                "/nowhere",
+                "//health",
+                "/health/",
+                "/health/../metrics",
+                "/health%2f..%2fmetrics",
+                "/metrics?/health",
+            ]
+            assert {path: api.get(path).status_code for path in odd} == dict.fromkeys(odd, 401)
+
+    @pytest.mark.parametrize("scheme", ["Bearer", "Basic"])
+    def test_with_the_key_it_is_answered(self, guarded: httpx.Client, scheme: str) -> None:
+        basic = base64.b64encode("whoever:s3cret-ké".encode())
+        headers = {"Authorization": b"Basic " + basic if scheme == "Basic" else "bearer s3cret-ké".encode()}
+        assert guarded.post("/predict", json={"text": "glad1"}, headers=headers).status_code == 200  # type: ignore[arg-type]
+        for path in ("/", "/metrics", "/openapi.json"):
+            assert guarded.get(path, headers=headers).status_code == 200  # type: ignore[arg-type]
+
+    def test_the_document_says_what_asks_for_it(self, guarded: httpx.Client) -> None:
+        document = guarded.get("/openapi.json", headers={"Authorization": "Bearer s3cret-ké".encode()}).json()  # type: ignore[arg-type]
+        for path, methods in document["paths"].items():
+            for method, described in methods.items():
+                assert ("security" in described) == (guarded.request(method, path).status_code == 401), path
 
     def test_an_empty_key_is_none(self, serve_model: Callable[..., FastAPI]) -> None:
         with listening(serve_model(api_key="")) as api:

@@ -83,6 +83,7 @@ def test_commands_at_once_on_a_fresh_home_all_work_and_print_nothing_of_prefects
         "PREFECT_API_DATABASE_CONNECTION_URL": foreign_database,
         "HTTP_PROXY": "http://127.0.0.1:9",
         "http_proxy": "http://127.0.0.1:9",
+        "ALL_PROXY": "socks5://127.0.0.1:9",
     }
     commands = [start(tmp_path, foreign) for _ in range(2)]
     assert [command.communicate(timeout=120) for command in commands] == [("42\n", "")] * 2

@@ -60,12 +60,12 @@ def follow(remedy: str, home: Home) -> None:
         subprocess.run(command, shell=True, check=True)
 
 
-def assert_mended(finding: Finding, home: Home, settings: Settings) -> None:
-    follow(finding.remedy, home, settings)
+def assert_mended(finding: Finding, home: Home) -> None:
+    follow(finding.remedy, home)
     assert find(home) == []
 
 
-def test_a_lock_held_by_a_process_that_does_not_go_on(home: Home, settings: Settings, wrong: Callable) -> None:
+def test_a_lock_held_by_a_process_that_does_not_go_on(home: Home, wrong: Callable) -> None:
     script = (
         "import filelock, os, signal, sys\n"
         "with filelock.FileLock(sys.argv[1]): print('held', flush=True); os.kill(os.getpid(), signal.SIGSTOP)"
@@ -78,7 +78,7 @@ def test_a_lock_held_by_a_process_that_does_not_go_on(home: Home, settings: Sett
             os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
             finding = next(finding for finding in wrong() if finding.check == "locks")
             assert f"process {process.pid}, which is stopped" in finding.found
-            follow(finding.remedy, home, settings)
+            follow(finding.remedy, home)
             assert process.wait(10) == -signal.SIGKILL
         finally:
             process.kill()

@@ -193,7 +193,7 @@ def test_a_kill_while_the_file_is_written_anew_leaves_the_old_one_and_is_made_go
     home: Home, told: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("sentiment.warehouse.connection.os.fsync", die)
+        patch.setattr("sentiment.warehouse.connection.put_in_place", die)
         with pytest.raises(KeyboardInterrupt):
             forget(home, tweet_ids=[1000])
     forget(home, users=[USER])

@@ -16,9 +16,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -34,12 +35,21 @@ TWEET = '"4","1467810369","Mon Apr 06 22:19:45 PDT 2009","NO_QUERY","someone","w
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
-    """A home with a file in its inbox, and `sentiment up` for it; the tests below use it in their order."""
+    """A home with a file in its inbox, and `sentiment up` for it; the tests below use it in their order.
+
+    Its environment names a proxy, which none of its processes may ask.
+    """
     home = tmp_path_factory.mktemp("up")
     (home / "inbox").mkdir()
     (home / "inbox" / "tweets.csv").write_text(TWEET)
-    with running_up(home) as up:
-        yield home, up
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        address = f"127.0.0.1:{proxy.getsockname()[1]}"
+        proxies = {"HTTP_PROXY": f"http://{address}", "https_proxy": address, "ALL_PROXY": f"socks5h://{address}"}
+        with running_up(home, proxies | {name.swapcase(): value for name, value in proxies.items()}) as up:
+            yield home, up
+        proxy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
 
 
 @pytest.mark.timeout(300)
@@ -110,11 +120,13 @@ def test_ports_are_kept_and_not_shared_with_what_runs(tmp_path: Path) -> None:
 
 
 @contextmanager
-def running_up(home: Path) -> Iterator[subprocess.Popen[str]]:
+def running_up(home: Path, variables: Mapping[str, str] = MappingProxyType({})) -> Iterator[subprocess.Popen[str]]:
     """`sentiment up` for a home, from its `ready` line on; at the end it is asked to end, if it runs, and must."""
-    process = up_process(home)
+    process = up_process(home, variables)
     try:
         assert process.stdout is not None
+        notes = {f"{name} is not used" for name, value in variables.items() if value.startswith("socks")}
+        assert {process.stdout.readline().partition(":")[0] for _ in notes} == notes
         assert process.stdout.readline().startswith("ready")
         yield process
         if process.poll() is None:
@@ -125,10 +137,10 @@ def running_up(home: Path) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def up_process(home: Path) -> subprocess.Popen[str]:
+def up_process(home: Path, variables: Mapping[str, str] = MappingProxyType({})) -> subprocess.Popen[str]:
     """A process of `sentiment up`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "SENTIMENT_"))}
-    environment = inherited | {"SENTIMENT_HOME": str(home)}
+    environment = inherited | {"SENTIMENT_HOME": str(home), **variables}
     command = [Path(sys.executable).with_name("sentiment"), "up"]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
@@ -165,7 +177,9 @@ def request(address: str, body: object = None) -> Any:
 
 def children_of(parent: int) -> dict[int, str]:
     """Process ids and command lines of the children that run."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+    )
     rows = (line.split(None, 3) for line in listed.stdout.splitlines())
     return {int(pid): args for pid, ppid, stat, args in rows if int(ppid) == parent and not stat.startswith("Z")}
 

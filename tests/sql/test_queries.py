@@ -50,8 +50,8 @@ def asked(
         "insert into alias_history values ('champion', 1, null, now() - interval 1 day, 'promotion', 'gate', 'first'), "
         "('champion', 2, 1, now(), 'promotion', 'gate', 'better')",
         "insert into corrections values (2, 'positive', 'ann', now() - interval 1 hour), (2, 'negative', 'ann', now())",
-        "insert into learning_curve values (1, now(), 100, 'holdout', 3, 0.6, 0.5, 0.7, 1, 0, 5), "
-        "(2, now(), 200, 'holdout', 3, 0.7, 0.6, 0.8, 1, 0, 9)",
+        "insert into learning_curve values (1, now(), 100, 'holdout', 3, 0.6, 0.5, 0.7, 1, 0, 5, 'h'), "
+        "(2, now(), 200, 'holdout', 3, 0.7, 0.6, 0.8, 1, 0, 9, 'h')",
         "insert into decisions values ('k', now(), 3, 2, 'better', 0.7, 0.6, -0.2, 0.1, 0, false, 'worse'), "
         "('k', now(), 3, 2, 'loads', null, 0, null, null, 0, true, 'fine')",
         "insert into runs values ('r', 'score', now(), now(), 2.5, 5, 2, 100, 'done')",

@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from sentiment.model.atomic import atomic_write
 from sentiment.monitoring.profile.charts import CHARTS, COLOURS, chart_svg
 from sentiment.monitoring.profile.figures import Figures
 from sentiment.monitoring.profile.findings import CLASSES, findings, percent
@@ -30,9 +31,9 @@ def write_page(path: Path, figures: Figures) -> Path:
     page = environment.get_template("page.html").render(
         figures=figures, findings=findings(figures), charts=charts, classes=[*COLOURS], repeated=_repeated(figures)
     )
-    draft = path.with_suffix(".part")
-    draft.write_text(page, encoding="utf-8")
-    return draft.replace(path)
+    with atomic_write(path) as draft:
+        draft.write_text(page, encoding="utf-8")
+    return path
 
 
 def profile_markdown(figures: Figures, page: Path) -> str:
