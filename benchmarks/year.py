@@ -37,6 +37,7 @@ from benchmarks.year_picture import draw
 from benchmarks.year_source import OFF, START, Source
 from flows.server.ephemeral import connect
 from sentiment.errors import InputError
+from sentiment.gate.decision import Outcome
 from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
 
@@ -136,7 +137,7 @@ class Year:
         """A challenger; when it becomes champion, `score` follows."""
         summary = self.run("retrain", at)
         decision = summary.decision
-        is_new = decision.is_champion and not decision.was_champion
+        is_new = decision.outcome is Outcome.PROMOTED
         self.diary.retrains.append(
             {
                 "day": str(_date(day + 1)),

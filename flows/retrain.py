@@ -15,9 +15,11 @@ from pydantic import BaseModel, Field
 from flows.events import CHALLENGER_REFUSED, CHALLENGER_WAITS, CHAMPION_CHANGED, raise_alert
 from flows.progress import Step
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
-from sentiment.gate.decide import Decision, decide_on
+from sentiment.gate.decide import decide_on
+from sentiment.gate.decision import Decision, Outcome
 from sentiment.gate.report import decision_markdown, next_step, outlook_markdown
 from sentiment.locks import operation_lock
+from sentiment.registry.champion import known_champion
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import open_home
@@ -90,27 +92,20 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
             outlook, picture = look_ahead(snapshot, trained)
         decision = gate(snapshot, trained.version)
         run.count_rows = trained.count_train_rows
-        report = decision_markdown(
-            decision.model_version,
-            decision.champion_version,
-            decision.verdict,
-            awaits_approval=decision.awaits_approval,
-            was_champion=decision.was_champion,
-            was_decided=decision.was_decided,
-        )
+        report = decision_markdown(decision)
         run.outcome = report.partition("\n")[0].replace("*", "")
     report += f"\n{outlook_markdown(outlook, picture)}"
     create_markdown_artifact(report, key="decision", description="What the gate decided and why")
     get_run_logger().info("%s", run.outcome)
-    if decision.is_champion and not decision.was_champion:
+    if decision.outcome is Outcome.PROMOTED:
         emit_event(
             CHAMPION_CHANGED,
             {"prefect.resource.id": f"sentiment.model.{decision.model_version}"},
             payload={"model_version": decision.model_version},
         )
-    elif decision.awaits_approval:
+    elif decision.outcome is Outcome.AWAITS_APPROVAL:
         raise_alert(CHALLENGER_WAITS, run.outcome, model_version=decision.model_version)
-    elif not (decision.verdict.passed or decision.was_champion or decision.was_decided):
+    elif decision.outcome is Outcome.REFUSED:
         raise_alert(
             CHALLENGER_REFUSED,
             f"{run.outcome} What to do next: {next_step(decision.model_version, decision.verdict)}",
@@ -123,7 +118,9 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
 def export_snapshot() -> Export:
     """Freeze what may train and what evaluates."""
     home = open_home(say_waiting)
+    registry = Registry(home)
     with writer(home) as warehouse:
+        known_champion(registry, warehouse)  # One that was removed in MLflow is missed now and not after the training.
         return export(warehouse, home)
 
 

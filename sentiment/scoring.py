@@ -13,16 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
 from sentiment import clock
 from sentiment.errors import InputError, NoChampionError
 from sentiment.locks import operation_lock
-from sentiment.registry.champion import publish_if_complete
+from sentiment.registry.champion import known_champion, publish_if_complete
 from sentiment.registry.client import Registry
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
@@ -73,6 +72,8 @@ def score(
     champion = registry.champion()
     if model_version is None:
         if champion is None:
+            with writer(home) as warehouse:
+                known_champion(registry, warehouse)
             raise NoChampionError("There is no champion to score with. Train one first: sentiment retrain")
         model_version = champion.model_version
     registry.version(model_version)
@@ -121,12 +122,18 @@ def score(
     )
 
 
-def predict_frame(model: SentimentModel, frame: pl.DataFrame) -> pl.DataFrame:
-    """Add `probability_positive` (float32) and `label` to a frame with a `text` column."""
-    probability = model.predict_probability(frame["text"])
-    label = np.where(probability >= 0.5, "positive", "negative")
+def predict_frame(model: SentimentModel, frame: pl.DataFrame, count_labels: Literal[2, 3] = 3) -> pl.DataFrame:
+    """Add `probability_positive` and `probability_neutral` (float32) and `label` to a frame with a `text` column.
+
+    Args:
+        count_labels: with 2 no label is neutral, and `probability_neutral` is null.
+    """
+    found = model.predict(frame["text"])
+    neutral = found.probability_neutral if count_labels == 3 else [None] * len(frame)
     return frame.with_columns(
-        probability_positive=pl.Series(probability, dtype=pl.Float32), label=pl.Series(label, dtype=pl.String)
+        probability_positive=pl.Series(found.probability_positive, dtype=pl.Float32),
+        probability_neutral=pl.Series(neutral, dtype=pl.Float32),
+        label=pl.Series(found.labels(count_labels), dtype=pl.String),
     )
 
 
@@ -143,7 +150,7 @@ def _score_shard(
     with pq.ParquetFile(shard) as file:
         for batch in file.iter_batches(chunk_rows):
             frame = pl.DataFrame(batch)
-            scored = predict_frame(model, frame).drop("text")
+            scored = predict_frame(model, frame, home.settings.labels).drop("text")
             with writer(home) as warehouse, warehouse.transaction():
                 count_scored += warehouse.load(
                     "steps/scoring/insert_predictions",

@@ -25,10 +25,12 @@ from sentiment.errors import HomeError, InputError
 LEAST_FREE_BYTES = 200 * 2**20
 # A file of the inbox is taken once it has lain still for so long; programs that write under another name end it so.
 SETTLE_SECONDS = 5.0
+# SQLite's addresses end at `?`; the others, and `?` too, are patterns or escapes where files are read.
+_NOT_IN_A_HOME = re.compile(r"[?*\[\]\\\x00-\x08\x0a-\x1f\x7f]")
 UNFINISHED_SUFFIXES = frozenset({".part", ".tmp", ".crdownload", ".swp"})
 
 
-CheckName = Literal["no_leak", "loads", "floor", "better", "gold", "slices", "behaviour", "speed"]
+CheckName = Literal["no_leak", "loads", "floor", "better", "gold", "neutral", "slices", "behaviour", "speed"]
 
 
 class GateThresholds(BaseModel, extra="forbid"):
@@ -81,6 +83,10 @@ class Settings(BaseSettings):
     )
     model_name: str = Field(
         default="tweet-sentiment", pattern=r"^[\w.-]+$", description="Name of the registered model in MLflow."
+    )
+    labels: Literal[2, 3] = Field(
+        default=3,
+        description="How many labels predictions have: negative, neutral and positive, or with 2 negative and positive alone.",
     )
     writer_wait_seconds: float = Field(
         default=300, ge=0, description="How long a run waits for another one that writes to the warehouse."
@@ -201,6 +207,11 @@ class Home:
         return self.root / "work"
 
     @property
+    def search_index(self) -> Path:
+        """Search indexes of the published snapshot; derived, and safe to delete."""
+        return self.root / "search"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 
@@ -231,8 +242,9 @@ class Home:
         """Make the folders, readable by their owner alone, and prove that they can be written.
 
         Raises:
-            HomeError: the path is not a folder or cannot be written.
+            HomeError: the path is not a folder, cannot be written, or holds a character that cannot be used.
         """
+        _refuse_odd_path(self.root)
         folders = (self.published.parent, self.inbox, self.mlflow, self.prefect, self.exports, self.checkpoints)
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -284,6 +296,7 @@ def load_settings() -> Settings:
 
     Raises:
         InputError: a variable has a value that does not fit; the message names it.
+        HomeError: the path of the home holds a character that cannot be used.
     """
     try:
         settings = Settings()
@@ -291,4 +304,14 @@ def load_settings() -> Settings:
         first = error.errors()[0]
         name = "SENTIMENT_" + "__".join(str(part) for part in first["loc"]).upper()
         raise InputError(f"{name}={first['input']!r} cannot be used: {first['msg']}.") from error
-    return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+    home = settings.home.expanduser().absolute()
+    _refuse_odd_path(home)
+    return settings.model_copy(update={"home": home})
+
+
+def _refuse_odd_path(home: Path) -> None:
+    if found := _NOT_IN_A_HOME.search(str(home)):
+        raise HomeError(
+            f"The home {str(home)!r} cannot be used: its path holds {found[0]!r}, which databases and readers take for "
+            "something else. Set SENTIMENT_HOME to a folder without it."
+        )

@@ -71,7 +71,7 @@ def predict(rows_of: Callable) -> Callable[..., None]:
         label = "positive" if probability >= 0.5 else "negative"
         rows_of(
             home,
-            f"insert into predictions select tweet_id, {version}, {probability}, '{label}', now(), 'run' from tweets "
+            f"insert into predictions select tweet_id, {version}, {probability}, '{label}', now(), 'run', null from tweets "
             f"where tweet_id not in (select tweet_id from predictions where model_version = {version})",
         )
         rows_of(home, "delete from published_model")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import pytest
@@ -187,9 +187,9 @@ def test_a_text_that_changed_while_it_was_scored_is_scored_anew(
     predict = scoring.predict_frame
     asked: list[str] = []
 
-    def predict_and_note(model: Any, frame: pl.DataFrame) -> pl.DataFrame:
+    def predict_and_note(model: Any, frame: pl.DataFrame, count_labels: Literal[2, 3]) -> pl.DataFrame:
         asked.extend(frame.filter(tweet_id=9001)["text"])
-        return predict(model, frame)
+        return predict(model, frame, count_labels)
 
     def relabel(done: int, total: int) -> None:
         if done == 1000:
@@ -213,7 +213,7 @@ def test_tweets_that_another_run_scored_meanwhile_are_left_out(
             raced.append(1)
             rows_of(
                 world,
-                "insert into predictions select tweet_id, 1, 0.5, 'positive', now(), 'race' from tweets "
+                "insert into predictions select tweet_id, 1, 0.5, 'positive', now(), 'race', null from tweets "
                 "where tweet_id not in (select tweet_id from predictions) limit 300",
             )
 

@@ -171,10 +171,11 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every network.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")] = 8000,
 ) -> None:
-    """Answer requests with the champion until Ctrl-C: predictions, a page to try it on, metrics.
+    """Serve the desk, pages for people, and the API, predictions for programs, until Ctrl-C.
 
     Example: sentiment serve --port 8000
     """
+    from flows.server.desk_link import PrefectServer
     from sentiment.api.cross_origin import EVERY_NETWORK
     from sentiment.api.server import serve as run_api
 
@@ -186,4 +187,4 @@ def serve(
             notes.print(
                 "Only requests for 127.0.0.1 and localhost are answered: name others in SENTIMENT_ALLOWED_HOSTS."
             )
-    run_api(home, host, port, say=lambda line: out.print(line, markup=False))
+    run_api(home, host, port, say=lambda line: out.print(line, markup=False), orchestration=PrefectServer(home))

@@ -24,6 +24,7 @@ from sentiment.errors import NoChampionError
 from sentiment.settings import open_home
 
 if TYPE_CHECKING:
+    from sentiment.gate.decision import Decision
     from sentiment.model.explanation import Explanation
 
 Reason = Annotated[str, typer.Option(help="Why; kept in alias_history.")]
@@ -110,24 +111,29 @@ def retrain(
     show_decision(run_flow(start), as_json)
 
 
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """The gate's decision for programs; `outcome` says in one word what the flags after it say one by one."""
+    from sentiment.gate.decision import Outcome
+
+    return {
+        **vars(decision),
+        "passed": decision.verdict.passed,
+        "is_champion": decision.is_champion,
+        "awaits_approval": decision.outcome is Outcome.AWAITS_APPROVAL,
+        "was_champion": decision.outcome is Outcome.ALREADY_CHAMPION,
+        "was_decided": decision.outcome is Outcome.REFUSED_BEFORE,
+    }
+
+
 def show_decision(summary: Any, as_json: bool) -> None:
     """Show the verdict on a challenger."""
     decision, trained = summary.decision, summary.trained
     if as_json:
-        print_json(
-            {**vars(decision), "passed": decision.verdict.passed, "trained": trained, "outlook": summary.outlook}
-        )
+        print_json({**decision_json(decision), "trained": trained, "outlook": summary.outlook})
         return
     from sentiment.gate.report import decision_markdown
 
-    report = decision_markdown(
-        decision.model_version,
-        decision.champion_version,
-        decision.verdict,
-        awaits_approval=decision.awaits_approval,
-        was_champion=decision.was_champion,
-        was_decided=decision.was_decided,
-    )
+    report = decision_markdown(decision)
     print_table(
         report.partition("\n")[0].replace("*", ""),
         ["check", "passed", "why"],
@@ -192,8 +198,7 @@ def run(
 
     summary = run_flow(start)
     if as_json:
-        decision = summary.retrain.decision
-        retrained = {**vars(decision), "passed": decision.verdict.passed, "trained": summary.retrain.trained}
+        retrained = {**decision_json(summary.retrain.decision), "trained": summary.retrain.trained}
         print_json({"ingest": {"files": summary.ingest.files}, "retrain": retrained, "score": summary.score})
         return
     show_decision(summary.retrain, as_json=False)
@@ -217,24 +222,35 @@ def explain(
     Example: sentiment explain "the food was not bad at all :)"
     """
     from sentiment.model.explanation import explain_in_full
+    from sentiment.registry.champion import known_champion
     from sentiment.registry.client import Registry
+    from sentiment.warehouse.connection import writer
 
     home = open_home()
     registry = Registry(home)
     if model_version is None:
         champion = registry.champion()
         if champion is None:
+            with writer(home) as warehouse:
+                known_champion(registry, warehouse)
             raise NoChampionError("There is no champion to explain yet. Train one: sentiment retrain")
         model_version = champion.model_version
     found = explain_in_full(registry.load(model_version), text)
     if as_json:
         words = [{**word._asdict(), "total": word.total} for word in found.words]
-        print_json({"model_version": model_version, "label": found.label, **asdict(found), "words": words})
+        print_json(
+            {
+                "model_version": model_version,
+                "label": found.label(home.settings.labels),
+                **asdict(found),
+                "words": words,
+            }
+        )
     else:
-        _show(found, model_version)
+        _show(found, model_version, found.label(home.settings.labels))
 
 
-def _show(found: Explanation, model_version: int) -> None:
+def _show(found: Explanation, model_version: int, label: str) -> None:
     largest = max((abs(word.total) for word in found.words), default=0.0)
     rows = [
         [word.token, _bar(word.total, largest), word.total, word.ngrams, word.lexicon, word.encoder]
@@ -248,7 +264,8 @@ def _show(found: Explanation, model_version: int) -> None:
     ]
     rows += [[f"({name})", "", value, None, None, None] for name, value in rest]
     print_table(
-        f"Version {model_version} says {found.label}: probability {found.probability_positive:.3f} of positive",
+        f"Version {model_version} says {label}: probability {found.probability_positive:.3f} of positive rather than negative, "
+        f"{found.probability_neutral:.3f} of neutral (mood shown: {found.evidence:.1f})",
         ["word", "pushes", "logit", "n-grams", "lexicon", "encoder"],
         rows,
     )

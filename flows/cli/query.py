@@ -28,6 +28,10 @@ def decisions(
     with reader(Home(load_settings().home)) as snapshot:
         frame = snapshot.frame("steps/warehouse/select_decisions", model_version=model_version)
         losses = snapshot.frame("steps/warehouse/select_losses", model_version=model_version)
+        known = snapshot.frame("steps/warehouse/select_decisions", model_version=None)["model_version"]
+    if frame.is_empty() and model_version is not None:
+        decided = ", ".join(map(str, sorted(set(known)))) or "none yet"
+        raise InputError(f"There is no decision on version {model_version}; decided on: {decided}.")
     if as_json:
         print_json(list(frame.iter_rows(named=True)))
         return

@@ -1,15 +1,16 @@
 """How the answer to a query is written: a table for people; CSV, Parquet or JSON for programs, to standard output or a file.
 
 All but the table are written batch by batch, so an answer may be larger than the memory. A file takes its place once it is
-whole. Times are ISO 8601, bytes are shown as text with what does not decode as \\x…, a null is nothing in CSV.
+whole. Times are ISO 8601, bytes are shown as text with what does not decode as \\x…, a null is nothing in CSV, lists and
+maps are JSON. JSON has no infinite numbers and no endless digits: they are texts there.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, datetime
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -17,11 +18,13 @@ from typing import IO, Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from flows.cli.terminal import notes, plain, print_table
+from flows.cli.terminal import json_text, notes, plain, print_table
 from sentiment.errors import HomeError, InputError
 from sentiment.model.atomic import atomic_write
+from sentiment.warehouse.query import as_text
 
 SHOWN_ROWS = 200
 
@@ -76,7 +79,15 @@ def write_answer(batches: pa.RecordBatchReader, form: Form, output: Path | None)
 
 def _rows(batches: pa.RecordBatchReader) -> Iterator[tuple[Any, ...]]:
     for batch in batches:
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        yield from zip(*map(_values, batch.columns), strict=True)
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """A column as values of Python; as text where Python has no such date, or no such key of a dictionary."""
+    try:
+        return column.to_pylist(maps_as_pydicts="strict")
+    except (OverflowError, ValueError, TypeError):
+        return as_text(column).to_pylist()
 
 
 def _show(batches: pa.RecordBatchReader) -> None:
@@ -92,26 +103,50 @@ def _show(batches: pa.RecordBatchReader) -> None:
 
 
 def _write_csv(batches: pa.RecordBatchReader, target: IO[bytes]) -> None:
-    pl.DataFrame(schema=dict.fromkeys(batches.schema.names, pl.String)).write_csv(target)
+    names = batches.schema.names
+    pl.DataFrame(schema=dict.fromkeys(names, pl.String)).write_csv(target)
     for batch in batches:
-        frame = pl.DataFrame(batch)
-        odd = [name for name, kind in frame.schema.items() if kind == pl.Binary or kind.is_nested()]
-        texts = [pl.Series(name, [None if v is None else _text(v) for v in frame[name]], pl.String) for name in odd]
-        frame.with_columns(texts).write_csv(target, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.f%:z")
+        columns = [_writable(column).alias(name) for name, column in zip(names, batch.columns, strict=True)]
+        pl.DataFrame(columns).write_csv(target, include_header=False)
+
+
+def _writable(column: pa.Array) -> pl.Series:
+    """A column that CSV can hold: as it is, or as text."""
+    kind = column.type
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
+        return pl.Series([None if value is None else _text(value) for value in _values(column)], dtype=pl.String)
+    if not pa.types.is_date(kind) and not pa.types.is_timestamp(kind):
+        return pl.Series(column)
+    if not _is_in_calendar(column):
+        return pl.Series(as_text(column))
+    if pa.types.is_date(kind):
+        return pl.Series(column)
+    return pl.Series(column).dt.to_string("%Y-%m-%dT%H:%M:%S%.f" + ("%:z" if kind.tz else ""))
+
+
+def _is_in_calendar(column: pa.Array) -> bool:
+    """Whether all dates are of the years 1 to 9999, so neither before Christ nor infinite."""
+    kind = column.type
+    if pa.types.is_date(kind):
+        first, last = date.min, date.max
+    elif kind.unit == "ns":
+        return True  # It has room for the years 1677 to 2262.
+    else:
+        first, last = datetime.min, datetime.max
+        column = column.cast(pa.timestamp(kind.unit))
+    is_out = pc.or_(pc.less(column, pa.scalar(first, column.type)), pc.greater(column, pa.scalar(last, column.type)))
+    return not pc.any(is_out).as_py()
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, bytes):
-        return str(plain(value))
-    return json.dumps(value.to_list() if isinstance(value, pl.Series) else value, default=plain, ensure_ascii=False)
+    return str(plain(value)) if isinstance(value, bytes | str) else json_text(value)
 
 
 def _write_json(batches: pa.RecordBatchReader, target: IO[bytes]) -> None:
     names = batches.schema.names
     start = "[\n"
     for row in _rows(batches):
-        document = json.dumps(dict(zip(names, row, strict=True)), default=plain, ensure_ascii=False)
-        target.write(f"{start}  {document}".encode())
+        target.write(f"{start}  {json_text(dict(zip(names, row, strict=True)))}".encode())
         start = ",\n"
     target.write(b"\n]\n" if start != "[\n" else b"[]\n")
 

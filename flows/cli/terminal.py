@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +38,30 @@ def say_waiting(message: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, default=plain, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.flush()
+    # JSON is UTF-8, whatever the terminal takes.
+    sys.stdout.buffer.write(json_text(value, indent=2).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """A value as JSON; numbers that JSON has not are the texts `NaN`, `Infinity` and `-Infinity`."""
+    try:
+        return json.dumps(value, default=plain, ensure_ascii=False, allow_nan=False, indent=indent)
+    except (ValueError, TypeError):
+        return json.dumps(_finite(value), default=plain, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else str(plain(key)): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _finite(plain(value))
+    return value
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -149,7 +174,16 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, Decimal):
+        return _number(value)
     return str(value)
+
+
+def _number(value: Decimal) -> int | float | str:
+    """A number of JSON if that is the same number; else its digits as text."""
+    if value == (whole := int(value)):
+        return whole
+    return float(value) if Decimal(repr(float(value))) == value else str(value)
 
 
 def _shown(value: Any, column: str) -> str:
@@ -162,8 +196,10 @@ def _shown(value: Any, column: str) -> str:
     if isinstance(value, float):
         return f"{value:,.4f}" if abs(value) < 100 else f"{value:,.1f}"
     if isinstance(value, datetime):
-        return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+        return f"{value.astimezone() if value.tzinfo else value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, bytes):
         value = value.decode("utf-8", "backslashreplace")
+    if isinstance(value, list | dict):
+        value = json_text(value)
     # Control characters of a tweet must not reach the terminal.
     return "".join(c if c.isprintable() else "�" for c in str(value).replace("\n", " "))

@@ -182,6 +182,7 @@ def connect(home: Path) -> Iterator[Orchestration]:
         raise HomeError(f"The home {home} cannot be written to ({error.strerror}); choose another.") from error
     os.environ |= prefect_environment(home)
     os.environ["PREFECT_LOGGING_CONFIG_PATH"] = str(Path(__file__).parents[1] / "logging.yml")
+    os.environ["PREFECT_LOGGING_HANDLERS_FILE_FILENAME"] = str(Home(home).logs / "prefect.log")
     reach_this_machine_directly(os.environ)
     if url := os.environ.get("PREFECT_API_URL") or running_server(home):
         os.environ["PREFECT_API_URL"] = url

@@ -96,7 +96,6 @@ def start(home: Home, parts: Parts, stopping: Event, say: Say) -> None:
         # What says that a run is under way outlives a server that is killed and started again while it goes on.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "SENTIMENT_HOME": str(home.root.resolve()),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # Eight processes, 640 MB, for evaluations of language models.
     }
     for name in reach_this_machine_directly(environment):
@@ -178,7 +177,7 @@ def header_patterns(host: str) -> tuple[str, str]:
 def ready_line(prefect: str, ports: dict[str, int], note: str = "") -> str:
     """The line that people and programs wait for."""
     mlflow, api = (f"http://127.0.0.1:{ports.get(name)}" for name in ("mlflow", "api"))
-    return f"ready: Prefect {prefect}  MLflow {mlflow}  API {api}{note}"
+    return f"ready: desk {api}  Prefect {prefect}  MLflow {mlflow}{note}"
 
 
 def has_worker(api: str, since: datetime) -> bool:

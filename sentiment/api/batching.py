@@ -35,17 +35,25 @@ class LaneFullError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """Probabilities of positive, float32, shape (texts,), and the version that gave them."""
+    """What a version predicts of texts."""
 
     model_version: int
     probabilities: np.ndarray
+    """Of positive rather than negative: float32, shape (texts,)."""
+    labels: np.ndarray
+    """str, shape (texts,)."""
+    neutral: np.ndarray | None = None
+    """Probabilities of neutral: float32, shape (texts,); None with two labels."""
     explanations: list[list[tuple[str, float]]] | None = None
     """Of each text the words and what each pushed, when that was asked for."""
 
     def part(self, first: int, last: int) -> Answer:
         """What belongs to the texts from `first` to `last`."""
         explanations = None if self.explanations is None else self.explanations[first:last]
-        return Answer(self.model_version, self.probabilities[first:last], explanations)
+        neutral = None if self.neutral is None else self.neutral[first:last]
+        return Answer(
+            self.model_version, self.probabilities[first:last], self.labels[first:last], neutral, explanations
+        )
 
 
 Predict = Callable[[Sequence[str]], Answer]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,7 +20,9 @@ from sentiment.errors import InputError
 MAX_TEXTS = 10_000
 MAX_CHARACTERS = 10_000
 MAX_EXPLAINED = 100
-_NEGATIVE, _POSITIVE = (b'"label":"%b","probability_positive":' % label for label in (b"negative", b"positive"))
+_BEGINNINGS = {
+    label: b'"label":"%b","probability_positive":' % label.encode() for label in ("negative", "neutral", "positive")
+}
 
 Text = Annotated[str, Field(max_length=MAX_CHARACTERS)]
 Explain = Annotated[
@@ -65,8 +68,15 @@ class Word(BaseModel):
 class Prediction(BaseModel):
     """What the champion says of one text."""
 
-    label: Literal["negative", "positive"] = Field(description="Cut at a probability of 0.5.")
-    probability_positive: float = Field(ge=0, le=1, description="Calibrated probability that the text is positive.")
+    label: Literal["negative", "neutral", "positive"] = Field(
+        description="neutral from a probability_neutral of 0.5 on, else the likelier side; never neutral with two labels."
+    )
+    probability_positive: float = Field(
+        ge=0, le=1, description="Calibrated probability that the text is positive rather than negative."
+    )
+    probability_neutral: float | None = Field(
+        default=None, ge=0, le=1, description="Probability that the text shows no mood; left out with two labels."
+    )
     explanation: list[Word] | None = Field(
         default=None, description="Its words in reading order and what each pushed; only when `explain` is true."
     )
@@ -76,7 +86,16 @@ class OneAnswer(Prediction):
     """The answer to one text."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"label": "positive", "probability_positive": 0.9312, "model_version": 3}]}
+        json_schema_extra={
+            "examples": [
+                {
+                    "label": "positive",
+                    "probability_positive": 0.9312,
+                    "probability_neutral": 0.1745,
+                    "model_version": 3,
+                }
+            ]
+        }
     )
 
     model_version: int = Field(description="The version that predicted it.")
@@ -91,8 +110,8 @@ class ManyAnswers(BaseModel):
                 {
                     "model_version": 3,
                     "predictions": [
-                        {"label": "positive", "probability_positive": 0.9312},
-                        {"label": "negative", "probability_positive": 0.0481},
+                        {"label": "positive", "probability_positive": 0.9312, "probability_neutral": 0.1745},
+                        {"label": "negative", "probability_positive": 0.0481, "probability_neutral": 0.2148},
                     ],
                 }
             ]
@@ -130,6 +149,12 @@ class Day(BaseModel):
     count_positive: int = Field(description="Of these, predicted positive.")
     share_positive: float = Field(description="Share predicted positive, 0 to 1.")
     mean_probability_positive: float = Field(description="Mean probability of positive, 0 to 1.")
+    count_neutral: int = Field(description="Tweets predicted neutral.")
+    estimated_share_positive: float | None = Field(
+        description="Estimated true share of positive tweets, corrected for what the champion gets wrong; null if unknown."
+    )
+    estimated_share_lower: float | None = Field(description="Lower end of its 95 % interval.")
+    estimated_share_upper: float | None = Field(description="Upper end of its 95 % interval.")
 
 
 class DailySentiment(BaseModel):
@@ -220,14 +245,20 @@ def many_answers(answer: Answer) -> bytes:
     return b'{"model_version":%d,"predictions":[{%b}]}' % (answer.model_version, b"},{".join(_predictions(answer)))
 
 
+def _written(numbers: np.ndarray) -> list[bytes]:
+    """As numpy's float32, each is written with the digits that SQL shows, not with those of its double."""
+    return orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+
+
 def _predictions(answer: Answer) -> list[bytes]:
     """Write the members of each `Prediction`; only the numbers and words need a writer of JSON."""
-    # As numpy's float32, each is written with the digits that SQL shows, not with those of its double.
-    numbers = orjson.dumps(answer.probabilities, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
-    predictions = [
-        (_POSITIVE if is_positive else _NEGATIVE) + number
-        for number, is_positive in zip(numbers, (answer.probabilities >= 0.5).tolist(), strict=True)
-    ]
+    numbers = _written(answer.probabilities)
+    predictions = [_BEGINNINGS[label] + number for number, label in zip(numbers, answer.labels.tolist(), strict=True)]
+    if answer.neutral is not None:
+        predictions = [
+            b'%b,"probability_neutral":%b' % (prediction, number)
+            for prediction, number in zip(predictions, _written(answer.neutral), strict=True)
+        ]
     if answer.explanations is None:
         return predictions
     explanations = (

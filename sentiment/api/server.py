@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from sentiment.api.app import create_app
+from sentiment.desk.orchestration import Orchestration
 from sentiment.errors import InputError
 from sentiment.settings import Home
 
@@ -42,11 +43,14 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve(home: Home, host: str, port: int, say: Callable[[str], None]) -> None:
+def serve(
+    home: Home, host: str, port: int, say: Callable[[str], None], orchestration: Orchestration | None = None
+) -> None:
     """Serve a home until SIGINT or SIGTERM.
 
     Args:
         port: 0 takes any free one.
+        orchestration: the server that runs the home's flows, which the desk may ask.
         say: gets the line that begins `ready` once the API listens; a model may still be loading (`/ready`).
 
     Raises:
@@ -57,7 +61,7 @@ def serve(home: Home, host: str, port: int, say: Callable[[str], None]) -> None:
         sys.setswitchinterval(0.0005)
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
         config = uvicorn.Config(
-            create_app(home, host),
+            create_app(home, host, orchestration),
             log_config=None,
             log_level="warning",
             access_log=False,

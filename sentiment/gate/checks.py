@@ -5,8 +5,8 @@ and what cannot be shown fails. The first model faces all checks but those that 
 
 A loss in one respect is weighed against the gain in accuracy. A champion of few rows leans on the lexicon, so it may do
 better in some slice, hand-labelled set or group of behaviour cases than any larger model will; if each such loss refused the
-challenger, that champion would stay for good. So `gold`, `slices` and `behaviour` forgive a loss of up to `tradeoff` points
-for each point of hold-out accuracy that the challenger is sure to gain. The floors hold whatever the gain.
+challenger, that champion would stay for good. So `gold`, `neutral`, `slices` and `behaviour` forgive a loss of up to
+`tradeoff` points for each point of hold-out accuracy that the challenger is sure to gain. The floors hold whatever the gain.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ class BehaviourEvidence:
 
 @dataclass(frozen=True)
 class Loss:
-    """A text that the champion has right and the challenger wrong, with both probabilities that it is positive.
+    """A text that the champion has right and the challenger wrong, with both probabilities that it is positive, or under
+    `neutral` that it is neutral.
 
     Attributes:
-        check_name: the check that it speaks against: gold, slices or behaviour.
+        check_name: the check that it speaks against: gold, neutral, slices or behaviour.
         found_in: the hand-labelled set, the slice or the behaviour case.
         expected: what is right, in words.
         tweet_id, text_key: what a tweet of the hold-out, or a hand-labelled one, is known by; None elsewhere.
@@ -69,6 +70,8 @@ class Evidence:
         count_left_out: hold-out rows that the champion was fed; None when its list is missing.
         gold: challenger against champion on each hand-labelled set, at a level shared by the sets.
         count_gold_left_out: hand-labelled rows that the champion was fed before they were loaded.
+        neutral: the same on hand-labelled tweets of three labels, of which enough are neutral; None with too few, or with
+            two labels.
         slices: the same on each slice of the compared rows that is large enough.
         behaviour: behaviour tests passed.
         rescoring_seconds: what scoring every tweet with the challenger would take; None when it cannot be loaded.
@@ -89,6 +92,7 @@ class Evidence:
     count_left_out: int | None = 0
     gold: Mapping[str, PairedDifference] = field(default_factory=dict)
     count_gold_left_out: int = 0
+    neutral: PairedDifference | None = None
     slices: Sequence[SliceDifference] = ()
     behaviour: BehaviourEvidence | None = None
     rescoring_seconds: float | None = None
@@ -131,7 +135,8 @@ def decide(evidence: Evidence, thresholds: GateThresholds) -> Verdict:
     """Judge a challenger by every check that applies."""
     checks = [_no_leak(evidence), _loads(evidence, thresholds), _floor(evidence, thresholds)]
     if evidence.comparison is not None:
-        checks += [_better(evidence, evidence.comparison), _gold(evidence, thresholds), _slices(evidence, thresholds)]
+        checks += [_better(evidence, evidence.comparison), _gold(evidence, thresholds)]
+        checks += [_neutral(evidence, thresholds), _slices(evidence, thresholds)]
     checks += [_behaviour(evidence, thresholds), _speed(evidence, thresholds)]
     checks = [_switched_off(check) if check.check_name in thresholds.switched_off else check for check in checks]
     if evidence.rolled_back is not None:
@@ -280,6 +285,29 @@ def _gold(evidence: Evidence, thresholds: GateThresholds) -> Check:
         challenger_value=lowest.difference,
         lower=lowest.lower,
         upper=lowest.upper,
+        threshold=0.0,
+    )
+
+
+def _neutral(evidence: Evidence, thresholds: GateThresholds) -> Check:
+    found = evidence.neutral
+    if found is None:
+        reason = "There are too few hand-labelled neutral tweets to compare on, or labels are two."
+        return Check("neutral", True, reason)
+    allowance = _Allowance.of(evidence, thresholds)
+    is_worse = found.upper < 0
+    verdict = "It is worse" if is_worse else "It is not shown to be worse"
+    reason = (
+        f"{verdict} at telling negative, neutral and positive apart: {found.difference * 100:+.2f} points on "
+        f"{found.count_rows:,} hand-labelled tweets, which show losses from {found.detectable * 100:.1f} points on."
+    )
+    return Check(
+        "neutral",
+        not is_worse or allowance.forgives(found),
+        reason + (allowance.sentence if is_worse else ""),
+        challenger_value=found.difference,
+        lower=found.lower,
+        upper=found.upper,
         threshold=0.0,
     )
 

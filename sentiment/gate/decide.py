@@ -1,4 +1,4 @@
-"""Gathers the evidence, lets `promotion.decide` judge, writes the verdict down, and moves the alias when it passed.
+"""Gathers the evidence, lets `checks.decide` judge it, writes the verdict down, and moves the alias when it passed.
 
 The verdict is recorded before the alias moves, and both follow from the same data: a run that is killed in between finds
 its decision again by key and finishes it.
@@ -8,33 +8,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sentiment.evaluation.behaviour import SHIPPED, Case, load_cases
 from sentiment.gate.checks import Check, Verdict, decide
+from sentiment.gate.decision import Decision, Outcome
 from sentiment.gate.evidence import gather_evidence
 from sentiment.gate.history import find_decision, find_losses, last_decision, record_decision
 from sentiment.gate.report import decision_markdown
 from sentiment.registry import history
-from sentiment.registry.champion import champion_lock, move_champion
+from sentiment.registry.champion import champion_lock, known_champion, move_champion
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
-from sentiment.settings import GateThresholds, Home
+from sentiment.settings import Home, Settings
 from sentiment.training.subsets import Export
 from sentiment.warehouse.connection import writer
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What the gate decided on a challenger, now or in a run that was repeated."""
-
-    model_version: int
-    champion_version: int | None
-    verdict: Verdict
-    is_champion: bool
-    awaits_approval: bool = False
-    was_champion: bool = False
-    was_decided: bool = False
 
 
 def decide_on(home: Home, registry: Registry, export: Export, challenger: RegisteredVersion) -> Decision:
@@ -42,32 +30,56 @@ def decide_on(home: Home, registry: Registry, export: Export, challenger: Regist
 
     Raises:
         InputError: a file of behaviour tests of the user's own is malformed.
+        ModelError: the champion was removed in MLflow, so there is nothing to compare with.
     """
     cases = load_cases([SHIPPED, home.behaviour])
-    champion = registry.champion()
+    while True:
+        with writer(home) as warehouse:
+            champion = known_champion(registry, warehouse)
+            history.reconcile_champion(warehouse, champion.model_version if champion else None)
+            if champion == challenger:
+                checks = tuple(Check(**row) for row in last_decision(warehouse, challenger.model_version))
+                return Decision(challenger.model_version, None, Verdict(checks), Outcome.ALREADY_CHAMPION)
+        decision = _judge(home, registry, export, challenger, champion, cases)
+        _describe_in_mlflow(registry, challenger, decision)
+        if decision.outcome is not Outcome.PROMOTED:
+            return decision
+        with champion_lock(home):
+            # If somebody moved the alias meanwhile, the challenger has to face the champion of now.
+            if registry.champion() == champion:
+                move_champion(
+                    home,
+                    registry,
+                    challenger.model_version,
+                    change=history.PROMOTION,
+                    changed_by=history.GATE,
+                    reason=history.PASSED_REASON,
+                )
+                return decision
+
+
+def _judge(
+    home: Home,
+    registry: Registry,
+    export: Export,
+    challenger: RegisteredVersion,
+    champion: RegisteredVersion | None,
+    cases: Sequence[Case],
+) -> Decision:
+    """The decision on a challenger, from the record if the same was decided before; its outcome is yet to be carried out."""
     with writer(home) as warehouse:
-        history.reconcile_champion(warehouse, champion.model_version if champion else None)
-        if champion is not None and champion.model_version == challenger.model_version:
-            checks = tuple(Check(**row) for row in last_decision(warehouse, challenger.model_version))
-            return Decision(challenger.model_version, None, Verdict(checks), True, was_champion=True)
         rolled_back = warehouse.value("steps/gate/select_rollback_reason", model_version=challenger.model_version)
-        key = _decision_key(home.settings.gate, export, challenger, champion, cases, rolled_back)
+        key = _decision_key(home.settings, export, challenger, champion, cases, rolled_back)
         known = find_decision(warehouse, key)
         losses = find_losses(warehouse, key) if known else ()
         look = history.count_looks(warehouse, key) + 1
         count_tweets = warehouse.value("steps/warehouse/count_tweets")
+    champion_version = champion.model_version if champion else None
     if known:
         verdict = Verdict(tuple(Check(**row) for row in known), losses)
     else:
         evidence = gather_evidence(
-            home,
-            registry,
-            export,
-            challenger,
-            champion,
-            look=look,
-            cases=cases,
-            count_tweets=count_tweets,
+            home, registry, export, challenger, champion, look=look, cases=cases, count_tweets=count_tweets
         )
         verdict = decide(replace(evidence, rolled_back=rolled_back), home.settings.gate)
         with writer(home) as warehouse:
@@ -76,32 +88,17 @@ def decide_on(home: Home, registry: Registry, export: Export, challenger: Regist
                 verdict,
                 decision_key=key,
                 model_version=challenger.model_version,
-                champion_version=champion.model_version if champion else None,
+                champion_version=champion_version,
             )
-    champion_version = champion.model_version if champion else None
-    awaits_approval = verdict.passed and home.settings.needs_approval
-    _tell_mlflow(registry, challenger, champion_version, verdict, awaits_approval)
-    if not verdict.passed or awaits_approval:
-        return Decision(
-            challenger.model_version, champion_version, verdict, False, awaits_approval, was_decided=bool(known)
-        )
-    with champion_lock(home):
-        if registry.champion() == champion:
-            move_champion(
-                home,
-                registry,
-                challenger.model_version,
-                change=history.PROMOTION,
-                changed_by=history.GATE,
-                reason=history.PASSED_REASON,
-            )
-            return Decision(challenger.model_version, champion_version, verdict, is_champion=True)
-    # Somebody moved the alias while this was judged: the challenger has to face the champion of now.
-    return decide_on(home, registry, export, challenger)
+    if verdict.passed:
+        outcome = Outcome.AWAITS_APPROVAL if home.settings.needs_approval else Outcome.PROMOTED
+    else:
+        outcome = Outcome.REFUSED_BEFORE if known else Outcome.REFUSED
+    return Decision(challenger.model_version, champion_version, verdict, outcome)
 
 
 def _decision_key(
-    thresholds: GateThresholds,
+    settings: Settings,
     export: Export,
     challenger: RegisteredVersion,
     champion: RegisteredVersion | None,
@@ -114,24 +111,26 @@ def _decision_key(
         champion.model_version if champion else None,
         export.holdout_digest,
         export.gold_digest,
-        thresholds.model_dump_json(),
+        export.neutral_digest,
+        settings.gate.model_dump_json(),
+        settings.labels,
         hashlib.sha256(behaviour.encode()).hexdigest(),
         rolled_back,
     )
     return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()
 
 
-def _tell_mlflow(
-    registry: Registry,
-    challenger: RegisteredVersion,
-    champion_version: int | None,
-    verdict: Verdict,
-    awaits_approval: bool,
-) -> None:
-    report = decision_markdown(challenger.model_version, champion_version, verdict, awaits_approval=awaits_approval)
+_TAG = {Outcome.PROMOTED: "passed", Outcome.AWAITS_APPROVAL: "awaits approval", Outcome.REFUSED: "refused"}
+
+
+def _describe_in_mlflow(registry: Registry, challenger: RegisteredVersion, decision: Decision) -> None:
+    """Put the verdict on the version's page, in the same words however often it is repeated."""
+    if decision.outcome is Outcome.REFUSED_BEFORE:
+        decision = replace(decision, outcome=Outcome.REFUSED)
+    report = decision_markdown(decision)
     tags = {
-        "verdict": "awaits approval" if awaits_approval else "passed" if verdict.passed else "refused",
-        "failed_checks": ",".join(c.check_name for c in verdict.failed),
+        "verdict": _TAG[decision.outcome],
+        "failed_checks": ",".join(check.check_name for check in decision.verdict.failed),
     }
     registry.tag_version(challenger.model_version, tags, description=report)
     registry.log_text(challenger.run_id, report, "decision.md")

@@ -22,8 +22,9 @@ from sentiment.evaluation.behaviour import BehaviourResult, Case, run_cases
 from sentiment.evaluation.comparison import PairedDifference, alpha_of_look, paired_difference
 from sentiment.evaluation.metrics import evaluate
 from sentiment.evaluation.slices import slice_differences, slice_masks
-from sentiment.gate.checks import BehaviourEvidence, Evidence
-from sentiment.gate.losses import behaviour_losses, gold_losses, slice_losses
+from sentiment.gate.checks import BehaviourEvidence, Evidence, Loss
+from sentiment.gate.losses import behaviour_losses, gold_losses, neutral_losses, slice_losses
+from sentiment.model.neutral import LABELS, Prediction
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
 from sentiment.registry.subprocess_check import predict_in_fresh_process
@@ -34,6 +35,7 @@ from sentiment.warehouse.connection import scratch
 # Tests made from one template tend to fail together, so their number overstates what they prove.
 BEHAVIOUR_ALPHA = 0.01
 GOLD_ALPHA = 0.05
+FEWEST_NEUTRAL = 50
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Answers:
     gold: dict[str, NDArray[np.float32]]
     """Of each hand-labelled set the probabilities."""
     behaviour: BehaviourResult
+    neutral: Prediction
+    """Of the hand-labelled tweets of three labels."""
     rows_per_second: float
 
 
@@ -119,6 +123,11 @@ def gather_evidence(
         paired_difference(former.behaviour.passed, found.behaviour.passed, BEHAVIOUR_ALPHA),
         _by_group(cases, former.behaviour.passed, found.behaviour.passed),
     )
+    neutral, lost_neutral = (
+        _compare_neutral(_three_labels(export), former.neutral, found.neutral)
+        if home.settings.labels == 3
+        else (None, [])
+    )
     rows = holdout.filter(is_compared).with_columns(
         champion=former.probabilities[is_compared], challenger=found.probabilities[is_compared]
     )
@@ -131,6 +140,7 @@ def gather_evidence(
         count_left_out=None if left_out is None else int((~is_compared).sum()),
         gold=gold,
         count_gold_left_out=sum(int((~unseen).sum()) for unseen in is_gold_compared.values()),
+        neutral=neutral,
         slices=slices,
         behaviour=behaviour,
         losses=(
@@ -142,6 +152,7 @@ def gather_evidence(
                 for name, unseen in is_gold_compared.items()
                 if name in gold and gold[name].upper < 0
             ),
+            *lost_neutral,
             *behaviour_losses(cases, former.behaviour, found.behaviour),
         ),
     )
@@ -164,6 +175,7 @@ def ask(
         is_right=_is_right(probabilities, holdout["label"]),
         gold={name: model.predict_probability(rows["text"]) for name, rows in _gold_sets(export).items()},
         behaviour=run_cases(cases, model.predict_probability),
+        neutral=model.predict(_three_labels(export)["text"]),
         rows_per_second=len(holdout) / seconds,
     )
 
@@ -175,8 +187,34 @@ def _no_answers(like: Answers, cases: Sequence[Case]) -> Answers:
         is_right=np.zeros_like(like.is_right),
         gold={name: np.full_like(probabilities, math.nan) for name, probabilities in like.gold.items()},
         behaviour=run_cases(cases, lambda texts: np.full(len(texts), math.nan, dtype=np.float32)),
+        neutral=Prediction(*(np.full_like(values, math.nan) for values in like.neutral)),
         rows_per_second=math.nan,
     )
+
+
+def _three_labels(export: Export) -> pl.DataFrame:
+    """Hand-labelled rows of three labels that the rule for neutral was not fitted on."""
+    return pl.read_parquet(export.neutral).filter(pl.col("evaluation_set") != "fit")
+
+
+def _compare_neutral(
+    rows: pl.DataFrame, champion: Prediction, challenger: Prediction
+) -> tuple[PairedDifference | None, list[Loss]]:
+    """Both models on tweets of three labels, and what the challenger loses; None where too few are neutral."""
+    if (rows["label"] == LABELS.index("neutral")).sum() < FEWEST_NEUTRAL:
+        return None, []
+    labels = np.array(LABELS)[rows["label"].to_numpy()]
+    before, after = (
+        (found.labels() == labels) & ~np.isnan(found.probability_positive) for found in (champion, challenger)
+    )
+    difference = paired_difference(before, after, GOLD_ALPHA)
+    compared = rows.with_columns(
+        champion_right=before,
+        challenger_right=after,
+        champion=champion.probability_neutral,
+        challenger=challenger.probability_neutral,
+    )
+    return difference, neutral_losses(compared) if difference.upper < 0 else []
 
 
 def _gold_sets(export: Export) -> dict[str, pl.DataFrame]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sentiment.evaluation.behaviour import BehaviourResult, Case
 from sentiment.gate.checks import Loss
+from sentiment.model.neutral import LABELS
 
 MOST_LOSSES = 10
 
@@ -38,6 +39,30 @@ def gold_losses(sets: Iterable[pl.DataFrame]) -> list[Loss]:
     """Losses of hand-labelled sets: frames as `slice_losses` has it, with `gold_set` and `text_key` instead of `tweet_id`."""
     frames = [rows.select("text_key", "text", "label", "champion", "challenger", found_in="gold_set") for rows in sets]
     return _surest(pl.concat(frames), "gold") if frames else []
+
+
+def neutral_losses(rows: pl.DataFrame) -> list[Loss]:
+    """Losses of hand-labelled tweets of three labels.
+
+    Args:
+        rows: columns `evaluation_set`, `text_key`, `text`, `label` (place in `LABELS`), `champion_right`, `challenger_right`,
+            `champion` and `challenger` (probabilities of neutral).
+    """
+    lost = rows.filter(pl.col("champion_right") & ~pl.col("challenger_right")).sort(
+        (pl.col("challenger") - pl.col("champion")).abs(), descending=True
+    )
+    return [
+        Loss(
+            check_name="neutral",
+            found_in=row["evaluation_set"],
+            expected=f"is {LABELS[row['label']]}",
+            text=row["text"],
+            champion_probability=row["champion"],
+            challenger_probability=row["challenger"],
+            text_key=row["text_key"],
+        )
+        for row in lost.head(MOST_LOSSES).iter_rows(named=True)
+    ]
 
 
 def behaviour_losses(cases: Sequence[Case], champion: BehaviourResult, challenger: BehaviourResult) -> list[Loss]:

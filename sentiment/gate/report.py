@@ -5,51 +5,19 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
+from sentiment.gate.decision import Decision, Outcome
 from sentiment.markdown import table
 
-if TYPE_CHECKING:  # A run that reports on files need not wait for what models and other databases import.
+if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sentiment.gate.checks import Check, Loss, Verdict
     from sentiment.training.learning_curve import Outlook
 
 
-def decision_markdown(
-    model_version: int,
-    champion_version: int | None,
-    verdict: Verdict,
-    *,
-    awaits_approval: bool = False,
-    was_champion: bool = False,
-    was_decided: bool = False,
-) -> str:
-    """The gate's verdict on a challenger.
-
-    Args:
-        was_decided: whether an earlier run trained on the same rows and was judged already.
-    """
-    failed = ", ".join(check.check_name for check in verdict.failed)
-    if was_champion:
-        headline = (
-            f"**Nothing new to learn: version {model_version} stays champion.** It was trained on these rows before."
-        )
-    elif awaits_approval:
-        headline = (
-            f"**Version {model_version} passed the gate and waits for approval.** "
-            f"To make it champion: `sentiment promote {model_version} --reason WHY`"
-        )
-    elif verdict.passed:
-        headline = f"**Version {model_version} is the new champion.**"
-        headline += f" It replaces version {champion_version}." if champion_version else " It is the first one."
-    elif was_decided and champion_version:
-        headline = (
-            f"**Nothing new to learn: version {model_version}, trained on these rows before, was refused by: {failed}.** "
-            f"Version {champion_version} stays champion."
-        )
-    elif champion_version:
-        headline = f"**Version {model_version} was refused by: {failed}.** Version {champion_version} stays champion."
-    else:
-        headline = f"**Version {model_version} was refused by: {failed}.** There is no champion yet."
+def decision_markdown(decision: Decision) -> str:
+    """The gate's decision on a challenger."""
+    verdict, model_version = decision.verdict, decision.model_version
     rows = [
         [
             check.check_name,
@@ -62,8 +30,8 @@ def decision_markdown(
     ]
     # Sentences stand below: Prefect's page does not wrap the cells of a table.
     reasons = "\n".join(f"- **{check.check_name}**: {check.reason}" for check in verdict.checks)
-    report = f"{headline}\n\n{table(['check', 'result', 'champion', 'challenger', 'interval'], rows)}\n\n{reasons}\n"
-    if not (verdict.passed or was_champion):
+    report = f"{_headline(decision)}\n\n{table(['check', 'result', 'champion', 'challenger', 'interval'], rows)}\n\n{reasons}\n"
+    if decision.outcome in (Outcome.REFUSED, Outcome.REFUSED_BEFORE):
         report += f"\n**What to do next:** {next_step(model_version, verdict)}\n"
     # A report is kept in MLflow and in Prefect, where `sentiment forget` looks for tweets last: it names them by id.
     cases = [loss for loss in verdict.losses if loss.tweet_id is None and loss.text_key is None]
@@ -72,6 +40,26 @@ def decision_markdown(
     if len(cases) < len(verdict.losses):
         report += f"\nTweets that it gets wrong and the champion right: `sentiment decisions --model-version {model_version}`\n"
     return report
+
+
+def _headline(decision: Decision) -> str:
+    version, champion = decision.model_version, decision.champion_version
+    failed = ", ".join(check.check_name for check in decision.verdict.failed)
+    stays = f"Version {champion} stays champion." if champion else "There is no champion yet."
+    match decision.outcome:
+        case Outcome.PROMOTED:
+            before = f"It replaces version {champion}." if champion else "It is the first one."
+            return f"**Version {version} is the new champion.** {before}"
+        case Outcome.ALREADY_CHAMPION:
+            return f"**Nothing new to learn: version {version} stays champion.** It was trained on these rows before."
+        case Outcome.AWAITS_APPROVAL:
+            promote = f"`sentiment promote {version} --reason WHY`"
+            return f"**Version {version} passed the gate and waits for approval.** To make it champion: {promote}"
+        case Outcome.REFUSED:
+            return f"**Version {version} was refused by: {failed}.** {stays}"
+        case Outcome.REFUSED_BEFORE:
+            again = f"version {version}, trained on these rows before, was refused by: {failed}."
+            return f"**Nothing new to learn: {again}** {stays}"
 
 
 def losses_table(losses: Sequence[Loss]) -> str:
@@ -101,7 +89,7 @@ _NEXT_STEPS: tuple[tuple[set[str], str], ...] = (
     ({"floor"}, "Ingest more labelled tweets and run `sentiment retrain`; the labels of the source may be wrong."),
     ({"rolled_back"}, "People went back from it. To make it champion again: {by_hand}"),
     (
-        {"gold", "slices", "behaviour"},
+        {"gold", "neutral", "slices", "behaviour"},
         "Read the texts that it gets wrong. If its gain is worth them: {by_hand}. If not, train with more rows or "
         "`--effort`, or ingest labelled tweets like them; `SENTIMENT_GATE__TRADEOFF` says how much a gain outweighs.",
     ),
@@ -118,7 +106,7 @@ def outlook_markdown(outlook: Outlook, picture: bytes) -> str:
     return f"**What more data would bring:** {outlook.reason}\n\n![The learning curve]({image})\n"
 
 
-_SHARES, _DIFFERENCES = {"floor", "better", "behaviour"}, {"gold", "slices"}
+_SHARES, _DIFFERENCES = {"floor", "better", "behaviour"}, {"gold", "neutral", "slices"}
 
 
 def _shown(check: Check, value: float | None, is_of_interval: bool = False) -> str:

@@ -40,7 +40,7 @@ from sentiment.warehouse.snapshot import publish
 MANIFEST = "manifest.json"
 FORMAT = 1
 # Snapshots, exports and work files are made again; locks and logs belong to the processes of now.
-_LEFT_OUT = ("published", "exports", "work", "locks", "logs")
+_LEFT_OUT = ("published", "search", "exports", "work", "locks", "logs")
 _OF_THE_RUNNING_SERVER = ("prefect/server.json", "prefect/schema.lock")
 _DATABASES = ("mlflow/mlflow.db", "prefect/prefect.db")
 _WHOLE_BYTES = 16 << 20
@@ -114,6 +114,8 @@ def restore(home: Home, path: Path) -> BackupReport:
         is_continued = (home.root / f"{_UNPACKED}.json").exists()
         if not is_continued:
             shutil.rmtree(unpacked, ignore_errors=True)
+            if not path.is_file():
+                raise InputError(f"There is no file {path}. Name one that `sentiment backup` wrote.")
             _refuse_unless_empty(home)
             try:
                 manifest = _unpack(path, unpacked)

@@ -138,6 +138,8 @@ def _finish(home: Home) -> ForgetReport:
 
     rewrite(home, change)
     publish_alone(home)
+    # Derived from the snapshot before, texts included; the desk builds another of this one.
+    shutil.rmtree(home.search_index, ignore_errors=True)
     try:
         with (
             operation_lock(home, "retrain"),

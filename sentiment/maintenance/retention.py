@@ -25,6 +25,7 @@ from pathlib import Path
 from sentiment import clock
 from sentiment.locks import operation_lock
 from sentiment.maintenance.erasure import finish_forgetting
+from sentiment.registry import history
 from sentiment.registry.client import Registry
 from sentiment.settings import Home
 from sentiment.warehouse.connection import rewrite, writer
@@ -65,7 +66,9 @@ def keep_house(home: Home, registry: Registry, on_wait: Callable[[str], None] | 
     with operation_lock(home, "upkeep"), operation_lock(home, "score"):
         champion = registry.champion()
         with writer(home) as warehouse:
-            predictions = prune_predictions(warehouse, champion.model_version if champion else None)
+            # A champion that was removed in MLflow may come back; its predictions are still read.
+            kept = champion.model_version if champion else history.recorded_champion(warehouse)
+            predictions = prune_predictions(warehouse, kept)
             versions = [
                 version
                 for (version,) in warehouse.run(

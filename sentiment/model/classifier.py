@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,8 +34,9 @@ from .batch import Batch
 from .config import BetaCalibration, ModelConfig, upgrade_config
 from .errors import ModelError
 from .features import extract
-from .lexicon import Lexicon
-from .ngrams import NgramBag
+from .lexicon import NEGATED, Lexicon, Reading
+from .neutral import Prediction, evidence_of
+from .ngrams import NgramBag, max_over_words
 
 if TYPE_CHECKING:
     from .encoder import Encoders
@@ -44,6 +45,10 @@ WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "config.json"
 _BATCH_ROWS = 20_000
 _BATCH_BYTES = 4 << 20
+_SYMBOL_BOOST = 3.0
+"""How much more the lexicon counts in a text with emoticons or emoji: training rows are labelled by them and hold none."""
+_FEWEST_WORDS = 5
+"""A hashtag in a text of fewer words does not raise its out-of-vocabulary rate further."""
 _THREADS = min(os.cpu_count() or 1, 8)
 _WEIGHT_NAMES_OF_FORMAT_3 = {"ngrams": "ngrams.weight", "is_familiar": "in_vocabulary"}
 
@@ -91,20 +96,20 @@ def in_batches(texts: pl.Series) -> Iterator[tuple[int, pl.Series]]:
 
 
 class WordWeights(NamedTuple):
-    """How much the words of a batch count, and what the lexicon says."""
+    """How much the words of a batch count in each part of a model with a lexicon."""
 
-    tokens: Tensor | None
-    """float32, shape (positions,): 1 where the lexicon knows the word; None if all count fully."""
+    ngrams: Tensor
+    """float32, shape (positions, 4)."""
+    encoder: Tensor
+    """float32, shape (positions,): 1 where the lexicon knows the word."""
     lexicon: Tensor
-    """float32, shape (rows,): the weight of the lexicon's score."""
-    scores: Tensor
-    """float32, shape (rows,): the lexicon's score."""
+    """float32, shape (rows,): of the lexicon's score."""
 
 
 class SentimentModel(torch.nn.Module):
     """Gives each text the probability that it is positive.
 
-    `model(batch)` returns calibrated logits, `model.part_logits(batch)` those of the parts; `predict_probability` takes texts.
+    `model(batch)` returns calibrated logits, `model.part_logits(batch)` those of the parts; `predict` takes texts.
     """
 
     in_vocabulary: Tensor
@@ -136,32 +141,72 @@ class SentimentModel(torch.nn.Module):
         """Score each row by each part: float32, shape (rows, 3), n-grams, encoder and lexicon; zeros for a missing part.
 
         Args:
-            config: to take the out-of-vocabulary discount and boost from; the model's own unless given.
+            config: to take out-of-vocabulary discount and boost from; the model's own unless given.
         """
-        words = self.word_weights(batch, config or self.config)
-        ngrams = self.ngrams(batch, words.tokens)
-        encoder = torch.zeros_like(ngrams) if self.encoders is None else self.encoders(batch, words.tokens)
-        return torch.stack([ngrams, encoder, words.scores * words.lexicon], dim=1)
+        return self._scores(batch, config or self.config)[:, :3]
 
-    def word_weights(self, batch: Batch, config: ModelConfig) -> WordWeights:
-        """Read a batch by the lexicon, and discount its words by the out-of-vocabulary rate of their row.
-
-        That rate is the share of a row's words that are neither in the lexicon nor frequent in the training rows, 0 to 1.
-        The higher it is, the less the row is like the training rows, and the less what they taught applies to it.
-        """
+    def _scores(self, batch: Batch, config: ModelConfig) -> Tensor:
+        """`part_logits`, and then the lexicon's `Reading.strength`: float32, shape (rows, 4)."""
+        zeros = torch.zeros(batch.count_rows, device=self.device)
         if self.lexicon is None:
-            zeros = torch.zeros(batch.count_rows, device=self.device)
-            return WordWeights(None, zeros, zeros)
-        scores, is_known = self.lexicon(batch)
+            encoder = zeros if self.encoders is None else self.encoders(batch)
+            return torch.stack([self.ngrams(batch), encoder, zeros, zeros], dim=1)
+        reading = self.lexicon.read(batch.features)
+        weights = self.word_weights(batch, reading, config)
+        encoder = zeros if self.encoders is None else self.encoders(batch, weights.encoder)
+        scores, strength = (
+            torch.from_numpy(values).to(self.device, torch.float32) for values in (reading.scores, reading.strength)
+        )
+        return torch.stack([self.ngrams(batch, weights.ngrams), encoder, scores * weights.lexicon, strength], dim=1)
+
+    @property
+    def applies_rules(self) -> bool:
+        """Whether negation and contrast also change what was learnt of words, and only the lexicon says what symbols mean."""
+        return self.lexicon is not None and self.lexicon.config.rules != "valence-v1"
+
+    def word_weights(self, batch: Batch, reading: Reading, config: ModelConfig) -> WordWeights:
+        """Discount words by the out-of-vocabulary rate of their row, and let the lexicon's rules change what was learnt.
+
+        That rate is the share of a row's words that are neither in the lexicon nor frequent in the training rows; a hashtag,
+        rare in personal tweets and frequent in news and talk of brands, counts as `hashtag_weight` such words. The higher
+        it is, the less the row is like the training rows, and the less what they taught applies to it.
+        """
+        is_known = torch.from_numpy(reading.is_known).to(self.device)
+        rate = self._oov_rate(batch, is_known, config.hashtag_weight)
+        discount = torch.repeat_interleave(1 / (1 + config.oov_discount * rate), batch.offsets.diff())
+        tokens = torch.where(is_known, 1.0, discount)
+        ngrams, encoder = max_over_words(tokens, batch.offsets), tokens
+        lexicon = 1 + config.oov_lexicon_boost * rate
+        if self.applies_rules:
+            clauses = torch.from_numpy(reading.clause_weights).to(self.device)
+            symbols, negated = (
+                torch.from_numpy(positions).to(self.device)
+                for positions in (reading.symbols, reading.positions[reading.is_negated])
+            )
+            # A negated word means the opposite, the lesser side of a contrast counts less.
+            ngrams[negated] *= float(NEGATED)
+            ngrams *= clauses[:, None]
+            # Encoders have seen negations and contrasts themselves, so the rules count half.
+            encoder = tokens * clauses.sqrt()
+            encoder[symbols] = 0
+            encoder[negated] *= 0.5
+            if len(symbols):
+                # Nothing was learnt of symbols: rows are labelled by them and hold none.
+                is_symbol = torch.zeros_like(tokens).index_fill(0, symbols, 1)
+                ngrams[max_over_words(is_symbol, batch.offsets) > 0] = 0
+                lexicon[torch.searchsorted(batch.offsets, symbols, right=True) - 1] *= _SYMBOL_BOOST
+        return WordWeights(ngrams, encoder, lexicon)
+
+    def _oov_rate(self, batch: Batch, is_known: Tensor, hashtag_weight: float) -> Tensor:
+        """The out-of-vocabulary rate: float32, shape (rows,), 0 or more."""
         starts, ends = batch.offsets[:-1], batch.offsets[1:]
         is_oov = ~(self.in_vocabulary.index_select(0, batch.words) | is_known)
         is_oov[starts] = False
         counts = F.pad(is_oov.cumsum(0), (1, 0))
-        lengths = ends - starts
-        rate = (counts[ends] - counts[starts]).float() / (lengths - 1).clamp(min=1)
-        discount = 1 / (1 + config.oov_discount * rate)
-        tokens = torch.where(is_known, 1.0, torch.repeat_interleave(discount, lengths))
-        return WordWeights(tokens, 1 + config.oov_lexicon_boost * rate, scores)
+        words = ends - starts - 1
+        hashtags = torch.from_numpy(batch.features.hashtags).to(self.device)
+        share = (counts[ends] - counts[starts]) / words.clamp(min=1)
+        return (share + hashtag_weight * hashtags / words.clamp(min=_FEWEST_WORDS)).float()
 
     def predict_part_logits(self, texts: Sequence[str] | pl.Series, config: ModelConfig | None = None) -> np.ndarray:
         """Score texts by each part: float32, shape (rows, 3), n-grams, encoder and lexicon. None counts as empty.
@@ -169,33 +214,38 @@ class SentimentModel(torch.nn.Module):
         Args:
             config: as in `part_logits`.
         """
-        return self._predict(texts, lambda batch: self.part_logits(batch, config), np.zeros((0, 3), dtype=np.float32))
+        return self._predict(texts, config or self.config)[:, :3]
 
     def predict_probability(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
         """The calibrated probability that each text is positive: float32, shape (rows,). None counts as empty."""
-        return self._predict(
-            texts, lambda batch: torch.sigmoid(self(batch).clamp(-80, 80)).float(), np.zeros(0, dtype=np.float32)
-        )
+        return self.predict(texts).probability_positive
 
-    def _predict(
-        self, texts: Sequence[str] | pl.Series, function: Callable[[Batch], Tensor], none: np.ndarray
-    ) -> np.ndarray:
-        """A function of texts, batch by batch, in memory that does not grow with the number of texts.
+    def predict(self, texts: Sequence[str] | pl.Series) -> Prediction:
+        """How likely each text is positive rather than negative, and neutral rather than either. None counts as empty."""
+        logits, evidence = self.logits_and_evidence(texts)
+        positive = (1 / (1 + np.exp(-np.clip(logits, -80, 80)))).astype(np.float32)
+        return Prediction(positive, self.config.neutral(evidence) if self.lexicon else np.zeros_like(positive))
+
+    def logits_and_evidence(self, texts: Sequence[str] | pl.Series) -> tuple[np.ndarray, np.ndarray]:
+        """Calibrated logits, and how much mood each text shows (`neutral.evidence_of`): both float64, shape (rows,)."""
+        scores = self._predict(texts, self.config)
+        logits = self.config.calibration(scores[:, :3] @ self.config.weights)
+        return logits, evidence_of(scores[:, 3].astype(np.float64), logits)
+
+    def _predict(self, texts: Sequence[str] | pl.Series, config: ModelConfig) -> np.ndarray:
+        """`_scores` of texts, batch by batch, in memory that does not grow with their number.
 
         A row's values are the same to 1e-5 whatever else is in the batch. Batches are shared out to threads, one a core:
         torch's own threads would have to meet after each of thousands of short operations.
-
-        Args:
-            none: what the function returns for no texts.
         """
         column = as_series(texts)
-        values = np.empty((len(column), *none.shape[1:]), dtype=none.dtype)
+        scores = np.empty((len(column), 4), dtype=np.float32)
 
         @torch.inference_mode()
         def predict(batch: tuple[int, pl.Series]) -> None:
             first, texts = batch
             features = extract(texts, self.config.features)
-            values[first : first + len(texts)] = function(Batch.of(features, self.device)).cpu().numpy()
+            scores[first : first + len(texts)] = self._scores(Batch.of(features, self.device), config).cpu().numpy()
 
         batches = in_batches(column)
         with one_torch_thread():
@@ -206,7 +256,7 @@ class SentimentModel(torch.nn.Module):
                 with ThreadPoolExecutor(_THREADS, initializer=torch.set_num_threads, initargs=(1,)) as threads:
                     for _ in threads.map(predict, batches):
                         pass
-        return values
+        return scores
 
     def save(self, folder: Path) -> None:
         """Write weights and config into `folder`, each file whole or not at all."""

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from .features import FeatureConfig
+from .neutral import NeutralRule
 
 FORMAT: Literal["sentiment-model-4"] = "sentiment-model-4"
 _NAMES_OF_FORMAT_3 = {"topic_fade": "oov_discount", "lexicon_lift": "oov_lexicon_boost", "bend": "calibration"}
@@ -34,7 +35,9 @@ class LexiconConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rules: Literal["valence-v1"] = "valence-v1"
+    rules: Literal["valence-v1", "valence-v2"] = Field(
+        default="valence-v2", description="v2: negation and contrast also change what was learnt of words"
+    )
     count_entries: int = Field(ge=0, description="words, phrases and emoji; the words themselves are among the weights")
     notice: str = Field(default="", description="licence of the word list; must stay with the values")
 
@@ -82,8 +85,10 @@ class ModelConfig(BaseModel):
         ge=0,
         description="words that the lexicon does not know, and n-grams without one, count 1 / (1 + this * OOV rate)",
     )
+    hashtag_weight: float = Field(default=0.0, ge=0, description="a hashtag counts as so many out-of-vocabulary words")
     oov_lexicon_boost: float = Field(default=0.0, ge=0, description="the lexicon counts 1 + this * OOV rate")
     calibration: BetaCalibration = BetaCalibration()
+    neutral: NeutralRule = NeutralRule()
 
     @property
     def weights(self) -> np.ndarray:

@@ -11,7 +11,7 @@ An explanation costs one pass of the encoder for each word: a millisecond for a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from torch import Tensor
 from .batch import Batch
 from .classifier import SentimentModel, as_series, one_torch_thread
 from .features import extract, read_words
+from .lexicon import Reading
+from .neutral import Prediction
 
 _MEMBERS = ((0,), (0, 1), (0, 1, 2), (0, 2))
 """Of each kind of n-gram: its words, as distances from the position where it begins."""
@@ -48,6 +50,9 @@ class Explanation:
     """A prediction and its parts; the words' totals, `every_tweet`, `together` and `calibration` add up to `logit`."""
 
     probability_positive: float
+    probability_neutral: float
+    evidence: float
+    """How much mood the text shows, whatever side it is on; neutral below the model's threshold."""
     logit: float
     words: list[Contribution]
     every_tweet: float
@@ -57,10 +62,10 @@ class Explanation:
     calibration: float
     """What calibration adds; it never changes the order of tweets."""
 
-    @property
-    def label(self) -> str:
-        """`positive` or `negative`."""
-        return "positive" if self.probability_positive >= 0.5 else "negative"
+    def label(self, count_labels: Literal[2, 3] = 3) -> str:
+        """`negative`, `neutral` or `positive`; with two labels never neutral."""
+        prediction = Prediction(np.array([self.probability_positive]), np.array([self.probability_neutral]))
+        return str(prediction.labels(count_labels)[0])
 
 
 def explain(model: SentimentModel, text: str) -> list[tuple[str, float]]:
@@ -76,22 +81,29 @@ def explain_in_full(model: SentimentModel, text: str) -> Explanation:
     batch = Batch.of(extract(texts, model.config.features), model.device)
     tokens = read_words(texts[0])[:_MOST_WORDS]
     ngram_weight, encoder_weight, _ = model.config.weights.tolist()
+    reading = None if model.lexicon is None else model.lexicon.read(batch.features)
     with one_torch_thread():
-        token_weights = model.word_weights(batch, model.config).tokens
-        if token_weights is None:
-            token_weights = torch.ones(len(batch.words), device=model.device)
+        weights = None if reading is None else model.word_weights(batch, reading, model.config)
+        encoder_weights = torch.ones(len(batch.words), device=model.device) if weights is None else weights.encoder
         total = float(model.part_logits(batch)[0].cpu().numpy() @ model.config.weights)
-        ngrams = ngram_weight * _share_ngrams(model.ngrams.contributions(batch, token_weights).cpu().numpy())
-        encoder = encoder_weight * _occlude(model, batch, token_weights, len(tokens))
-    lexicon = _lexicon_contributions(model, batch, tokens)
+        contributions = model.ngrams.contributions(batch, None if weights is None else weights.ngrams)
+        ngrams = ngram_weight * _share_ngrams(contributions.cpu().numpy())
+        encoder = encoder_weight * _occlude(model, batch, encoder_weights, len(tokens))
+    lexicon = np.zeros(len(batch.words))
+    if reading is not None and weights is not None:
+        lexicon_weight = model.config.lexicon_weight * float(weights.lexicon[0])
+        lexicon = lexicon_weight * _lexicon_contributions(reading, tokens, len(lexicon))
     words = [
         Contribution(token, float(ngrams[place]), float(encoder[place - 1]), float(lexicon[place]))
         for place, token in enumerate(tokens, start=1)
     ]
     every_tweet = float(ngrams[0])
     logit = float(model.config.calibration(np.array([total]))[0])
+    prediction = model.predict([text])
     return Explanation(
-        probability_positive=float(model.predict_probability([text])[0]),
+        probability_positive=float(prediction.probability_positive[0]),
+        probability_neutral=float(prediction.probability_neutral[0]),
+        evidence=float(model.logits_and_evidence([text])[1][0]),
         logit=logit,
         words=words,
         every_tweet=every_tweet,
@@ -100,15 +112,12 @@ def explain_in_full(model: SentimentModel, text: str) -> Explanation:
     )
 
 
-def _lexicon_contributions(model: SentimentModel, batch: Batch, tokens: list[str]) -> np.ndarray:
-    """What each position of one text adds to the lexicon's weighted score: float64, shape (positions,)."""
-    contributions = np.zeros(len(batch.words))
-    if model.lexicon is not None:
-        reading = model.lexicon.read(batch.features)
-        weight = model.config.lexicon_weight * float(model.word_weights(batch, model.config).lexicon[0])
-        contributions[reading.positions] = weight * reading.contributions
-        marks = [place for place, token in enumerate(tokens, start=1) if token.startswith("!")]
-        contributions[marks] += weight * float(reading.exclamations[0]) / max(len(marks), 1)
+def _lexicon_contributions(reading: Reading, tokens: list[str], count: int) -> np.ndarray:
+    """What each of the positions of one text adds to the lexicon's score: float64, shape (count,)."""
+    contributions = np.zeros(count)
+    contributions[reading.positions] = reading.contributions
+    marks = [place for place, token in enumerate(tokens, start=1) if token.startswith("!")]
+    contributions[marks] += float(reading.exclamations[0]) / max(len(marks), 1)
     return contributions
 
 

@@ -86,6 +86,8 @@ class Words(NamedTuple):
     """bool, shape (words,): begins with two capitals."""
     exclamations: np.ndarray
     """int64, shape (rows,): exclamation marks of each text."""
+    hashtags: np.ndarray
+    """int64, shape (rows,): hashtags of each text."""
 
 
 class _Found(NamedTuple):
@@ -97,6 +99,7 @@ class _Found(NamedTuple):
     line_ends: np.ndarray
     is_capital: np.ndarray
     exclamations: np.ndarray
+    hashtags: np.ndarray
 
 
 def _find_words(texts: pl.Series) -> _Found:
@@ -104,6 +107,8 @@ def _find_words(texts: pl.Series) -> _Found:
     written = np.frombuffer(joined, dtype=np.uint8)
     exclamations = np.searchsorted(np.flatnonzero(written == ord("!")), line_ends)
     buffer = _LOWER[written]
+    begins_hashtag = (written[:-1] == ord("#")) & (_KINDS[buffer[1:]] == _WORD)
+    hashtags = np.searchsorted(np.flatnonzero(begins_hashtag), line_ends)
     is_repeat = buffer[1:] == buffer[:-1]
     keep = buffer != ord("'")
     keep[2:] &= ~(is_repeat[1:] & is_repeat[:-1])
@@ -119,7 +124,15 @@ def _find_words(texts: pl.Series) -> _Found:
     run_kinds = kinds[starts]
     is_word = (run_kinds == _WORD) | (run_kinds >= _FIRST_MARK)
     is_word[1:] &= (run_kinds[:-1] != _AT) | (run_kinds[1:] != _WORD)
-    return _Found(buffer, starts[is_word], ends[is_word], line_ends, is_capital, np.diff(exclamations, prepend=0))
+    return _Found(
+        buffer,
+        starts[is_word],
+        ends[is_word],
+        line_ends,
+        is_capital,
+        np.diff(exclamations, prepend=0),
+        np.diff(hashtags, prepend=0),
+    )
 
 
 def _join_lines(texts: pl.Series) -> tuple[bytes, np.ndarray]:
@@ -150,6 +163,7 @@ def hash_words(texts: pl.Series) -> Words:
         ends=np.searchsorted(starts, found.line_ends),
         is_shouted=found.is_capital[starts] & found.is_capital[starts + 1],  # a newline follows the last word
         exclamations=found.exclamations,
+        hashtags=found.hashtags,
     )
 
 
@@ -177,6 +191,8 @@ class Features(NamedTuple):
     """bool, shape (positions,): the word begins with two capitals."""
     exclamations: np.ndarray
     """int64, shape (rows,): exclamation marks of the text."""
+    hashtags: np.ndarray
+    """int64, shape (rows,): hashtags of the text."""
 
     def rows(self, first: int, last: int) -> Features:
         """The features of rows `first` to `last`, without a copy of the large arrays."""
@@ -188,6 +204,7 @@ class Features(NamedTuple):
             hashes=self.hashes[begin:end],
             is_shouted=self.is_shouted[begin:end],
             exclamations=self.exclamations[first:last],
+            hashtags=self.hashtags[first:last],
         )
 
 
@@ -206,6 +223,7 @@ def extract(texts: pl.Series, config: FeatureConfig) -> Features:
             hashes=np.empty(0, dtype=np.uint64),
             is_shouted=np.empty(0, dtype=bool),
             exclamations=np.empty(0, dtype=np.int64),
+            hashtags=np.empty(0, dtype=np.int64),
         )
     return features_of(hash_words(texts), config)
 
@@ -234,7 +252,15 @@ def features_of(words: Words, config: FeatureConfig) -> Features:
     ngrams[:, 2] = ((two * _MULTIPLIER_B + third) * MULTIPLIER) >> shift
     ngrams[:, 3] = ((one * _MULTIPLIER_C + third) * MULTIPLIER) >> shift
     offsets = np.append(separators, count_positions)
-    return Features(ngrams, word_buckets(first, config.word_bits), offsets, first, is_shouted, words.exclamations)
+    return Features(
+        ngrams,
+        word_buckets(first, config.word_bits),
+        offsets,
+        first,
+        is_shouted,
+        words.exclamations,
+        words.hashtags,
+    )
 
 
 def word_buckets(hashes: np.ndarray, bits: int, number: int = 0) -> np.ndarray:

@@ -31,59 +31,38 @@ def compiled(function: _Function) -> _Function:
 
 @compiled
 def ngram_bag_forward(
-    weight: np.ndarray,
-    ngrams: np.ndarray,
-    offsets: np.ndarray,
-    kind_weights: np.ndarray,
-    token_weights: np.ndarray,
-    sums: np.ndarray,
+    weight: np.ndarray, ngrams: np.ndarray, offsets: np.ndarray, ngram_weights: np.ndarray, sums: np.ndarray
 ) -> None:
     """Sum the weights of each row's n-grams; see `operators.ngram_bag`.
 
     Args:
         weight: float, shape (buckets,).
-        ngrams: int32, shape (positions, 4).
-        kind_weights: float, shape (4,).
+        ngrams: int32, shape (positions, kinds).
+        ngram_weights: float, shape (positions, kinds) or (1, kinds).
         sums: float, shape (rows,); written.
     """
+    step = 0 if len(ngram_weights) == 1 else 1
     for row in range(len(offsets) - 1):
-        end = offsets[row + 1]
-        total = sums[row] * 0
-        for position in range(offsets[row], end):
-            one = token_weights[position]
-            second = token_weights[position + 1] if position + 1 < end else one
-            third = token_weights[position + 2] if position + 2 < end else one
-            two = max(one, second)
-            total += (
-                kind_weights[0] * one * weight[ngrams[position, 0]]
-                + kind_weights[1] * two * weight[ngrams[position, 1]]
-                + kind_weights[2] * max(two, third) * weight[ngrams[position, 2]]
-                + kind_weights[3] * max(one, third) * weight[ngrams[position, 3]]
-            )
+        total = weight[0] * 0
+        for position in range(offsets[row], offsets[row + 1]):
+            for kind in range(ngrams.shape[1]):
+                total += ngram_weights[step * position, kind] * weight[ngrams[position, kind]]
         sums[row] = total
 
 
 @compiled
-def ngram_bag_backward(
-    grad: np.ndarray, offsets: np.ndarray, kind_weights: np.ndarray, token_weights: np.ndarray, values: np.ndarray
-) -> None:
+def ngram_bag_backward(grad: np.ndarray, offsets: np.ndarray, ngram_weights: np.ndarray, values: np.ndarray) -> None:
     """Gradient of the n-gram at each place.
 
     Args:
         grad: float, shape (rows,): gradient of the sums.
-        values: float, shape (positions, 4); written.
+        values: float, shape (positions, kinds); written.
     """
+    step = 0 if len(ngram_weights) == 1 else 1
     for row in range(len(offsets) - 1):
-        end = offsets[row + 1]
-        for position in range(offsets[row], end):
-            one = token_weights[position]
-            second = token_weights[position + 1] if position + 1 < end else one
-            third = token_weights[position + 2] if position + 2 < end else one
-            two = max(one, second)
-            values[position, 0] = grad[row] * kind_weights[0] * one
-            values[position, 1] = grad[row] * kind_weights[1] * two
-            values[position, 2] = grad[row] * kind_weights[2] * max(two, third)
-            values[position, 3] = grad[row] * kind_weights[3] * max(one, third)
+        for position in range(offsets[row], offsets[row + 1]):
+            for kind in range(values.shape[1]):
+                values[position, kind] = grad[row] * ngram_weights[step * position, kind]
 
 
 @compiled

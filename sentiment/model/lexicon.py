@@ -6,10 +6,11 @@ Words, values and rules are those of VADER (Hutto and Gilbert 2014), plus words,
 they are in `lexicon_words/`, VADER's under its MIT licence. A saved model holds a copy among its weights, so that its scores
 never change.
 
-The rules, over the words of a tweet: one of up to three words before may negate (times -0.74), intensify or dampen (0.29 to
-or from the value, less with distance); capitals among lower-case letters and exclamation marks add to it; words before `but`
-count half, words after it one and a half times; a phrase of two words replaces its words. The sum s becomes
-s / sqrt(s^2 + 15), so that no tweet is entirely certain.
+The rules, over the words of a tweet: one of up to three words before may negate (times -0.74, unless a comma or another end
+of a clause is between), intensify or dampen (0.29 to or from the value, less with distance); capitals among lower-case letters
+and exclamation marks add to it; words before `but` count half, words after it one and a half times, and the clause that
+`although` begins the other way round; a phrase of two words replaces its words. The sum s becomes s / sqrt(s^2 + 15), so
+that no tweet is entirely certain.
 
 A tweet has 15 words and two of them in the lexicon, so every step after the first look-up works on few positions. Costs about
 a third of what the features cost; no loop over tweets.
@@ -34,10 +35,17 @@ from .config import LexiconConfig
 from .features import Features, hash_words
 
 _SOURCES = Path(__file__).with_name("lexicon_words")
-_NONE, _NEGATES, _INTENSIFIES, _DAMPENS, _TURNS = range(5)
-_ROLES = {"negators": _NEGATES, "intensifiers": _INTENSIFIES, "dampeners": _DAMPENS, "contrast": _TURNS}
-_ROLE, _BEGINS_PHRASE = 7, 8
-_NEGATED = -0.74
+_NONE, _NEGATES, _INTENSIFIES, _DAMPENS, _TURNS, _STOPS, _CONCEDES = range(7)
+_ROLES = {
+    "negators": _NEGATES,
+    "intensifiers": _INTENSIFIES,
+    "dampeners": _DAMPENS,
+    "contrast": _TURNS,
+    "stops": _STOPS,
+    "concession": _CONCEDES,
+}
+_ROLE, _BEGINS_PHRASE, _SYMBOL = 7, 8, 16
+NEGATED = np.float32(-0.74)
 _DEGREE = 0.293
 _FADING = (1.0, 0.95, 0.9)
 _CAPITALS = 0.733
@@ -56,12 +64,20 @@ class Reading(NamedTuple):
     """float32, shape (rows,): how positive, between -1 and 1; 0 where the lexicon knows no word."""
     is_known: np.ndarray
     """bool, shape (positions,): the word has a value or changes others'."""
+    symbols: np.ndarray
+    """int64, shape (symbols,), ascending: positions of emoticons and emoji."""
+    clause_weights: np.ndarray
+    """float32, shape (positions,): how much a word counts in its clause of a contrast; 1 without one."""
     positions: np.ndarray
     """int64, shape (hits,), ascending: the words that count, a phrase at its first word."""
     contributions: np.ndarray
     """float64, shape (hits,): what each adds to the score of its row."""
     exclamations: np.ndarray
     """float64, shape (rows,): what exclamation marks add to the score."""
+    is_negated: np.ndarray
+    """bool, shape (hits,): a word before negates the value."""
+    strength: np.ndarray
+    """float64, shape (rows,): values of the words that count, without signs and added up; 0 where there is none."""
 
 
 class _Index(NamedTuple):
@@ -115,11 +131,9 @@ class Lexicon(torch.nn.Module):
         lexicon.roles.copy_(torch.tensor(roles, dtype=torch.uint8)[order])
         return lexicon
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Scores, float32 of shape (rows,), and which words are known, bool of shape (positions,); on the batch's device."""
-        reading = self.read(batch.features)
-        device = batch.offsets.device
-        return torch.from_numpy(reading.scores).to(device), torch.from_numpy(reading.is_known).to(device)
+    def forward(self, batch: Batch) -> Tensor:
+        """Scores: float32, shape (rows,), on the batch's device."""
+        return torch.from_numpy(self.read(batch.features).scores).to(batch.offsets.device)
 
     def read(self, features: Features) -> Reading:
         """Find the words that count in each row, apply the rules, and sum up."""
@@ -127,20 +141,22 @@ class Lexicon(torch.nn.Module):
         value_at = np.zeros(len(features.hashes) + 1, dtype=np.float32)
         role_at = np.zeros(len(features.hashes) + 1, dtype=np.uint8)
         value_at[positions], role_at[positions] = values, roles & _ROLE
-        is_known = (value_at != 0) | (role_at != _NONE)
-        starts, phrase_values = self._look_up_phrases(features, positions[roles >= _BEGINS_PHRASE])
+        symbols = positions[roles & _SYMBOL > 0]
+        is_known = (value_at != 0) | _changes(role_at)
+        starts, phrase_values = self._look_up_phrases(features, positions[roles & _BEGINS_PHRASE > 0])
         value_at[starts + 1] = 0
         value_at[starts] = phrase_values
         role_at[starts] = role_at[starts + 1] = _NONE
         # `no` and `damn` mean something by themselves, but not before a word whose meaning they change.
-        changes_next = positions[(role_at[positions] != _NONE) & (value_at[positions + 1] != 0)]
+        changes_next = positions[_changes(role_at[positions]) & (value_at[positions + 1] != 0)]
         value_at[changes_next] = 0
         positions = positions[value_at[positions] != 0]
         rows = np.searchsorted(features.offsets, positions, side="right") - 1
         values = value_at[positions]
         _add_capitals(values, features, positions, rows)
-        _apply_words_before(values, role_at, positions, positions - features.offsets[rows])
-        _apply_turns(values, np.flatnonzero(role_at == _TURNS), features.offsets, positions, rows)
+        is_negated = _apply_words_before(values, role_at, positions, positions - features.offsets[rows])
+        clause_weights = _weigh_clauses(role_at, features.offsets)
+        values *= clause_weights[positions]
         sums = np.bincount(rows, weights=values, minlength=len(features.offsets) - 1).astype(np.float64)
         exclamations = np.sign(sums) * np.minimum(features.exclamations, _MOST_EXCLAMATIONS) * _EXCLAMATION
         sums += exclamations
@@ -148,9 +164,13 @@ class Lexicon(torch.nn.Module):
         return Reading(
             scores=(sums * scale).astype(np.float32),
             is_known=is_known[:-1],
+            symbols=symbols,
+            clause_weights=clause_weights,
             positions=positions,
             contributions=values * scale[rows],
             exclamations=exclamations * scale,
+            is_negated=is_negated,
+            strength=np.bincount(rows, weights=np.abs(values), minlength=len(scale)).astype(np.float64),
         )
 
     def _look_up(self, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -188,6 +208,11 @@ class Lexicon(torch.nn.Module):
         return self._index
 
 
+def _changes(roles: np.ndarray) -> np.ndarray:
+    """Which words change what others mean."""
+    return (roles != _NONE) & (roles != _STOPS)
+
+
 def _add_capitals(values: np.ndarray, features: Features, positions: np.ndarray, rows: np.ndarray) -> None:
     """Words in capitals count more where the rest of the tweet has small letters."""
     hits = np.flatnonzero(features.is_shouted[positions])
@@ -200,28 +225,37 @@ def _add_capitals(values: np.ndarray, features: Features, positions: np.ndarray,
     values[hits] += np.sign(values[hits]) * _CAPITALS
 
 
-def _apply_words_before(values: np.ndarray, role_at: np.ndarray, positions: np.ndarray, room: np.ndarray) -> None:
-    """Negate, intensify and dampen values by the up to three words before, of the same row."""
+def _apply_words_before(values: np.ndarray, role_at: np.ndarray, positions: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Negate, intensify and dampen values by the up to three words before, of the same row; returns which are negated."""
     is_negated = np.zeros(len(values), dtype=bool)
+    is_open = np.ones(len(values), dtype=bool)
     degree = np.zeros(len(values), dtype=np.float32)
     for distance, fading in enumerate(_FADING, start=1):
         roles = np.where(room > distance, role_at[np.maximum(positions - distance, 0)], _NONE)
         degree += _DEGREE * fading * ((roles == _INTENSIFIES) * np.float32(1) - (roles == _DAMPENS))
-        is_negated ^= roles == _NEGATES
+        is_open &= roles != _STOPS
+        is_negated ^= (roles == _NEGATES) & is_open
     values += np.sign(values) * degree
-    values[is_negated] *= _NEGATED
+    values[is_negated] *= NEGATED
+    return is_negated
 
 
-def _apply_turns(
-    values: np.ndarray, turns: np.ndarray, offsets: np.ndarray, positions: np.ndarray, rows: np.ndarray
-) -> None:
-    """Words before a row's first `but` count less, those behind it more."""
-    if len(turns) == 0:
-        return
-    turn_of_row = np.full(len(offsets) - 1, -1)
-    turn_of_row[np.searchsorted(offsets, turns[::-1], side="right") - 1] = turns[::-1]
-    turn = turn_of_row[rows]
-    values *= np.where(turn < 0, 1, np.where(positions < turn, _BEFORE_TURN, _BEHIND_TURN)).astype(np.float32)
+def _weigh_clauses(role_at: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """How much each word counts: float32, shape (positions,). Words before a row's first `but` count less, those after it
+    more; the clause that `although` begins counts less and the rest more."""
+    weights = np.ones(int(offsets[-1]), dtype=np.float32)
+    contrasts = np.flatnonzero((role_at == _TURNS) | (role_at == _CONCEDES))
+    rows, first = np.unique(np.searchsorted(offsets, contrasts, side="right") - 1, return_index=True)
+    stops = np.append(np.flatnonzero(role_at == _STOPS), len(role_at))
+    for row, contrast in zip(rows.tolist(), contrasts[first].tolist(), strict=True):
+        begin, end = int(offsets[row]), int(offsets[row + 1])
+        if role_at[contrast] == _TURNS:
+            weights[begin:contrast], weights[contrast:end] = _BEFORE_TURN, _BEHIND_TURN
+        else:
+            stop = min(int(stops[np.searchsorted(stops, contrast)]), end)
+            weights[begin:end] = _BEHIND_TURN
+            weights[contrast:stop] = _BEFORE_TURN
+    return weights
 
 
 def _slot(hashes: np.ndarray) -> np.ndarray:
@@ -256,9 +290,16 @@ def _read_entries() -> Iterator[tuple[int, tuple[float, int]]]:
                 words.setdefault(stretched, words[word])
     phrases = {phrase: float(value) for value, listed_phrases in tweets["phrases"].items() for phrase in listed_phrases}
     starts = {phrase.split()[0] for phrase in phrases}
+    symbols = {symbol for listed_symbols in tweets["emoji"].values() for symbol in listed_symbols.split()}
     names = sorted(values.keys() | roles.keys() | starts)
     for name, word_hash in zip(names, _hash_each(names), strict=True):
-        yield word_hash, (values.get(name, 0.0), roles.get(name, _NONE) | (name in starts) * _BEGINS_PHRASE)
+        yield (
+            word_hash,
+            (
+                values.get(name, 0.0),
+                roles.get(name, _NONE) | (name in starts) * _BEGINS_PHRASE | (name in symbols) * _SYMBOL,
+            ),
+        )
     first, second = (_hash_each([phrase.split()[place] for phrase in phrases]) for place in (0, 1))
     yield from zip(_pair(first, second).tolist(), ((value, _NONE) for value in phrases.values()), strict=True)
 

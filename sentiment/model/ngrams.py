@@ -10,35 +10,44 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .batch import Batch
-from .operators import ngram_bag, ngram_weights
+from .operators import ngram_bag
 
 
 class NgramBag(torch.nn.Module):
     """Logistic regression on hashed n-grams; an `EmbeddingBag` of width one with a weight for each kind of n-gram."""
 
     kind_weights: Tensor
-    """float32, shape (4,): n-grams of one, two and three words, and of the first and third of three words."""
+    """float32, shape (1, 4): n-grams of one, two and three words, and of the first and third of three words."""
 
     def __init__(self, bits: int, kind_weights: Sequence[float] = (1, 1, 1, 1)) -> None:
         super().__init__()
         # numpy asks the kernel for huge pages, torch does not; random access to the table is a third faster with them.
         self.weight = torch.nn.Parameter(torch.from_numpy(np.zeros(1 << bits, dtype=np.float32)))
-        self.register_buffer("kind_weights", torch.tensor(kind_weights, dtype=torch.float32), persistent=False)
+        self.register_buffer("kind_weights", torch.tensor([list(kind_weights)], dtype=torch.float32), persistent=False)
 
-    def forward(self, batch: Batch, token_weights: Tensor | None = None) -> Tensor:
+    def forward(self, batch: Batch, ngram_weights: Tensor | None = None) -> Tensor:
         """Logits: float32, shape (rows,).
 
         Args:
-            token_weights: float32, shape (positions,): how much each word counts; fully unless given. An n-gram counts as
-                its strongest word.
+            ngram_weights: float32, shape (positions, 4): how much each n-gram counts besides its kind; fully unless given.
         """
-        if token_weights is None:
-            token_weights = self.weight.new_ones(len(batch.ngrams))
-        return ngram_bag(self.weight, batch.ngrams, batch.offsets, self.kind_weights, token_weights, sparse=True)
+        weights = self.kind_weights if ngram_weights is None else self.kind_weights * ngram_weights
+        return ngram_bag(self.weight, batch.ngrams, batch.offsets, weights, sparse=True)
 
-    def contributions(self, batch: Batch, token_weights: Tensor) -> Tensor:
+    def contributions(self, batch: Batch, ngram_weights: Tensor | None = None) -> Tensor:
         """What each n-gram adds to the logit of its row: float32, shape (positions, 4)."""
-        return self.weight[batch.ngrams.long()] * ngram_weights(batch.offsets, self.kind_weights, token_weights)
+        weights = self.kind_weights if ngram_weights is None else self.kind_weights * ngram_weights
+        return self.weight[batch.ngrams.long()] * weights
+
+
+def max_over_words(values: Tensor, offsets: Tensor) -> Tensor:
+    """The largest value among the words of each n-gram: (positions,) to (positions, 4); beyond a row's end counts as 0."""
+    starts = offsets[1:-1]
+    second = F.pad(values[1:], (0, 1)).index_fill(0, starts - 1, 0)
+    third = F.pad(second[1:], (0, 1)).index_fill(0, starts - 1, 0)
+    two = torch.maximum(values, second)
+    return torch.stack([values, two, torch.maximum(two, third), torch.maximum(values, third)], dim=1)

@@ -24,81 +24,61 @@ def _is_compiled(tensor: Tensor) -> bool:
     return tensor.device.type in COMPILED_DEVICES
 
 
-def ngram_weights(offsets: Tensor, kind_weights: Tensor, token_weights: Tensor) -> Tensor:
-    """How much each n-gram counts: as its strongest word, times the weight of its kind. Float, shape (positions, 4)."""
-    starts = offsets[1:-1]
-    second = F.pad(token_weights[1:], (0, 1)).index_fill(0, starts - 1, 0)
-    third = F.pad(second[1:], (0, 1)).index_fill(0, starts - 1, 0)
-    two = torch.maximum(token_weights, second)
-    return kind_weights * torch.stack(
-        [token_weights, two, torch.maximum(two, third), torch.maximum(token_weights, third)], 1
-    )
-
-
 def ngram_bag_plain(
-    weight: Tensor, ngrams: Tensor, offsets: Tensor, kind_weights: Tensor, token_weights: Tensor, sparse: bool = False
+    weight: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Tensor, sparse: bool = False
 ) -> Tensor:
     """`ngram_bag` in torch's own operators."""
-    per_ngram = ngram_weights(offsets, kind_weights, token_weights).to(weight.dtype).reshape(-1)
     return F.embedding_bag(
         ngrams.reshape(-1).long(),
         weight[:, None],
         offsets * ngrams.shape[1],
         mode="sum",
-        per_sample_weights=per_ngram,
+        per_sample_weights=ngram_weights.expand(ngrams.shape).reshape(-1),
         include_last_offset=True,
         sparse=sparse,
     ).squeeze(1)
 
 
-def ngram_bag(
-    weight: Tensor, ngrams: Tensor, offsets: Tensor, kind_weights: Tensor, token_weights: Tensor, sparse: bool = False
-) -> Tensor:
+def ngram_bag(weight: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Tensor, sparse: bool = False) -> Tensor:
     """Weighted sum of the weights of each row's n-grams, as `torch.nn.functional.embedding_bag` of width one.
 
     Args:
         weight: float, shape (buckets,).
-        ngrams: int32, shape (positions, 4): buckets of the n-grams that begin at each position.
+        ngrams: int32, shape (positions, kinds): buckets of the n-grams that begin at each position.
         offsets: int64, shape (rows + 1,).
-        kind_weights: float, shape (4,): how much each kind of n-gram counts.
-        token_weights: float, shape (positions,): how much each word counts; an n-gram counts as its strongest word.
+        ngram_weights: float, shape (positions, kinds), or (1, kinds) if they are the same everywhere; no gradient.
         sparse: whether the gradient of `weight` is a sparse tensor, one entry an n-gram.
 
     Returns:
         float, shape (rows,).
     """
     function = _ngram_bag if _is_compiled(weight) else ngram_bag_plain
-    return function(weight, ngrams, offsets, kind_weights, token_weights, sparse)
+    return function(weight, ngrams, offsets, ngram_weights, sparse)
 
 
 @torch.library.custom_op("sentiment::ngram_bag", mutates_args=(), device_types="cpu")
-def _ngram_bag(
-    weight: Tensor, ngrams: Tensor, offsets: Tensor, kind_weights: Tensor, token_weights: Tensor, sparse: bool
-) -> Tensor:
+def _ngram_bag(weight: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Tensor, sparse: bool) -> Tensor:
     sums = weight.new_empty(len(offsets) - 1)
-    arrays = (weight.detach(), ngrams, offsets, kind_weights, token_weights, sums)
+    arrays = (weight.detach(), ngrams, offsets, ngram_weights, sums)
     kernels.ngram_bag_forward(*(array.numpy() for array in arrays))
     return sums
 
 
 @_ngram_bag.register_fake
-def _(
-    weight: Tensor, ngrams: Tensor, offsets: Tensor, kind_weights: Tensor, token_weights: Tensor, sparse: bool
-) -> Tensor:
+def _(weight: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Tensor, sparse: bool) -> Tensor:
     return weight.new_empty(offsets.shape[0] - 1)
 
 
 @torch.library.custom_op("sentiment::ngram_bag_backward", mutates_args=(), device_types="cpu")
-def _ngram_bag_backward(grad: Tensor, offsets: Tensor, kind_weights: Tensor, token_weights: Tensor) -> Tensor:
-    values = grad.new_empty(len(token_weights), len(kind_weights))
-    arrays = (grad, offsets, kind_weights, token_weights, values)
-    kernels.ngram_bag_backward(*(array.numpy() for array in arrays))
+def _ngram_bag_backward(grad: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Tensor) -> Tensor:
+    values = grad.new_empty(ngrams.shape)
+    kernels.ngram_bag_backward(*(array.numpy() for array in (grad, offsets, ngram_weights, values)))
     return values
 
 
 @_ngram_bag_backward.register_fake
-def _(grad: Tensor, offsets: Tensor, kind_weights: Tensor, token_weights: Tensor) -> Tensor:
-    return grad.new_empty(token_weights.shape[0], kind_weights.shape[0])
+def _(grad: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Tensor) -> Tensor:
+    return grad.new_empty(ngrams.shape)
 
 
 def _save_for_ngram_bag(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -108,9 +88,9 @@ def _save_for_ngram_bag(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> No
 
 
 def _differentiate_ngram_bag(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    ngrams, offsets, kind_weights, token_weights = ctx.saved_tensors
-    values = torch.ops.sentiment.ngram_bag_backward(grad.contiguous(), offsets, kind_weights, token_weights)
-    return _table_grad(values.reshape(-1), ngrams.reshape(-1), ctx.shape, ctx.sparse), None, None, None, None, None
+    ngrams, offsets, ngram_weights = ctx.saved_tensors
+    values = torch.ops.sentiment.ngram_bag_backward(grad.contiguous(), ngrams, offsets, ngram_weights)
+    return _table_grad(values.reshape(-1), ngrams.reshape(-1), ctx.shape, ctx.sparse), None, None, None, None
 
 
 _ngram_bag.register_autograd(_differentiate_ngram_bag, setup_context=_save_for_ngram_bag)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from sentiment.errors import InputError, NoChampionError
+from sentiment.errors import InputError, ModelError, NoChampionError
 from sentiment.locks import operation_lock
 from sentiment.registry import history
 from sentiment.registry.client import Registry
+from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.session import Warehouse
@@ -43,6 +44,33 @@ def move_champion(
         with warehouse.transaction():
             is_published = publish_if_complete(warehouse, model_version)
     return ChampionChange(model_version, before.model_version if before else None, is_published)
+
+
+def known_champion(registry: Registry, warehouse: Warehouse) -> RegisteredVersion | None:
+    """The champion; None only in a home in which no version has ever been one.
+
+    Raises:
+        ModelError: `alias_history` knows a champion and MLflow does not, since somebody deleted the alias or the version there.
+            The next model is not the first one, and nothing is left to compare it with.
+    """
+    champion = registry.champion()
+    recorded = history.recorded_champion(warehouse)
+    if champion is not None or recorded is None:
+        return champion
+    numbers = registry.numbers()
+    if recorded in numbers:
+        what = "its alias was deleted in MLflow"
+        choice: int | None = recorded
+    else:
+        former = warehouse.frame("steps/registry/select_history")["model_version"].to_list()
+        what = "it was deleted in MLflow"
+        choice = next((number for number in [*former, *reversed(numbers)] if number in numbers), None)
+    remedy = (
+        f'Make version {choice} champion: sentiment promote {choice} --reason "{what}"'
+        if choice is not None
+        else "No version is left. Restore a backup: SENTIMENT_HOME=NEW_FOLDER sentiment restore BACKUP"
+    )
+    raise ModelError(f"Version {recorded} is the champion according to alias_history, but {what}. {remedy}")
 
 
 def champion_lock(home: Home) -> AbstractContextManager[None]:
@@ -77,10 +105,10 @@ def rollback(home: Home, registry: Registry, *, changed_by: str, reason: str) ->
     """
     with champion_lock(home):
         _reconcile(home, registry)
-        champion = registry.champion()
-        if champion is None:
-            raise NoChampionError("There is no champion to go back from. Train one: sentiment retrain")
         with writer(home) as warehouse:
+            champion = known_champion(registry, warehouse)
+            if champion is None:
+                raise NoChampionError("There is no champion to go back from. Train one: sentiment retrain")
             former = warehouse.value("steps/registry/select_former_champion", model_version=champion.model_version)
             is_pruned = warehouse.value("steps/registry/select_rollback_needs", model_version=former)
         if former is None:

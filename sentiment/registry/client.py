@@ -1,8 +1,11 @@
 """The only module that talks to MLflow: runs, registered versions, the champion alias.
 
 The store is a SQLite file and a folder in the home; no server is needed. The alias in MLflow is the truth about who is
-champion: `promotion_log` writes down in the warehouse what it sees here. MLflow and torch take 2 s each to import: the one
-is imported when a registry is opened, the other when a model is loaded.
+champion: `sentiment.registry.history` writes down in the warehouse what it sees here. MLflow and torch take 2 s each to
+import: the one is imported when a registry is opened, the other when a model is loaded.
+
+Every call names its store. MLflow's own default, which is one for the whole process, is neither used nor set, so several
+registries can be open at once. The environment is the process's (`sentiment.registry.environment`).
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,12 +31,14 @@ import polars as pl
 from sentiment import model
 from sentiment.errors import ModelError
 from sentiment.locks import operation_lock
+from sentiment.registry.environment import MLFLOW_ENVIRONMENT, import_mlflow
 from sentiment.registry.names import CHAMPION, FED_ROWS, REFERENCE_PREDICTIONS, TRAINING_KEY, RegisteredVersion
 from sentiment.registry.store import create_store
 from sentiment.settings import Home
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
     from sentiment.model.classifier import SentimentModel
@@ -56,23 +62,10 @@ class Registry:
         Raises:
             HomeError: the home cannot be written.
         """
-        os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-        os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"
-        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # Of files on this disk.
-        os.environ["GIT_PYTHON_REFRESH"] = "quiet"  # Without git on the machine, MLflow has a page to say about that.
-        if read_only:
-            os.environ["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "NullPool"
-        import logging
-
-        import mlflow
-
-        # MLflow announces every registration and migration at INFO; the runs say it in their own words.
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        mlflow = import_mlflow()
         self.home = home
         self.name = home.settings.model_name
         self.uri = home.mlflow_store
-        mlflow.set_tracking_uri(self.uri)
         if read_only:
             self.client: MlflowClient = mlflow.MlflowClient(self.uri, self.uri)
             return
@@ -109,10 +102,7 @@ class Registry:
         try:
             return _registered(self.client.get_model_version(self.name, str(model_version)))
         except MlflowException as error:
-            raise ModelError(
-                f"There is no version {model_version} of {self.name}; found {self._numbers()}. "
-                "`sentiment history` names the champions so far."
-            ) from error
+            raise self._missing(model_version) from error
 
     def find(self, training_key: str) -> RegisteredVersion | None:
         """The version that was trained on the same rows with the same config and seed."""
@@ -127,17 +117,39 @@ class Registry:
 
         Yields:
             the run's id.
-        """
-        import mlflow
 
+        Raises:
+            ModelError: somebody deleted the experiment in MLflow.
+        """
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        self._refuse_deleted_experiment()
         # The key is a digest of our own, never a user's text.
         query = f"tags.{TRAINING_KEY} = '{training_key}' and attributes.status = 'RUNNING'"
         for run in self.client.search_runs([self.experiment_id], query):
             self.client.set_terminated(run.info.run_id, "KILLED")
         created = self.client.create_run(self.experiment_id, run_name=run_name, tags={TRAINING_KEY: training_key})
-        mlflow.set_system_metrics_sampling_interval(_SECONDS_BETWEEN_SYSTEM_METRICS)  # type: ignore[no-untyped-call]
-        with mlflow.start_run(run_id=created.info.run_id, log_system_metrics=True):
-            yield created.info.run_id
+        run_id: str = created.info.run_id
+        monitor: Any = SystemMetricsMonitor(  # type: ignore[no-untyped-call]
+            run_id, sampling_interval=_SECONDS_BETWEEN_SYSTEM_METRICS, tracking_uri=self.uri
+        )
+        monitor.start()
+        status = "FAILED"
+        try:
+            yield run_id
+            status = "FINISHED"
+        finally:
+            monitor.finish()
+            self.client.set_terminated(run_id, status)
+
+    def _refuse_deleted_experiment(self) -> None:
+        experiment = self.client.get_experiment(self.experiment_id)
+        if experiment.lifecycle_stage == "deleted":
+            command = f"{sys.executable} -m mlflow experiments restore --experiment-id {self.experiment_id}"
+            raise ModelError(
+                f"The experiment `{EXPERIMENT}` was deleted in MLflow, so no run can be recorded in it. "
+                f"Restore it: MLFLOW_TRACKING_URI={shlex.quote(self.uri)} {command}"
+            )
 
     def register(
         self, run_id: str, training_key: str, model: SentimentModel, files: Mapping[str, Path], tags: Mapping[str, str]
@@ -148,41 +160,65 @@ class Registry:
             files: artifacts of the run by name, e.g. the list of fed rows.
             tags: searchable tags of the version.
         """
-        import mlflow
-        from mlflow.models import ModelSignature
-        from mlflow.types import ColSpec, Schema
-
         for name, path in files.items():
             with tempfile.TemporaryDirectory(dir=self.home.work) as folder:
                 renamed = shutil.copy(path, Path(folder) / name)
                 self.log_file(run_id, Path(renamed))
-        signature = ModelSignature(
-            inputs=Schema([ColSpec("string")]),
-            outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability_positive")]),
-        )
-        with tempfile.TemporaryDirectory(dir=self.home.work) as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.save(Path(folder) / "model")
-            code = _copy_model_code(Path(folder))
-            logged = mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(Path(__file__).with_name("pyfunc.py")),
-                artifacts={"model": str(Path(folder) / "model")},
-                code_paths=[str(code)],
-                pip_requirements=[f"{name}=={_public_version(name)}" for name in REQUIREMENTS],
-                signature=signature,
-            )
+        logged = self._log_model(run_id, model)
         if not self.client.search_registered_models(f"name = '{self.name}'"):
             self.client.create_registered_model(self.name)
         return _registered(
             self.client.create_model_version(
                 self.name,
-                source=f"models:/{logged.model_id}",
+                source=logged.artifact_location,  # MLflow would look up `models:/…` in its default store.
                 run_id=run_id,
                 model_id=logged.model_id,
                 tags={TRAINING_KEY: training_key, **tags},
             )
         )
+
+    def _log_model(self, run_id: str, model: SentimentModel) -> LoggedModel:
+        """Store the model in MLflow's own format beside the run. What `mlflow.pyfunc.log_model` does, on this store."""
+        from mlflow.entities import LoggedModelOutput
+        from mlflow.models import Model, ModelSignature
+        from mlflow.pyfunc import save_model
+        from mlflow.types import ColSpec, Schema
+
+        parameters = dict(self.client.get_run(run_id).data.params)
+        logged = self.client.create_logged_model(self.experiment_id, "model", source_run_id=run_id, params=parameters)
+        with tempfile.TemporaryDirectory(dir=self.home.work) as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.save(Path(folder) / "model")
+            save_model(
+                path=str(Path(folder) / "logged"),
+                mlflow_model=Model(
+                    artifact_path=logged.artifact_location,
+                    model_uuid=logged.model_id,
+                    run_id=run_id,
+                    model_id=logged.model_id,
+                ),
+                python_model=str(Path(__file__).with_name("pyfunc.py")),
+                # In a bare path MLflow takes # and % for parts of an address.
+                artifacts={"model": (Path(folder) / "model").as_uri()},
+                code_paths=[str(_copy_model_code(Path(folder)))],
+                pip_requirements=[f"{name}=={_public_version(name)}" for name in REQUIREMENTS],
+                signature=ModelSignature(
+                    inputs=Schema([ColSpec("string")]),
+                    outputs=Schema(
+                        [
+                            ColSpec("string", "label"),
+                            ColSpec("double", "probability_positive"),
+                            ColSpec("double", "probability_neutral"),
+                        ]
+                    ),
+                ),
+            )
+            for compiled in (Path(folder) / "logged").rglob("__pycache__"):
+                shutil.rmtree(compiled)
+            self.client.log_model_artifacts(logged.model_id, str(Path(folder) / "logged"))
+        self.client.finalize_logged_model(logged.model_id, "READY")
+        self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        return logged
 
     def log(
         self, run_id: str, *, parameters: Mapping[str, Any] | None = None, metrics: Mapping[str, float] | None = None
@@ -249,7 +285,7 @@ class Registry:
     def remove(self, model_versions: Sequence[int], *, dead_before: datetime) -> tuple[list[int], int]:
         """Delete versions with their runs and files, and runs that never ended well and began before a time.
 
-        What people have deleted in MLflow's pages is removed for good as well.
+        What people have deleted in MLflow's pages is removed for good as well, unless a registered version needs it.
 
         Returns:
             the versions that were there, and the number of other runs.
@@ -272,9 +308,13 @@ class Registry:
             for logged in self.client.search_logged_models([self.experiment_id], f"source_run_id = '{run_id}'"):
                 self.client.delete_logged_model(logged.model_id)
             self.client.delete_run(run_id)
-        if self.client.search_runs([self.experiment_id], run_view_type=ViewType.DELETED_ONLY, max_results=1):
+        deleted = self.client.search_runs([self.experiment_id], run_view_type=ViewType.DELETED_ONLY)
+        # A run that people deleted stays for good while its version is registered: its files say what the version was fed.
+        unused = [run.info.run_id for run in deleted if run.info.run_id not in registered - set(runs)]
+        if unused:
             command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", self.uri]
-            environment = os.environ | {"MLFLOW_TRACKING_URI": self.uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+            command += ["--run-ids", ",".join(unused)]
+            environment = os.environ | MLFLOW_ENVIRONMENT | {"MLFLOW_TRACKING_URI": self.uri}
             done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
             if done.returncode != 0:
                 raise ModelError(f"MLflow could not remove deleted runs: {done.stderr.strip().splitlines()[-1:]}")
@@ -296,8 +336,20 @@ class Registry:
         Raises:
             ModelError: the version or its files are missing.
         """
-        source = self.client.get_model_version_download_uri(self.name, str(model_version))
-        return self._download(source, model_version)
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        try:
+            source = self.client.get_model_version_download_uri(self.name, str(model_version))
+        except MlflowException as error:
+            raise self._missing(model_version) from error
+        try:
+            return Path(download_artifacts(source, tracking_uri=self.uri, registry_uri=self.uri))
+        except (MlflowException, OSError) as error:
+            raise ModelError(
+                f"The files of version {model_version} of {self.name} cannot be read ({error}). "
+                "Restore them from a backup, or go back with `sentiment rollback`."
+            ) from error
 
     def fed_rows(self, version: RegisteredVersion) -> Path | None:
         """The list of rows that a version was fed (`tweet_id`, `text_key`), or None when it is missing or damaged."""
@@ -308,30 +360,28 @@ class Registry:
         return self._run_file(version, REFERENCE_PREDICTIONS)
 
     def _run_file(self, version: RegisteredVersion, name: str) -> Path | None:
-        import mlflow
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
 
         try:
             # Asked for the file alone, MLflow leaves a copy behind in the system's temporary folder each time.
-            path = Path(mlflow.artifacts.download_artifacts(run_id=version.run_id)) / name
+            path = Path(download_artifacts(run_id=version.run_id, tracking_uri=self.uri)) / name
             pl.read_parquet_schema(path)
-        except Exception:  # whatever MLflow or the disk says of it: the caller treats the list as missing
+        except (MlflowException, OSError, pl.exceptions.PolarsError):
             return None
         return path
 
-    def _download(self, source: str, model_version: int) -> Path:
-        import mlflow
-
-        try:
-            return Path(mlflow.artifacts.download_artifacts(source))
-        except Exception as error:
-            raise ModelError(
-                f"The files of version {model_version} of {self.name} cannot be read ({error}). "
-                "Restore them from a backup, or go back with `sentiment rollback`."
-            ) from error
-
-    def _numbers(self) -> str:
+    def numbers(self) -> list[int]:
+        """The numbers of all versions there are, in their order."""
         found = self.client.search_model_versions(f"name = '{self.name}'")
-        return ", ".join(map(str, sorted(int(version.version) for version in found))) or "none"
+        return sorted(int(version.version) for version in found)
+
+    def _missing(self, model_version: int) -> ModelError:
+        numbers = ", ".join(map(str, self.numbers())) or "none"
+        return ModelError(
+            f"There is no version {model_version} of {self.name}; found {numbers}. "
+            "`sentiment history` names the champions so far."
+        )
 
 
 def _copy_model_code(folder: Path) -> Path:

@@ -14,6 +14,7 @@ import polars as pl
 
 from sentiment import clock
 from sentiment.evaluation.metrics import Evaluation
+from sentiment.evaluation.shares import ClassScores
 from sentiment.registry.names import CHAMPION
 from sentiment.warehouse.session import Warehouse
 
@@ -21,34 +22,45 @@ GATE, MLFLOW = "gate", "mlflow"
 PROMOTION, ROLLBACK, OUTSIDE = "promotion", "rollback", "outside"
 
 
-def record_version(warehouse: Warehouse, row: Mapping[str, Any], evaluations: Mapping[str, Evaluation]) -> None:
-    """Write a version and its points of the learning curve, once."""
+def record_version(
+    warehouse: Warehouse, row: Mapping[str, Any], evaluations: Mapping[str, Evaluation], scores: ClassScores
+) -> None:
+    """Write a version, its points of the learning curve and the spread of its probabilities, once."""
     with warehouse.transaction():
         if warehouse.value("steps/registry/count_model_version", model_version=row["model_version"]):
             return
         warehouse.load("steps/registry/insert_model_version", pl.DataFrame([{**row, "registered_at": clock.now()}]))
-        _insert_points(warehouse, row, evaluations, row["holdout_digest"])
+        _insert_evaluation(warehouse, row, evaluations, scores, row["holdout_digest"])
 
 
 def record_evaluation(
-    warehouse: Warehouse, row: Mapping[str, Any], evaluations: Mapping[str, Evaluation], holdout_digest: str
+    warehouse: Warehouse,
+    row: Mapping[str, Any],
+    evaluations: Mapping[str, Evaluation],
+    scores: ClassScores,
+    holdout_digest: str,
 ) -> None:
-    """Write points of the learning curve of a version that was evaluated again, on another hold-out.
+    """Write what came of a version that was evaluated again, on another hold-out.
 
     Args:
         row: model_version, count_train_rows and train_seconds.
     """
     with warehouse.transaction():
-        _insert_points(warehouse, row, evaluations, holdout_digest)
+        _insert_evaluation(warehouse, row, evaluations, scores, holdout_digest)
 
 
-def _insert_points(
-    warehouse: Warehouse, row: Mapping[str, Any], evaluations: Mapping[str, Evaluation], holdout_digest: str
+def _insert_evaluation(
+    warehouse: Warehouse,
+    row: Mapping[str, Any],
+    evaluations: Mapping[str, Evaluation],
+    scores: ClassScores,
+    holdout_digest: str,
 ) -> None:
+    now = clock.now()
     points = [
         {
             "model_version": row["model_version"],
-            "evaluated_at": clock.now(),
+            "evaluated_at": now,
             "count_train_rows": row["count_train_rows"],
             "evaluation_set": name,
             "train_seconds": row["train_seconds"],
@@ -58,6 +70,8 @@ def _insert_points(
         for name, found in evaluations.items()
     ]
     warehouse.load("steps/registry/insert_learning_curve", pl.DataFrame(points))
+    spread = {"model_version": row["model_version"], "evaluated_at": now, **vars(scores)}
+    warehouse.load("steps/registry/insert_class_scores", pl.DataFrame([spread]))
 
 
 def count_looks(warehouse: Warehouse, decision_key: str) -> int:

@@ -6,13 +6,16 @@ weights, so the model loads where this project is not installed, and with the co
 
 from __future__ import annotations
 
+import os
+
 import mlflow
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 
 class TweetSentiment(PythonModel):
-    """Takes texts as a list, an array, a series or a frame's first column; gives `label` and `probability_positive`."""
+    """Takes texts as a list, an array, a series or a frame's first column; gives `label`, `probability_positive` and
+    `probability_neutral`. With `SENTIMENT_LABELS=2` in the environment no label is neutral."""
 
     def load_context(self, context: PythonModelContext) -> None:
         from sentiment_model.classifier import SentimentModel
@@ -24,9 +27,14 @@ class TweetSentiment(PythonModel):
     ) -> pd.DataFrame:
         """Whatever was given, MLflow hands it over as a frame with one column, by the model's signature."""
         texts = ["" if pd.isna(text) else str(text) for text in model_input.iloc[:, 0]]
-        probability = self.model.predict_probability(texts)
-        label = ["positive" if value >= 0.5 else "negative" for value in probability]
-        return pd.DataFrame({"label": label, "probability_positive": probability.astype("float64")})
+        found = self.model.predict(texts)
+        return pd.DataFrame(
+            {
+                "label": found.labels(2 if os.environ.get("SENTIMENT_LABELS") == "2" else 3),
+                "probability_positive": found.probability_positive.astype("float64"),
+                "probability_neutral": found.probability_neutral.astype("float64"),
+            }
+        )
 
 
 mlflow.models.set_model(TweetSentiment())

@@ -10,7 +10,6 @@ would go on reading, and writing, where it was; so the addresses are brought up 
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import sys
 from contextlib import closing, suppress
@@ -18,6 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from sentiment.model.atomic import put_in_place
+from sentiment.registry.environment import import_mlflow
 from sentiment.settings import Home
 from sentiment.warehouse.session import read_sql
 
@@ -28,9 +28,7 @@ def create_store(home: Home) -> None:
     if store.exists():
         relocate(store, home)
         return
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    import mlflow
-
+    mlflow = import_mlflow()
     draft = home.mlflow / "draft.db"
     draft.unlink(missing_ok=True)
     mlflow.MlflowClient(f"sqlite:///{draft}", f"sqlite:///{draft}").search_experiments(max_results=1)

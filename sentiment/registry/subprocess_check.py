@@ -14,6 +14,8 @@ from pathlib import Path
 
 import polars as pl
 
+from sentiment.registry.environment import MLFLOW_ENVIRONMENT
+
 SECONDS = 300
 
 
@@ -28,7 +30,7 @@ def predict_in_fresh_process(files: Path, texts: pl.Series, folder: Path) -> pl.
     questions, answers = folder / "texts.parquet", folder / "probabilities.parquet"
     pl.DataFrame({"text": texts}).write_parquet(questions)
     command = [sys.executable, "-m", "sentiment.registry.subprocess_check", str(files), str(questions), str(answers)]
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"}
+    environment = os.environ | MLFLOW_ENVIRONMENT | {"PYTHONWARNINGS": "ignore"}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=environment, check=False)
     except subprocess.TimeoutExpired:

@@ -5,7 +5,8 @@ rows cannot show what that changes: what was learnt about topics of the training
 that no fit on these rows can find. Out of domain, words that the lexicon does not know, most of them topics, should count
 less, and the lexicon more; both in proportion to a tweet's out-of-vocabulary rate (`SentimentModel.word_weights`), which
 is higher out of domain more often, and whose higher values cost little in domain. Nobody knows how much, hence the rule: as
-far as it costs (almost) nothing in domain. Words are discounted unless that alone costs `DISCOUNT_TOLERANCE` of accuracy,
+far as it costs little in domain, a fraction of a point. Words are discounted unless that alone costs `DISCOUNT_TOLERANCE` of
+accuracy,
 then the lexicon's weight is raised until both together cost `TOLERANCE`.
 
 No tweet of another source is used for this. Costs a second or two after training, for scoring the held-back rows twice.
@@ -22,10 +23,12 @@ from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import ModelConfig
 from sentiment.training.calibration import decision_cost, fit_calibration, fit_weights, log_loss, raise_last_weight
 
-DISCOUNT_TOLERANCE = 0.002
-TOLERANCE = 0.0026
-_DISCOUNTS = (4.0, 2.0, 1.0)
-"""With the first, unknown words count half in a tweet of which a quarter of the words are out of vocabulary."""
+DISCOUNT_TOLERANCE = 0.003
+TOLERANCE = 0.0045
+_DISCOUNTS = (6.0, 4.0, 2.0, 1.0)
+"""With 4, unknown words count half in a tweet of which a quarter of the words are out of vocabulary."""
+_HASHTAG_WEIGHT = 2.0
+"""Hashtags are rare in the training rows and frequent in news and talk of brands."""
 _LEXICON_BOOST = 8.0
 """In such a tweet the lexicon counts three times as much as in one without out-of-vocabulary words."""
 
@@ -55,7 +58,9 @@ def fit_out_of_domain_blend(model: SentimentModel, texts: pl.Series, labels: np.
     """Fit weights and calibration, then rely on the lexicon as far as the tolerances allow; without one as `fit_blend`."""
     if model.lexicon is None:
         return fit_blend(model, texts, labels)
-    config = model.config.model_copy(update={"oov_discount": 0.0, "oov_lexicon_boost": _LEXICON_BOOST})
+    config = model.config.model_copy(
+        update={"oov_discount": 0.0, "hashtag_weight": _HASHTAG_WEIGHT, "oov_lexicon_boost": _LEXICON_BOOST}
+    )
     logits, weights, best = _fit(model, texts, labels, config)
     for discount in _DISCOUNTS:
         discounted = config.model_copy(update={"oov_discount": discount})

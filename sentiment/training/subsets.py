@@ -40,6 +40,7 @@ class Export:
     data_digest: str
     holdout_digest: str
     gold_digest: str
+    neutral_digest: str = ""
 
     @property
     def train(self) -> Path:
@@ -55,6 +56,12 @@ class Export:
     def gold(self) -> Path:
         """Parquet without neutral rows: `gold_set`, `text_key`, `label`, `text`."""
         return self.folder / "gold.parquet"
+
+    @property
+    def neutral(self) -> Path:
+        """Parquet of hand-labelled tweets of all labels: `evaluation_set` (`fit` for those that the rule for neutral is fitted
+        on, else `holdout` or a hand-labelled set), `text_key`, `label` (place in `model.neutral.LABELS`), `text`."""
+        return self.folder / "neutral.parquet"
 
     def subset_digest(self, rows: int) -> str:
         """Digest of ids, text keys and labels of the first `rows` rows, in order."""
@@ -80,13 +87,20 @@ def export(warehouse: Warehouse, home: Home) -> Export:
     with tempfile.TemporaryDirectory(dir=home.exports, prefix=".new-") as temporary:
         folder = Path(temporary) / "export"
         folder.mkdir()
-        for name in ("train", "holdout", "gold"):
+        for name in ("train", "holdout", "gold", "neutral"):
             warehouse.run(f"steps/training/export_{name}", path=str(folder / f"{name}.parquet"))
         made = _describe(folder)
         (folder / "export.json").write_text(
             json.dumps({key: value for key, value in vars(made).items() if key != "folder"}, indent=2)
         )
-        identity = f"{made.data_digest}{made.holdout_digest}{made.gold_digest}{_digest(_corrected(folder))}"
+        digests = (
+            made.data_digest,
+            made.holdout_digest,
+            made.gold_digest,
+            made.neutral_digest,
+            _digest(_corrected(folder)),
+        )
+        identity = "".join(digests)
         target = home.exports / hashlib.sha256(identity.encode()).hexdigest()[:16]
         if target.is_dir():
             target.touch()
@@ -107,13 +121,14 @@ def _describe(folder: Path) -> Export:
     train = pl.read_parquet(folder / "train.parquet", columns=["tweet_id", "text_key", "label"])
     holdout = pl.read_parquet(folder / "holdout.parquet", columns=["tweet_id", "text_key", "label"])
     gold = pl.read_parquet(folder / "gold.parquet", columns=["gold_set", "text_key", "label"])
+    neutral = pl.read_parquet(folder / "neutral.parquet", columns=["evaluation_set", "text_key", "label"])
     for frame, split in ((train, "train on"), (holdout, "evaluate on")):
         if (kinds := frame["label"].n_unique()) < 2:
             raise TrainingError(
                 f"Found {len(frame)} labelled tweets with {kinds} kind(s) of label to {split}, expected both negative and "
                 "positive ones. Ingest labelled tweets first, or label daily ones with --label-by-emoticon."
             )
-    return Export(folder, count, _digest(train), _digest(holdout), _digest(gold))
+    return Export(folder, count, _digest(train), _digest(holdout), _digest(gold), _digest(neutral))
 
 
 def _corrected(folder: Path) -> pl.DataFrame:

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from sentiment.errors import InputError, ModelError
 from sentiment.evaluation.comparison import alpha_of_look, detectable_difference
 from sentiment.evaluation.metrics import Evaluation, evaluate
+from sentiment.evaluation.shares import ClassScores, class_scores
+from sentiment.model.neutral import LABELS
 from sentiment.registry.client import Registry
 from sentiment.registry.history import config_json, count_looks, record_evaluation, record_version
 from sentiment.registry.names import FED_ROWS, REFERENCE_PREDICTIONS, RegisteredVersion
@@ -29,6 +31,7 @@ from sentiment.settings import Home
 from sentiment.training.config import TrainingJob
 from sentiment.training.learning_curve import USUAL_DISCORDANCE, CurvePoint, Outlook, is_flat, noise_of_rung
 from sentiment.training.learning_curve_plot import curve_figure
+from sentiment.training.neutrality import FEWEST_NEUTRAL, fit_neutral
 from sentiment.training.subsets import SUBSET_RULE, Export, next_rung
 from sentiment.warehouse.connection import writer
 
@@ -69,7 +72,10 @@ def train_version(
             f"Asked to train on {job.rows:,} rows; the training split has {export.count_train_rows:,} labelled rows. "
             "Ask for fewer rows, or leave the number out for the next growing subset."
         )
-    config = config_json(job.config.model_dump(mode="json"))
+    described = job.config.model_dump(mode="json")
+    if (count_neutral := _count_fitted_on(export)) >= FEWEST_NEUTRAL:
+        described["neutral"] = [count_neutral, export.neutral_digest]
+    config = config_json(described)
     subset_digest = export.subset_digest(job.rows)
     key = hashlib.sha256(f"{subset_digest}|{config}|{job.seed}".encode()).hexdigest()
     found = registry.find(key)
@@ -93,9 +99,9 @@ def train_version(
         "train_seconds": cost["train_seconds"],
         "train_peak_mb": cost["train_peak_mb"],
     }
-    evaluations = evaluate_version(registry, export, found.model_version)
+    evaluations, scores = _evaluate(registry, export, found.model_version)
     with writer(home) as warehouse:
-        record_version(warehouse, row, evaluations)
+        record_version(warehouse, row, evaluations, scores)
     shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
     return TrainedVersion(found, was_reused, job.rows, cost["train_seconds"], evaluations["holdout"])
 
@@ -133,11 +139,11 @@ def _evaluate_rungs(home: Home, registry: Registry, export: Export) -> None:
         )
     for rung in rungs[:_MOST_RUNGS]:
         try:
-            evaluations = evaluate_version(registry, export, rung["model_version"])
+            evaluations, scores = _evaluate(registry, export, rung["model_version"])
         except ModelError:
             continue  # removed from the registry, or of a format that this version cannot read
         with writer(home) as warehouse:
-            record_evaluation(warehouse, rung, {"holdout": evaluations["holdout"]}, export.holdout_digest)
+            record_evaluation(warehouse, rung, {"holdout": evaluations["holdout"]}, scores, export.holdout_digest)
 
 
 def evaluate_version(registry: Registry, export: Export, model_version: int) -> dict[str, Evaluation]:
@@ -146,12 +152,18 @@ def evaluate_version(registry: Registry, export: Export, model_version: int) -> 
     Raises:
         ModelError: the version cannot be loaded.
     """
+    return _evaluate(registry, export, model_version)[0]
+
+
+def _evaluate(registry: Registry, export: Export, model_version: int) -> tuple[dict[str, Evaluation], ClassScores]:
+    """`evaluate_version`, and how the probabilities of the hold-out are spread in each class."""
     model = registry.load(model_version)
     holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
-    evaluations = {"holdout": evaluate(holdout["label"].to_numpy(), model.predict_probability(holdout["text"]))}
+    labels, probabilities = holdout["label"].to_numpy(), model.predict_probability(holdout["text"])
+    evaluations = {"holdout": evaluate(labels, probabilities)}
     for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True):
         evaluations[f"gold:{name}"] = evaluate(rows["label"].to_numpy(), model.predict_probability(rows["text"]))
-    return evaluations
+    return evaluations, class_scores(labels, probabilities)
 
 
 def _train(
@@ -185,6 +197,9 @@ def _train(
         registry.log(run_id, parameters=parameters)
         registry.log_dataset(run_id, job.rows, digest=export.data_digest, source=export.train)
         result = fit(job, export.train, fed_rows_path=fed_rows, checkpoint_folder=folder, on_progress=on_progress)
+        neutral_rows = pl.read_parquet(export.neutral).filter(evaluation_set="fit")
+        neutral = fit_neutral(result.model, neutral_rows)
+        result.model.config = result.model.config.model_copy(update={"neutral": neutral})
         _write_reference_predictions(export, result.model.predict_probability, reference)
         registry.log_curve(run_id, result.curve, step="rows_seen")
         registry.log(run_id, metrics=_metrics(export, result, fed_rows))
@@ -195,6 +210,13 @@ def _train(
             files={FED_ROWS: fed_rows, REFERENCE_PREDICTIONS: reference},
             tags={"count_train_rows": str(job.rows), **described},
         )
+
+
+def _count_fitted_on(export: Export) -> int:
+    """Hand-labelled neutral tweets that the rule for neutral may be fitted on."""
+    neutral = pl.scan_parquet(export.neutral).filter(evaluation_set="fit", label=LABELS.index("neutral"))
+    count: int = neutral.select(pl.len()).collect().item()
+    return count
 
 
 def _metrics(export: Export, result: TrainingResult, fed_rows: Path) -> dict[str, float]:

@@ -49,5 +49,11 @@ def known_migration() -> int:
     return max(_migrations())
 
 
+def missing_migrations(warehouse: Warehouse) -> list[int]:
+    """Schema migrations of this version of the program that a warehouse or snapshot does not have."""
+    applied = {number for (number,) in warehouse.run("steps/warehouse/select_schema_migrations").fetchall()}
+    return sorted(_migrations().keys() - applied)
+
+
 def _migrations() -> dict[int, str]:
     return {int(path.stem[:4]): path.stem for path in sorted((SQL_FOLDER / "tables").glob("[0-9]*.sql"))}

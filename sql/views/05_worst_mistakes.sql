@@ -1,4 +1,4 @@
--- Grain: one row a tweet that the champion labels otherwise than its source, surest mistakes first.
+-- Grain: one row a tweet that the champion takes for the other side than its source, surest mistakes first.
 create or replace view worst_mistakes as
 select
     tweet_id,
@@ -10,7 +10,7 @@ select
     abs(probability_positive - 0.5) * 2 as confidence
 from scored_tweets
 where source_label in ('negative', 'positive')
-    and label != source_label
+    and (probability_positive >= 0.5) != (source_label = 'positive')
     and tweet_id not in (select tweet_id from corrections)
 order by confidence desc, tweet_id;
 comment on view worst_mistakes is 'Tweets on which the champion and the source disagree, the surest first: mistakes of either, until a person says which (`sentiment correct`).';

@@ -179,7 +179,7 @@ def test_too_many_cases_are_refused(write: Write) -> None:
 def test_the_shipped_tests_cover_what_they_promise_and_tell_a_model_from_a_constant() -> None:
     cases = load_cases([SHIPPED])
     assert {case.group for case in cases} >= {
-        "negation", "mention", "link", "typo", "emoticon", "intensifier", "contrast", "casing", "elongation",
+        "negation", "mention", "link", "typo", "emoji", "intensity", "contrast", "casing", "elongation", "fairness",
     }  # fmt: skip
     assert {case.kind for case in cases} == {"minimum_function", "invariance", "direction"}
     for probability in (0.1, 0.9):

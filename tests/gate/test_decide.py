@@ -12,7 +12,7 @@ import pytest
 from sentiment.gate import decide as gate
 from sentiment.gate import evidence
 from sentiment.gate.checks import Check
-from sentiment.gate.decide import Decision
+from sentiment.gate.decision import Decision, Outcome
 from sentiment.registry import history
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
@@ -277,8 +277,8 @@ def test_a_refused_challenger_keeps_its_verdict_when_it_is_judged_again(
     first = decide(worse)
     before = rows_of(world, DECISIONS)
     again = decide(worse)
-    assert again.was_decided
-    assert again == replace(first, was_decided=True)
+    assert (first.outcome, again.outcome) == (Outcome.REFUSED, Outcome.REFUSED_BEFORE)
+    assert again == replace(first, outcome=Outcome.REFUSED_BEFORE)
     assert rows_of(world, DECISIONS) == before
 
 

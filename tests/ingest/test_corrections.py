@@ -208,7 +208,10 @@ def test_a_version_trained_before_the_corrections_still_has_an_outlook(
 
 def test_worst_mistakes_are_those_nobody_has_looked_at(four: Home, say: Callable, rows_of: Callable) -> None:
     for number in (1, 2):
-        rows_of(four, f"insert into predictions values ({number}, 1, 0.1, 'negative', now(), 'run')")
+        rows_of(
+            four,
+            f"insert into predictions values ({number}, 1, 0.1, 'negative', now(), 'run', null)",
+        )
     rows_of(four, "insert into published_model values (1, now())")
     assert rows_of(four, "select tweet_id from worst_mistakes order by 1") == [(1,), (2,)]
     say(four, (1, "negative"))

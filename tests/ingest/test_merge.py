@@ -124,7 +124,10 @@ def test_a_changed_text_loses_its_predictions_and_others_keep_theirs(
     home: Home, tweet_line: Callable, ingest_lines: Callable, rows_of: Callable
 ) -> None:
     ingest_lines(home, tweet_line(1, "so :(", ""), tweet_line(2, "plain", ""))
-    rows_of(home, "insert into predictions select tweet_id, 1, 0.5, 'positive', now(), 'run' from tweets")
+    rows_of(
+        home,
+        "insert into predictions select tweet_id, 1, 0.5, 'positive', now(), 'run', null from tweets",
+    )
     ingest_lines(
         home, tweet_line(1, "so :(", ""), tweet_line(2, "plain", "0"), name="again.csv", label_by_emoticon=True
     )

@@ -27,7 +27,7 @@ from sentiment.maintenance.retention import keep_house
 from sentiment.registry.champion import promote
 from sentiment.registry.client import Registry
 from sentiment.scoring import score
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.snapshot import publish
 
@@ -101,25 +101,25 @@ def two_champions(world: Home, registry: Registry, register: Callable) -> Home:
     return world
 
 
-def test_files_of_the_champion_that_are_missing(two_champions: Home, settings: Settings, registry: Registry) -> None:
+def test_files_of_the_champion_that_are_missing(two_champions: Home, registry: Registry) -> None:
     source = registry.client.get_model_version_download_uri(registry.name, "2")
     folder = Path(registry._download(source, 2))
     shutil.rmtree(folder / "artifacts" / "model")
     (finding,) = find(two_champions)
     assert finding.check == "registry"
     assert finding.remedy.startswith("sentiment promote 1 ")
-    assert_mended(finding, two_champions, settings)
+    assert_mended(finding, two_champions)
 
 
-def test_an_alias_that_points_to_a_deleted_version(two_champions: Home, settings: Settings, registry: Registry) -> None:
+def test_an_alias_that_points_to_a_deleted_version(two_champions: Home, registry: Registry) -> None:
     registry.client.delete_model_version(registry.name, "2")
     (finding,) = find(two_champions)
     assert finding.found == "the alias `champion` points to no version; it should be 2"
-    assert_mended(finding, two_champions, settings)
+    assert_mended(finding, two_champions)
 
 
 @pytest.mark.parametrize("damage", ["dangling", "zeros"])
-def test_a_snapshot_that_is_gone_or_damaged(home: Home, settings: Settings, wrong: Callable, damage: str) -> None:
+def test_a_snapshot_that_is_gone_or_damaged(home: Home, wrong: Callable, damage: str) -> None:
     snapshot = home.published.resolve()
     if damage == "dangling":
         snapshot.unlink()
@@ -127,7 +127,7 @@ def test_a_snapshot_that_is_gone_or_damaged(home: Home, settings: Settings, wron
         snapshot.write_bytes(bytes(snapshot.stat().st_size))
     (finding,) = wrong()
     assert finding.check == "snapshot"
-    assert_mended(finding, home, settings)
+    assert_mended(finding, home)
 
 
 def test_a_warehouse_of_a_newer_version(home: Home, wrong: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,49 +167,49 @@ def test_packages_other_than_the_pins(home: Home, repository: Path) -> None:
             assert wanted.specifier.contains(locked[wanted.name])
 
 
-def test_a_file_left_unfinished_by_a_kill(home: Home, settings: Settings, wrong: Callable, rows_of: Callable) -> None:
+def test_a_file_left_unfinished_by_a_kill(home: Home, wrong: Callable, rows_of: Callable) -> None:
     with writer(home) as warehouse:
         half = "select 1, null, null, null, 'half', null, null, null, false, 1, 'train', 'f', timestamptz '2026-01-01'"
         warehouse.connection.execute(f"insert into tweets {half}")
         warehouse.connection.execute("insert into unfinished_files values ('f', timestamptz '2026-01-01')")
     finding = next(finding for finding in wrong() if "killed while it loaded a file" in finding.found)
-    assert_mended(finding, home, settings)
+    assert_mended(finding, home)
     assert rows_of(home, "select count(*) from tweets") == [(0,)]
 
 
 def test_tables_that_do_not_add_up(home: Home, wrong: Callable) -> None:
     with writer(home) as warehouse:
-        warehouse.connection.execute("insert into predictions select 1, 1, 0.5, 'positive', now(), 'r' from range(2)")
+        warehouse.connection.execute(
+            "insert into predictions select 1, 1, 0.5, 'positive', now(), 'r', null from range(2)"
+        )
     finding = next(finding for finding in wrong() if finding.check == "warehouse")
     assert "1 row(s) against predictions_are_unique. Likely cause: " in finding.found
     assert "sentiment restore FILE" in finding.remedy
 
 
-def test_a_folder_that_cannot_be_written(home: Home, settings: Settings, wrong: Callable) -> None:
+def test_a_folder_that_cannot_be_written(home: Home, wrong: Callable) -> None:
     home.exports.chmod(0o500)
     (finding,) = wrong()
     assert finding.found == f"{home.exports} cannot be read and written"
-    assert_mended(finding, home, settings)
+    assert_mended(finding, home)
 
 
-def test_a_home_that_others_can_write(home: Home, settings: Settings, wrong: Callable) -> None:
+def test_a_home_that_others_can_write(home: Home, wrong: Callable) -> None:
     home.root.chmod(0o777)
     (finding,) = wrong()
-    assert_mended(finding, home, settings)
+    assert_mended(finding, home)
 
 
-def test_leftovers_of_killed_runs(home: Home, settings: Settings, wrong: Callable) -> None:
+def test_leftovers_of_killed_runs(home: Home, wrong: Callable) -> None:
     leftover = home.work / "unscored-1.parquet"
     leftover.write_text("x")
     os.utime(leftover, (time.time() - 2 * 86400,) * 2)
     (finding,) = wrong()
-    assert_mended(finding, home, settings)
+    assert_mended(finding, home)
     assert not leftover.exists()
 
 
-def test_a_request_to_forget_that_was_killed(
-    home: Home, settings: Settings, wrong: Callable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_to_forget_that_was_killed(home: Home, wrong: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -218,7 +218,7 @@ def test_a_request_to_forget_that_was_killed(
         with pytest.raises(KeyboardInterrupt):
             forget(home, tweet_ids=[7])
     finding = next(finding for finding in wrong() if finding.check == "forgetting")
-    assert_mended(finding, home, settings)
+    assert_mended(finding, home)
 
 
 def test_the_secret_of_what_was_forgotten_is_missing(home: Home, wrong: Callable) -> None:

@@ -65,7 +65,7 @@ def told(home: Home, tweet_line: Callable[..., bytes], ingest_lines: Callable[..
     publish(home)
     with writer(home) as warehouse:
         warehouse.connection.execute(
-            "insert into predictions select tweet_id, 1, 0.5, 'positive', now(), 'r' from tweets"
+            "insert into predictions select tweet_id, 1, 0.5, 'positive', now(), 'r', null from tweets"
         )
         warehouse.connection.execute("insert into corrections values (1000, 'negative', 'ann', now())")
     publish(home)

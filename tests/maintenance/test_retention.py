@@ -59,7 +59,7 @@ def add_champion(warehouse: Warehouse, version: int) -> None:
 
 
 def add_predictions(warehouse: Warehouse, version: int) -> None:
-    select = f"select tweet_id, {version}, 0.75, 'positive', now(), 'run' from tweets"
+    select = f"select tweet_id, {version}, 0.75, 'positive', now(), 'run', null from tweets"
     warehouse.connection.execute(f"insert into predictions {select}")
 
 
@@ -180,7 +180,7 @@ def test_a_warehouse_that_is_mostly_free_is_written_anew(
     world: Home, registry: Registry, monkeypatch: pytest.MonkeyPatch, rows_of: Callable
 ) -> None:
     monkeypatch.setattr(retention, "FREE_BYTES", 1 << 20)
-    fill = "insert into predictions select i, 1, random(), 'positive', now(), 'run' from range(2000000) as t(i)"
+    fill = "insert into predictions select i, 1, random(), 'positive', now(), 'run', null from range(2000000) as t(i)"
     with writer(world) as warehouse:
         warehouse.connection.execute(fill)
     with writer(world) as warehouse:

@@ -131,3 +131,11 @@ def test_a_config_of_another_version_is_refused() -> None:
         FeatureConfig.model_validate({"tokeniser": "words-v99"})
     with pytest.raises(ValidationError):
         FeatureConfig.model_validate({"unknown": 1})
+
+
+def test_hashtags_are_counted_whatever_the_path() -> None:
+    texts = ["#a #b c", "see http://x.com/#frag and #y", "# 1 ## !", "", "plain"]
+    few = extract(pl.Series(texts), FeatureConfig())
+    many = extract(pl.Series(texts * 60), FeatureConfig())
+    assert few.hashtags.tolist() == [2, 1, 0, 0, 0]
+    assert many.hashtags.tolist() == few.hashtags.tolist() * 60

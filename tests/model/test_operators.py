@@ -39,8 +39,8 @@ def arguments_of(name: str, lengths: list[int], dtype: torch.dtype) -> list[Any]
     token_weights[::7] = 0
     match name:
         case "ngram_bag":
-            kinds = torch.tensor([1, 0.7, 0.5, 0.4], dtype=dtype)
-            return [draw(BUCKETS), buckets(positions, 4), offsets, kinds, token_weights, False]
+            weights = draw(positions if sum(lengths) % 2 else 1, 4, requires_grad=False)
+            return [draw(BUCKETS), buckets(positions, 4), offsets, weights, False]
         case "embed":
             tables = [draw(BUCKETS, 6 * WIDTH), draw(BUCKETS, 2 * WIDTH), draw(2 * WIDTH)]
             return [*tables, buckets(positions), buckets(positions), offsets, token_weights, False]

@@ -57,7 +57,7 @@ def write_days(tweet_line: Callable, ingest_lines: Callable, rows_of: Callable) 
         rows_of(
             home,
             "insert into predictions select tweet_id, 1, if(starts_with(text, 'glad'), 0.8, 0.2), "
-            "if(starts_with(text, 'glad'), 'positive', 'negative'), now(), 'run' from tweets "
+            "if(starts_with(text, 'glad'), 'positive', 'negative'), now(), 'run', null from tweets "
             "where tweet_id not in (select tweet_id from predictions)",
         )
         rows_of(home, "delete from published_model")

@@ -164,7 +164,7 @@ def test_label_noise_by_the_champion_rests_on_the_hold_out_alone(world: Home, ro
     rows_of(
         world,
         "insert into predictions select tweet_id, 1, if((label = 'positive') = (tweet_id >= 400), 0.9, 0.1), "
-        "if((label = 'positive') = (tweet_id >= 400), 'positive', 'negative'), now(), 'run' from tweets",
+        "if((label = 'positive') = (tweet_id >= 400), 'positive', 'negative'), now(), 'run', null from tweets",
     )
     publish(world)
     figures = measure(world)

@@ -9,6 +9,7 @@ import pytest
 
 from sentiment.errors import InputError, ModelError, NoChampionError
 from sentiment.gate import decide as gate
+from sentiment.gate.decision import Outcome
 from sentiment.registry import champion
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
@@ -111,7 +112,7 @@ class TestWithTheGate:
         approved = replace(gated, settings=gated.settings.model_copy(update={"needs_approval": True}))
         version = register(20)
         decision = gate.decide_on(approved, registry, frozen, version)
-        assert (decision.verdict.passed, decision.is_champion, decision.awaits_approval) == (True, False, True)
+        assert (decision.verdict.passed, decision.outcome) == (True, Outcome.AWAITS_APPROVAL)
         assert registry.champion() is None
         assert registry.client.get_model_version(registry.name, "1").tags["verdict"] == "awaits approval"
         champion.promote(approved, registry, 1, **BY)

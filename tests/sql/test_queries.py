@@ -43,7 +43,8 @@ def asked(
         for version, probability in enumerate(probabilities, start=1):
             label = "positive" if probability >= 0.5 else "negative"
             rows_of(
-                home, f"insert into predictions values ({number}, {version}, {probability}, '{label}', now(), 'run')"
+                home,
+                f"insert into predictions values ({number}, {version}, {probability}, '{label}', now(), 'run', null)",
             )
     for statement in (
         "insert into published_model values (2, now())",

@@ -31,8 +31,11 @@ def scored(home: Home, tweet_line: Callable, ingest_lines: Callable, rows_of: Ca
     for number, probabilities in PROBABILITIES.items():
         for version, probability in enumerate(probabilities, start=1):
             label = "positive" if probability >= 0.5 else "negative"
-            values = f"({number}, {version}, {probability}, '{label}', now(), 'run')"
-            rows_of(home, f"insert into predictions values {values}")
+            values = f"({number}, {version}, {probability}, '{label}', now(), 'run', null)"
+            rows_of(
+                home,
+                f"insert into predictions values {values}",
+            )
     rows_of(home, "insert into published_model values (1, now())")
     return home
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sentiment.model.batch import Batch
-from sentiment.model.classifier import SentimentModel
+from sentiment.model.classifier import SentimentModel, WordWeights
 from sentiment.model.config import ModelConfig
 from sentiment.model.features import FeatureConfig, extract
 from sentiment.model.lexicon import Lexicon
@@ -32,11 +32,15 @@ def batch_of(*texts: str) -> Batch:
     return Batch.of(extract(pl.Series(texts), CONFIG))
 
 
+def weights_of(model: SentimentModel, batch: Batch) -> WordWeights:
+    assert model.lexicon is not None
+    return model.word_weights(batch, model.lexicon.read(batch.features), model.config)
+
+
 def test_the_more_words_are_out_of_vocabulary_the_less_they_count_and_the_more_the_lexicon() -> None:
     model = model_with(["day"], oov_discount=2.0, oov_lexicon_boost=8.0)
-    weights = model.word_weights(batch_of("good day", "", "good day zyx xyz"), model.config)
-    assert weights.tokens is not None
-    assert weights.tokens.tolist() == [1, 1, 1, 1, 0.5, 1, 0.5, 0.5, 0.5]
+    weights = weights_of(model, batch_of("good day", "", "good day zyx xyz"))
+    assert weights.encoder.tolist() == [1, 1, 1, 1, 0.5, 1, 0.5, 0.5, 0.5]
     assert weights.lexicon.tolist() == [1, 1, 5]
 
 
@@ -44,13 +48,12 @@ def test_ngrams_with_a_known_word_keep_their_value() -> None:
     model = model_with([], oov_discount=2.0)
     model.ngrams.weight.data.fill_(1.0)
     batch = batch_of("good day zyx xyz")
-    tokens = model.word_weights(batch, model.config).tokens
-    assert tokens is not None
-    values = model.ngrams.contributions(batch, tokens).detach()
+    weights = weights_of(model, batch).ngrams
+    values = model.ngrams.contributions(batch, weights).detach()
     discounted = float(np.float32(1) / (1 + np.float32(2.0) * np.float32(0.75)))
     assert values[:2].tolist() == [[discounted, 1, 1, discounted], [1, 1, 1, 1]]
     assert np.unique(values[2:]).tolist() == [discounted]
-    assert model.ngrams(batch, tokens).item() == pytest.approx(values.sum().item())
+    assert model.ngrams(batch, weights).item() == pytest.approx(values.sum().item())
     assert model.ngrams(batch).item() == 20
 
 
@@ -102,4 +105,4 @@ def test_relying_on_the_lexicon_costs_no_more_than_the_tolerance(
 
 def test_unknown_words_are_discounted_where_nothing_depends_on_them(rows: tuple[pl.Series, np.ndarray]) -> None:
     model = trained(rows, ["day", *TOPICS])
-    assert fit_out_of_domain_blend(model, *rows).config.oov_discount == 4.0
+    assert fit_out_of_domain_blend(model, *rows).config.oov_discount == 6.0

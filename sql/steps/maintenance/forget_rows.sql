@@ -1,6 +1,7 @@
 -- Every table that holds a tweet; `incoming` holds the ids, and the texts of hand-labelled tweets without one.
 delete from predictions where tweet_id in (select tweet_id from incoming where tweet_id is not null);
 delete from corrections where tweet_id in (select tweet_id from incoming where tweet_id is not null);
+delete from reviews where tweet_id in (select tweet_id from incoming where tweet_id is not null);
 delete from gold_tweets
 where tweet_id in (select tweet_id from incoming where tweet_id is not null)
     or (tweet_id is null and user_name is null and text in (select text from incoming where kind = 'gold'))

@@ -1,5 +1,7 @@
 -- How the published version does on tweets that people labelled from `$since` on, neutral ones left out.
-select count(*) as count_corrections, count(*) filter (where predictions.label = newest_corrections.label) as count_right
+select
+    count(*) as count_corrections,
+    count(*) filter (where (predictions.probability_positive >= 0.5) = (newest_corrections.label = 'positive')) as count_right
 from newest_corrections
 join predictions on predictions.tweet_id = newest_corrections.tweet_id
 join published_model on published_model.model_version = predictions.model_version

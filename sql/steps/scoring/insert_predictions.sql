@@ -4,6 +4,7 @@ select
     incoming.tweet_id,
     $model_version as model_version,
     incoming.probability_positive,
+    incoming.probability_neutral,
     incoming.label,
     $scored_at as scored_at,
     $run_id as run_id

@@ -1,0 +1,46 @@
+"""The desk: pages for people, served beside the API from the published snapshot.
+
+Results (`overview`, `topics`, `tweets`, `questions`), models and decisions (`models`), labelling (`review`) and the state of
+the home (`status`). Pages are rendered here and complete without script; charts are Observable Plot's, vendored with its
+licence in `static/`. Nothing is loaded from elsewhere.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from sentiment.desk import models, overview, questions, reference, review, status, topics, tweets
+from sentiment.desk.orchestration import Orchestration
+from sentiment.desk.pages import STATIC
+from sentiment.desk.queue import ReviewQueue
+from sentiment.desk.store import Store
+from sentiment.settings import Home
+
+
+class _KeptStatic(StaticFiles):
+    """Static files that browsers keep: their addresses change with their content."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def add_to(app: FastAPI, home: Home, *, key: str, orchestration: Orchestration) -> None:
+    """Add the desk's pages to an application.
+
+    Args:
+        key: the key that requests bring; without one nothing can be written from the pages.
+        orchestration: what runs the flows.
+    """
+    app.state.store = Store(home)
+    app.state.queue = ReviewQueue(app.state.store)
+    app.state.orchestration = orchestration
+    app.state.key = key
+    for module in (overview, topics, tweets, models, status, questions, reference, review):
+        app.include_router(module.router)
+    app.mount("/static", _KeptStatic(directory=STATIC), name="static")

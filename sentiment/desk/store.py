@@ -1,0 +1,160 @@
+"""The snapshot that pages show, and the search index made of it: one pair at a time, replaced when another is published.
+
+A request that comes while the next index is built is answered from the pair before, so nobody waits but on the very first
+start; for a small home even that takes less than a second. Connections are shared and each request takes a cursor.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any, TypeVar
+
+import polars as pl
+
+from sentiment.errors import HomeError
+from sentiment.settings import Home
+from sentiment.warehouse.search_index import index_path, open_shared
+from sentiment.warehouse.session import Warehouse
+
+SECONDS_TO_WAIT_FOR_FIRST = 2.0
+SECONDS_UNTIL_TRIED_AGAIN = 60.0
+Found = TypeVar("Found")
+
+log = logging.getLogger(__name__)
+
+
+class PreparingError(Exception):
+    """The first index is being built; the message says what is done at the moment."""
+
+
+@dataclass
+class View:
+    """One snapshot with its index; used from any thread.
+
+    `kept` holds what pages compute once for each snapshot.
+    """
+
+    snapshot_path: Path
+    index_path: Path
+    snapshot_connection: Any
+    index_connection: Any
+    kept: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def snapshot(self) -> Warehouse:
+        """The published tables."""
+        return Warehouse(self.snapshot_connection.cursor())
+
+    @property
+    def index(self) -> Warehouse:
+        """The tables of `sql/desk/index/`."""
+        return Warehouse(self.index_connection.cursor())
+
+    def once(self, key: Any, find: Callable[[], Found]) -> Found:
+        """What `find` returns, kept as long as this snapshot is shown."""
+        if key not in self.kept:
+            self.kept[key] = find()
+        found: Found = self.kept[key]
+        return found
+
+    def rows(self, script: str, /, **parameters: Any) -> list[dict[str, Any]]:
+        """Rows of `sql/desk/<script>.sql` on the published tables."""
+        return list(self.snapshot.frame(f"desk/{script}", **parameters).iter_rows(named=True))
+
+    def indexed(self, script: str, /, **parameters: Any) -> pl.DataFrame:
+        """Rows of `sql/desk/<script>.sql` on the index."""
+        return self.index.frame(f"desk/{script}", **parameters)
+
+
+class Store:
+    """Gives the newest view of a home."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self._lock = Lock()
+        self._view: View | None = None
+        self._building: Build | None = None
+
+    def view(self) -> View:
+        """The newest snapshot whose index is ready.
+
+        Raises:
+            HomeError: nothing has been published yet, the snapshot is damaged, or the index cannot be built.
+            PreparingError: the first index is being built.
+        """
+        give_up_at = time.monotonic() + SECONDS_TO_WAIT_FOR_FIRST
+        while (view := self._look()) is None:
+            if time.monotonic() > give_up_at:
+                building = self._building
+                raise PreparingError(building.step if building else "starting")
+            time.sleep(0.05)
+        return view
+
+    def _look(self) -> View | None:
+        snapshot = self.home.published.resolve()
+        if self._view is not None and self._view.snapshot_path == snapshot and snapshot.exists():
+            return self._view
+        with self._lock:
+            index = index_path(self.home)
+            if index.exists():
+                self._building = None
+                if self._view is None or self._view.snapshot_path != snapshot:
+                    self._view = View(snapshot, index, open_shared(snapshot), open_shared(index))
+                    self._prune(index)
+                return self._view
+            if self._building is None or self._building.is_to_be_tried_again:
+                self._building = Build(self.home, snapshot, index)
+            if self._building.problem and self._view is None:
+                raise HomeError(self._building.problem)
+            return self._view
+
+    def _prune(self, current: Path) -> None:
+        for other in current.parent.glob("*.duckdb"):
+            if other != current:
+                other.unlink(missing_ok=True)
+
+
+class Build(Thread):
+    """Builds one index in a process of its own."""
+
+    def __init__(self, home: Home, snapshot: Path, index: Path) -> None:
+        super().__init__(name="search index", daemon=True)
+        self.home, self.snapshot, self.index = home, snapshot, index
+        self.step, self.problem, self._ended_at = "starting", "", 0.0
+        self.start()
+
+    @property
+    def is_to_be_tried_again(self) -> bool:
+        """Whether it ended without an index: its snapshot was replaced meanwhile, or it failed a while ago."""
+        if self.is_alive():
+            return False
+        return not self.problem or time.monotonic() > self._ended_at + SECONDS_UNTIL_TRIED_AGAIN
+
+    def run(self) -> None:
+        self.index.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        arguments = [str(self.snapshot), str(self.index), self.home.settings.warehouse_memory]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sentiment.warehouse.search_index", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.step = line.strip()
+        _, said = process.communicate()
+        if process.returncode and self.snapshot.exists():
+            reason = said.strip().splitlines()[-1] if said.strip() else f"it ended with {process.returncode}"
+            self.problem = (
+                f"The search index of the pages cannot be built: {reason}. Free some space in {self.index.parent} if the "
+                "disk is full; it is tried again in a minute."
+            )
+            log.warning("%s", self.problem)
+        self._ended_at = time.monotonic()

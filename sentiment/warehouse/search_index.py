@@ -1,0 +1,108 @@
+"""The search index of a snapshot: tweets by time, words by tweet, and counts by day, in a DuckDB file of their own.
+
+Pages ask for tweets with a word, a user or a day among millions; the tables of the snapshot would be scanned and joined for
+each. The index is derived from the snapshot alone and can be deleted at any time. It is named by what it depends on, so that
+corrections, which change none of it, leave it as it is. Building takes 28 CPU seconds for 1.6 million tweets, in a process of
+its own with low priority (`python -m sentiment.warehouse.search_index SNAPSHOT INDEX`), 800 MB of memory and 134 MB of disk;
+a search then takes 20 to 160 ms of one processor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from sentiment.errors import HomeError
+from sentiment.model.atomic import atomic_write
+from sentiment.settings import Home
+from sentiment.warehouse.connection import reader
+from sentiment.warehouse.migrations import missing_migrations
+from sentiment.warehouse.session import CONFIG, Warehouse, read_sql
+
+LEAST_TOPIC_TWEETS = 20
+STEPS = {
+    "create_tweets": "sorting tweets",
+    "create_days": "counting days",
+    "create_tokens": "reading words",
+    "create_words": "counting words",
+    "create_postings": "indexing words",
+    "create_topics": "counting topics",
+    "create_complaints": "counting complaints",
+    "create_matching": "finishing",
+}
+
+
+def index_path(home: Home) -> Path:
+    """Where the index of the newest snapshot is, or will be.
+
+    Raises:
+        HomeError: nothing has been published yet, or the snapshot is damaged or of an earlier version.
+    """
+    with reader(home) as snapshot:
+        if missing_migrations(snapshot):
+            raise HomeError(
+                f"What is published in {home.root} was made by an earlier version of this program. "
+                "Publish it again: sentiment score"
+            )
+        parts = snapshot.run("desk/select_index_key").fetchone()
+    layout = hash_of("".join(read_sql(f"desk/index/{step}") for step in STEPS))
+    return home.search_index / f"{hash_of(repr(parts) + layout)}.duckdb"
+
+
+def hash_of(text: str) -> str:
+    """A short digest that is the same on every machine."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def build(snapshot: Path, index: Path, memory: str) -> Iterator[str]:
+    """Build an index of a snapshot and put it in its place; yields what is done next, in words."""
+    spill = {"memory_limit": memory, "temp_directory": str(index.parent / "spill")}
+    with atomic_write(index) as draft:
+        # What a build that was killed had not yet written to its draft.
+        draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)
+        connection = duckdb.connect(str(draft), config={**CONFIG, **spill})
+        try:
+            connection.execute("set TimeZone = 'UTC'")
+            connection.execute("set enable_progress_bar = false")
+            # A file to attach cannot be a parameter; the path is the home's own.
+            connection.execute(f"attach '{str(snapshot).replace(chr(39), 2 * chr(39))}' as snapshot (read_only)")
+            for step, words in STEPS.items():
+                yield words
+                Warehouse(connection).run(f"desk/index/{step}", least_tweets=LEAST_TOPIC_TWEETS)
+            connection.execute("detach snapshot")
+            connection.execute("checkpoint")
+        finally:
+            connection.close()
+
+
+def open_shared(path: Path) -> duckdb.DuckDBPyConnection:
+    """A snapshot or an index, read-only and locked against reading other files; `cursor()` gives each thread its own."""
+    connection = duckdb.connect(str(path), read_only=True, config=CONFIG)
+    try:
+        connection.execute("set global TimeZone = 'UTC'")
+        connection.execute("set enable_progress_bar = false")
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+    except duckdb.InvalidInputException as error:
+        # Readers of one process share the open file, with what the first of them set and locked.
+        if "has been locked" not in str(error):
+            raise
+    return connection
+
+
+def main() -> None:
+    """Build in this process, politely: `SNAPSHOT INDEX MEMORY`; a line for each step."""
+    snapshot, index, memory = sys.argv[1:]
+    os.nice(10)
+    for words in build(Path(snapshot), Path(index), memory):
+        sys.stdout.write(f"{words}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

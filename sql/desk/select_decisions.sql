@@ -1,0 +1,1 @@
+select * from decisions order by decided_at desc, model_version desc;

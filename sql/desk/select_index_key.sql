@@ -1,0 +1,11 @@
+-- What an index depends on: another tweet, label, published version or score, and it is made anew; a correction changes nothing.
+select
+    coalesce((select max(model_version) from published_model), 0) as model_version,
+    count(*) as count_tweets,
+    bit_xor(hash(tweet_id, label, posted_at, file_id)) as tweets_digest,
+    (
+        select bit_xor(hash(tweet_id, probability_positive))
+        from predictions
+        where model_version = (select model_version from published_model)
+    ) as predictions_digest
+from tweets;

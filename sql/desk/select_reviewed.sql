@@ -1,0 +1,3 @@
+select distinct tweet_id from reviews
+union
+select tweet_id from newest_corrections;

@@ -1,0 +1,1 @@
+insert into class_scores by name select * from incoming;

@@ -1,0 +1,1 @@
+select value::varchar as value from incoming;
