@@ -13,7 +13,7 @@ RUN grep '^torch==' requirements.lock > torch.txt \
 RUN .venv/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
         > requirements.txt \
     && .venv/bin/pip install --no-cache-dir -r requirements.txt setuptools -c requirements.lock
-COPY README.md LICENSE ./
+COPY README.md LICENSE setup.py ./
 COPY flows flows
 COPY sentiment sentiment
 COPY sql sql

@@ -1,43 +1,75 @@
 # Everything runs in .venv, built from requirements.lock; nothing else on the machine is used. `make demo` is the start.
-PYTHON ?= python3.11
+# uv builds it where it is installed, else pip.
+PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell python$(version) -c 'print("python$(version)")' 2>/dev/null)))
+UV ?= $(shell command -v uv)
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# On Linux without a GPU, TORCH_INDEX spares a download of several GB (README, "Set-up").
+TORCH := $(shell sed -n 's/^\(torch==[0-9.]*\).*/\1/p' requirements.lock)
 
 # Else every command compiles this project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test lint bench lock
+.PHONY: setup demo test test-slow lint bench lock ruff format mypy imports spelling sql
 
 setup: .venv/.installed
 
-# On Linux without a GPU, TORCH_INDEX spares a download of several GB (README, "Set-up"). The lock file is complete, and so
-# nothing has to be resolved. pip would compile on one core; a few packages hold templates that cannot be compiled.
+# The lock file is complete, and so nothing has to be resolved but what the chosen build of torch needs of its own.
 .venv/.installed: requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name one with PYTHON=..."; exit 1; }
+	@test -n "$(PYTHON)$(UV)" || { echo "Python 3.11, 3.12 or 3.13 is needed: install one, or name it with PYTHON=..."; exit 1; }
+ifneq ($(UV),)
+	test -x $(BIN)/python || $(UV) venv --quiet --seed $(if $(PYTHON),--python $(PYTHON)) .venv
+	grep -v '^torch==' requirements.lock > .venv/without-torch.txt
+	$(UV) pip install --quiet --python .venv --no-deps -r .venv/without-torch.txt
+	$(UV) pip install --quiet --python .venv $(TORCH) --constraints requirements.lock $(if $(TORCH_INDEX),--index "$(TORCH_INDEX)")
+	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation -e .
+else
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL="$(TORCH_INDEX)") $(PIP_INSTALL) --no-deps --no-compile -r requirements.lock
-	$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true
+	grep -v '^torch==' requirements.lock > .venv/without-torch.txt
+	# pip would compile on one core; a few packages hold templates that cannot be compiled.
+	$(PIP_INSTALL) --no-deps --no-compile -r .venv/without-torch.txt
+	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL="$(TORCH_INDEX)") $(PIP_INSTALL) --no-compile $(TORCH) -c requirements.lock
 	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+endif
+	$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true
 	$(BIN)/python -m flows.server.app prepare
 	touch $@
 
 demo: setup
 	$(BIN)/sentiment demo
 
+# What is slow or random, such as kills at any moment, is `test-slow`; .ci/run runs both.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
 
 lint: setup
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(MAKE) --no-print-directory -j 2 mypy sql ruff format imports spelling
+
+mypy:
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+
+sql:
+	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar sql
+
+ruff:
+	$(BIN)/ruff check .
+
+format:
+	$(BIN)/ruff format --check .
+
+imports:
+	$(BIN)/lint-imports --no-cache
+
+spelling:
+	$(BIN)/codespell sentiment flows sql tests benchmarks docs deployments *.md Makefile
 
 bench: setup
 	$(BIN)/python -m benchmarks
 
-# After a change in pyproject.toml; look at what moves before it is committed.
+# After a change in pyproject.toml; look at what moves before it is committed. `make lock UPGRADE=--upgrade` takes what is new.
 lock: setup
-	$(BIN)/pip-compile --quiet --all-extras --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-		--allow-unsafe --output-file requirements.lock pyproject.toml
-	sed -i.bak 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements.lock && rm requirements.lock.bak
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras $(UPGRADE) --no-emit-index-url \
+		--no-emit-find-links --no-header pyproject.toml --output-file requirements.lock

@@ -70,7 +70,7 @@ def main() -> None:
     promised = forecast(known, rungs[-1])
     detectable = detectable_difference(len(holdout), USUAL_DISCORDANCE, alpha_of_look(2, settings.gate.alpha))
     came = trained[-1]["accuracy"]
-    result = {
+    figures = {
         "holdout_rows": len(holdout),
         "rungs": trained,
         "forecast": {
@@ -88,11 +88,11 @@ def main() -> None:
             for count, following in zip(range(1, len(rungs) + 1), [*rungs[1:], rungs[-1]], strict=True)
         ],
     }
-    (RESULTS / "curve.json").write_text(json.dumps(result, indent=2) + "\n")
+    (RESULTS / "curve.json").write_text(json.dumps(figures, indent=2) + "\n")
     (RESULTS / "curve.png").write_bytes(
         curve_figure(known, rungs[-1], [point for point in points if point.rows > FORECAST_FROM])
     )
-    print(json.dumps({key: result[key] for key in ("forecast", "until_flat")}, indent=2))
+    print(json.dumps({key: figures[key] for key in ("forecast", "until_flat")}, indent=2))
 
 
 if __name__ == "__main__":

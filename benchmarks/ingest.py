@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.data import training_csv
 
@@ -64,10 +65,10 @@ def main() -> None:
         decoded.write_text(path.read_bytes().decode("latin-1"), newline="")
         pairs = []
         for _ in range(RUNS):
-            pair = {}
+            pair: dict[str, Any] = {}
             for what, source in (("read_csv", decoded), ("ingest", path)):
-                with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-                    command = [sys.executable, "-m", "benchmarks.ingest", what, str(source), folder]
+                with tempfile.TemporaryDirectory(dir=path.parent) as home:
+                    command = [sys.executable, "-m", "benchmarks.ingest", what, str(source), home]
                     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
                     pair[what] = json.loads(done.stdout)
             pair["ratio"] = pair["ingest"]["seconds"] / pair["read_csv"]["seconds"]

@@ -28,7 +28,7 @@ from scipy.sparse import csr_matrix, vstack
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from sentiment.ingest.readers import read_chunks
+from sentiment.ingest.plan import read_chunks
 from sentiment.monitoring.daily import MOST_WORDS, Profiles, Table, is_alarm, judge_day
 from sentiment.sample import write_sample
 

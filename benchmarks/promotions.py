@@ -41,7 +41,7 @@ def take_over(root: str) -> None:
     """Child: promote version 2, score with it and publish; says `go` when everything is imported."""
     from sentiment.registry.champion import promote
     from sentiment.registry.client import Registry
-    from sentiment.scoring import score
+    from sentiment.scoring.score import score
     from sentiment.settings import Home
     from sentiment.warehouse.snapshot import publish
 

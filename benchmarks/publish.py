@@ -19,7 +19,6 @@ from typing import Any
 
 import polars as pl
 import sqlalchemy
-from tests.databases.server import PASSWORD, postgresql_server
 
 from benchmarks.data import run, scored_home
 from sentiment.publish import publish_to
@@ -30,6 +29,7 @@ from sentiment.sample import write_sample
 from sentiment.settings import Home, Settings
 from sentiment.warehouse.connection import reader, writer
 from sentiment.warehouse.snapshot import publish
+from tests.postgresql_server import PASSWORD, postgresql_server
 
 MORE_ROWS = 16_000
 # One transaction takes the rows over, so that all of them have one of two sets of times.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:  # A run that reports on files need not wait for what models a
     from sentiment.ingest.load import IngestReport
     from sentiment.maintenance.retention import HousekeepingReport
     from sentiment.publish import TargetReport
-    from sentiment.scoring import ScoreReport
+    from sentiment.scoring.score import ScoreReport
 from sentiment.markdown import table
 
 

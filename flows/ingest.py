@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefect import flow, task
@@ -17,10 +17,14 @@ from flows.artifacts import ingest_markdown
 from flows.events import ROWS_LOADED
 from flows.progress import Step
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
-from sentiment.errors import InputError, NotReadyError
-from sentiment.ingest.inbox import find_inbox_files, is_abandoned, refuse_file
-from sentiment.ingest.load import IngestReport, ingest_file
+from sentiment.errors import InputError, NotReadyError, RefusedFileError, UnsureError
+from sentiment.ingest.inbox import find_inbox_files, is_abandoned, refuse_file, source_of
+from sentiment.ingest.load import IngestReport, Instructions, ingest_file
+from sentiment.ingest.mapping.reading import ReadingOptions
+from sentiment.ingest.sources import with_source
 from sentiment.settings import open_home
+
+STANDARD_INPUT = "standard input"
 
 
 class IngestOptions(BaseModel):
@@ -28,7 +32,8 @@ class IngestOptions(BaseModel):
 
     paths: list[str] = Field(
         default=[],
-        description="Files to load: CSV as Sentiment140 (plain, .gz, .zst), Parquet, NDJSON. Empty: new files of the inbox.",
+        description="Files to load: CSV, TSV, JSON, Parquet or Excel (text also .gz, .zst, .zip). Empty: new files of the "
+        "inbox.",
     )
     gold: str | None = Field(
         default=None,
@@ -37,6 +42,29 @@ class IngestOptions(BaseModel):
     )
     label_by_emoticon: bool = Field(
         default=False, description="Label tweets without a label by their emoticons, and take these out of the text."
+    )
+    columns: str | None = Field(
+        default=None,
+        description="Columns by role, such as `text=OriginalTweet,label=Sentiment`; roles: text, title, label, id, date, "
+        "user, query, language. Empty: the file decides, for this and all that follows.",
+    )
+    labels: str | None = Field(
+        default=None, description="What values mean: `0=negative,1=positive`; `none` for those that are no label."
+    )
+    id: str | None = Field(default=None, description="Column of the ids; `none`: posts are known by their content.")
+    date_format: str | None = Field(
+        default=None,
+        description="day-first, month-first, epoch-s, epoch-ms, epoch-us, or a pattern such as `%d.%m.%Y %H:%M`.",
+    )
+    time_zone: str | None = Field(default=None, description="Zone of times that say none, such as Europe/Berlin.")
+    delimiter: str | None = Field(default=None, description="What separates columns, such as `;` or `tab`.")
+    encoding: str | None = Field(default=None, description="Encoding of text files, such as cp1251.")
+    source: str | None = Field(
+        default=None,
+        description="Name of the source: `sources/NAME.toml` of the home says how it is read, and its ids are its own.",
+    )
+    max_rejected: float = Field(
+        default=0.5, ge=0, le=1, description="Share of rejected records above which a file is refused as a whole."
     )
     source_url: str | None = Field(
         default=None,
@@ -48,9 +76,14 @@ class IngestOptions(BaseModel):
     )
     watermark: str | None = Field(
         default=None,
-        description="Column by which rows grow; `:watermark` in the query stands for its greatest value so far.",
+        description="Column by which rows grow; `:watermark` in the query is its greatest value so far.",
     )
     as_of: AsOf = None
+
+    def reading(self) -> ReadingOptions:
+        """What is said of how files are read."""
+        names = ("columns", "labels", "id", "date_format", "time_zone", "delimiter", "encoding", "source")
+        return ReadingOptions(**{name: getattr(self, name) or None for name in names})
 
 
 @dataclass(frozen=True)
@@ -84,32 +117,43 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
         from sentiment.publish import check_address
 
         check_address(options.source_url)
-    summary = IngestSummary([], [])
+    summary, errors = IngestSummary([], []), []
     with recorded_run("ingest", options.as_of) as run:
         if options.source_url is not None:
             summary.files.append(load_query(options))
         for path in paths_to_load(options):
             try:
-                summary.files.append(load_file(path, options.gold, options.label_by_emoticon))
+                summary.files.append(load_file(path, options))
             except InputError as error:
                 is_of_inbox = not options.paths and path.exists()
                 if isinstance(error, NotReadyError) and not (is_of_inbox and is_abandoned(path)):
                     summary.files.append(IngestReport(str(path), "waiting", note=str(error)))
                     continue
+                errors.append(error)
                 ended = " Nothing has written to it for an hour: the transfer broke off."
                 reason = f"{error}{ended if isinstance(error, NotReadyError) else ''}"
                 summary.errors.append(reason)
-                if is_of_inbox:
+                if path.exists() and (is_of_inbox or isinstance(error, RefusedFileError)):
                     refuse_file(home, path, reason)
         run.count_rows = sum(report.count_lines for report in summary.files)
         run.outcome = f"{summary.count_loaded:,} new tweets from {len(summary.files)} file(s)"
     create_markdown_artifact(ingest_markdown(summary.files), key="ingest", description="What became of each file")
     if summary.count_loaded and options.gold is None:
         emit_event(ROWS_LOADED, {"prefect.resource.id": "sentiment.tweets"}, payload={"count": summary.count_loaded})
-    if summary.errors:
-        advice = "" if options.paths else "\nIt is not tried again until it changes; by hand: sentiment ingest PATH"
-        raise InputError("\n".join(summary.errors) + advice)
+    if errors:
+        raise joined_error(errors, summary.errors, is_inbox=not options.paths)
     return summary
+
+
+def joined_error(errors: list[InputError], sentences: list[str], *, is_inbox: bool) -> InputError:
+    """One error for all files that were not loaded, of the kind that they have in common."""
+    advice = "\nIt is not tried again until it changes; by hand: sentiment ingest PATH" if is_inbox else ""
+    message = "\n".join(sentences) + advice
+    unsure = [error for error in errors if isinstance(error, UnsureError)]
+    if unsure:
+        return UnsureError(message, unsure[0].questions if len(errors) == 1 else ())
+    is_refused = all(isinstance(error, RefusedFileError) for error in errors)
+    return RefusedFileError(message) if is_refused else InputError(message)
 
 
 def paths_to_load(options: IngestOptions) -> Iterator[Path]:
@@ -125,17 +169,27 @@ def paths_to_load(options: IngestOptions) -> Iterator[Path]:
 
 
 @task(task_run_name="load {path.name}", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
-def load_file(path: Path, gold: str | None, label_by_emoticon: bool) -> IngestReport:
+def load_file(path: Path, options: IngestOptions) -> IngestReport:
     """Load one file in one transaction."""
     home = open_home(say_waiting)
-    step = Step(f"read {path.name}")
+    reading = options.reading()
+    if reading.source is None and (name := source_of(home, path)) is not None:
+        reading = replace(reading, source=name)
+    is_spooled = path.parent == home.work
     report = ingest_file(
         home,
         path,
-        gold_set=gold,
-        label_by_emoticon=label_by_emoticon,
-        on_progress=step,
+        gold_set=options.gold,
+        label_by_emoticon=options.label_by_emoticon,
+        instructions=Instructions(
+            reading=with_source(home, reading),
+            recorded_as=STANDARD_INPUT if is_spooled else None,
+            max_rejected=options.max_rejected,
+        ),
+        on_progress=Step(f"read {path.name}"),
     )
+    if is_spooled:
+        report = replace(report, path=STANDARD_INPUT)
     get_run_logger().info("%s: %s", path, report)
     return report
 
@@ -143,17 +197,15 @@ def load_file(path: Path, gold: str | None, label_by_emoticon: bool) -> IngestRe
 @task(name="load query", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def load_query(options: IngestOptions) -> IngestReport:
     """Load what a query gives, from where its last run ended."""
-    from sentiment.publish import ingest_query
+    from sentiment.ingest.sql_query import SourceQuery, ingest_query
 
     assert options.source_url is not None
     assert options.source_query is not None
-    home = open_home(say_waiting)
     return ingest_query(
-        home,
-        options.source_url,
-        options.source_query,
-        watermark=options.watermark,
+        open_home(say_waiting),
+        SourceQuery(options.source_url, options.source_query, options.watermark),
         gold_set=options.gold,
         label_by_emoticon=options.label_by_emoticon,
+        reading=options.reading(),
         on_progress=Step("read query"),
     )

@@ -12,7 +12,7 @@ from flows.ingest import IngestOptions, IngestSummary, ingest
 from flows.retrain import DEFAULT_EFFORT, MOST_EFFORT, RetrainOptions, RetrainSummary, retrain
 from flows.run_record import AsOf
 from flows.score import ScoreOptions, score
-from sentiment.scoring import ScoreReport
+from sentiment.scoring.score import ScoreReport
 
 
 class PipelineOptions(BaseModel):

@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 from flows.artifacts import score_markdown
 from flows.progress import Step
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
-from sentiment import scoring
 from sentiment.errors import NoChampionError
 from sentiment.registry.client import Registry
-from sentiment.scoring import CHUNK_ROWS, ScoreReport
+from sentiment.scoring import score as scoring
+from sentiment.scoring.score import CHUNK_ROWS, ScoreReport, Selection
 from sentiment.settings import open_home
 
 
@@ -72,9 +72,7 @@ def predict(options: ScoreOptions, run_id: str) -> ScoreReport:
         home,
         Registry(home),
         run_id=run_id,
-        model_version=options.model_version,
-        since=options.since,
-        until=options.until,
+        selection=Selection(options.model_version, options.since, options.until),
         chunk_rows=options.chunk_rows,
         on_progress=Step("score"),
     )

@@ -1,8 +1,10 @@
-"""Every error that a user can cause or mend. The command line prints its sentence; nothing else is caught there.
+"""Every error that a user can cause or fix. The command line prints its sentence; it catches nothing else.
 
     SentimentError
     ├── InputError          a file, tweet, query or option is not what was asked for           exit status 2
-    │   └── NotReadyError   the file is still being written or its last line is torn           exit status 1
+    │   ├── NotReadyError   the file is still being written or its last line is torn           exit status 1
+    │   ├── UnsureError     the file can be read in more than one way; names the options       exit status 2
+    │   └── RefusedFileError  what the file holds cannot be right: nothing of it was loaded    exit status 1
     ├── HomeError           the home cannot be used: read-only, disk full, damaged, too new    exit status 1
     │   └── BusyError       another process holds the warehouse for longer than we wait        exit status 1
     ├── DatabaseError       another database cannot be reached, or refuses what is asked       exit status 1
@@ -16,6 +18,8 @@ Each message says what was found, what was expected and what to do.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sentiment.model.errors import ModelError, SentimentError
 
 __all__ = [
@@ -27,8 +31,10 @@ __all__ = [
     "ModelError",
     "NoChampionError",
     "NotReadyError",
+    "RefusedFileError",
     "SentimentError",
     "TrainingError",
+    "UnsureError",
 ]
 
 
@@ -42,6 +48,24 @@ class NotReadyError(InputError):
     """The file is not complete yet; the next run takes it up."""
 
     exit_status = 1
+
+
+class RefusedFileError(InputError):
+    """A file is mostly rejected, lacks a class, or contradicts itself; says why and what to do."""
+
+    exit_status = 1
+
+
+class UnsureError(InputError):
+    """A file can be read in more than one way.
+
+    Attributes:
+        questions: `sentiment.ingest.mapping.question.Question`, each with the options that answer it.
+    """
+
+    def __init__(self, message: str, questions: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.questions = questions
 
 
 class HomeError(SentimentError):

@@ -1,7 +1,7 @@
 """Locks of the home: one process at a time does a thing, and a run that waits can say what it waits for.
 
-Whoever takes a lock signs beside it, in `<name>.holder`. The lock itself is the kernel's: a signature that is missing, or of
-a process that has ended, is taken for none. Signing costs 0.1 ms.
+A process that takes a lock signs in `<name>.holder`. The kernel keeps the lock itself; a missing signature, or one of a
+process that has ended, counts for nothing. Signing costs 0.1 ms.
 """
 
 from __future__ import annotations

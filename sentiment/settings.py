@@ -1,12 +1,13 @@
 """Where things are: one described settings class, and the layout of the home folder.
 
-Settings say *where*; what a run does stands in the flows' parameters. Everything is read from the environment
+Settings say *where*; the flows' parameters say what a run does. Everything is read from the environment
 (`SENTIMENT_…`), nothing from files that could be forgotten. All state lives under one folder, the home: deleting it is a
 clean start, and two homes do not touch.
 """
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
@@ -99,6 +100,18 @@ class Settings(BaseSettings):
     keep_snapshots: int = Field(
         default=3, ge=1, description="Published snapshots that stay on disk for readers that opened an older one."
     )
+    scoring_processes: int = Field(
+        default=1, ge=1, le=256, description="Processes of this machine that score; each takes 500 MB and one core."
+    )
+    scheduler: str | None = Field(
+        default=None,
+        pattern=r"^(tcp|tls)://[^\s/]+:\d+$",
+        description="Dask scheduler whose workers score, e.g. `tls://scheduler:8786`; this machine unless given.",
+    )
+    shards: str | None = Field(
+        default=None,
+        description="Folder or bucket that workers on other machines share, e.g. `s3://bucket/prefix`.",
+    )
     needs_approval: bool = Field(
         default=False, description="Whether a challenger that passed the gate waits for `sentiment promote`."
     )
@@ -151,7 +164,7 @@ def _is_host(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Home:
-    """A home at work: the paths below its folder, the settings in force, and who is told when a lock has to be waited for.
+    """A home at work: the paths below its folder, the settings in force, and what to call when it waits for a lock.
 
     Everything that works on a home takes this one value; nothing below the flows and commands reads the environment.
 
@@ -217,7 +230,7 @@ class Home:
 
     @property
     def behaviour(self) -> Path:
-        """Behaviour tests of the user's own, beside those that come with the project."""
+        """The user's own behaviour tests, in addition to the project's."""
         return self.root / "behaviour"
 
     @property
@@ -282,6 +295,8 @@ def open_home(on_wait: Callable[[str], None] | None = None) -> Home:
     """
     settings = load_settings()
     home = Home(settings.home, settings, on_wait).create()
+    # Nothing is left outside of the home, such as a list of fonts in the user's folder.
+    os.environ.setdefault("MPLCONFIGDIR", str(home.root / "cache" / "matplotlib"))
     free = shutil.disk_usage(home.root).free
     if free < LEAST_FREE_BYTES:
         raise HomeError(
@@ -292,7 +307,7 @@ def open_home(on_wait: Callable[[str], None] | None = None) -> Home:
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment; give a user id without a name one, for what is signed.
 
     Raises:
         InputError: a variable has a value that does not fit; the message names it.
@@ -304,6 +319,11 @@ def load_settings() -> Settings:
         first = error.errors()[0]
         name = "SENTIMENT_" + "__".join(str(part) for part in first["loc"]).upper()
         raise InputError(f"{name}={first['input']!r} cannot be used: {first['msg']}.") from error
+    # MLflow asks who a run is of, and fails for a user id without a name, as containers have it.
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = f"uid-{os.getuid()}"
     home = settings.home.expanduser().absolute()
     _refuse_odd_path(home)
     return settings.model_copy(update={"home": home})

@@ -16,7 +16,8 @@ import polars as pl
 import pytest
 
 from sentiment.gate import evidence
-from sentiment.ingest.load import IngestReport, ingest_file
+from sentiment.ingest.load import IngestReport, Instructions, ingest_file
+from sentiment.ingest.mapping.reading import ReadingOptions
 from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import ModelConfig
 from sentiment.model.features import FeatureConfig, extract
@@ -36,6 +37,18 @@ if "CI" not in os.environ:
     hypothesis.settings.load_profile("patient")
 
 pytest_plugins = ["tests.databases"]
+SLOW = ("process",)
+"""Folders of tests that start processes of their own, or kill some."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what is in these folders into the slow tier."""
+    root = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(root) and item.path.relative_to(root).parts[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 DATE = "Mon Apr 06 22:19:45 PDT 2009"
 
 
@@ -92,7 +105,9 @@ def ingest_lines() -> Callable[..., IngestReport]:
     def ingest(home: Home, *lines: bytes, name: str = "tweets.csv", **options: Any) -> IngestReport:
         path = home.inbox / name
         path.write_bytes(b"".join(line + b"\n" for line in lines))
-        return ingest_file(home, path, **options)
+        # Few lines, many of them broken on purpose, and often of one class.
+        meant = Instructions(ReadingOptions(labels="0=negative,2=neutral,4=positive"), max_rejected=1)
+        return ingest_file(home, path, **{"instructions": meant, **options})
 
     return ingest
 
@@ -111,7 +126,13 @@ def rows_of() -> Callable[[Home, str], list[tuple[Any, ...]]]:
 @pytest.fixture(scope="session")
 def checks_pass() -> Callable[[Home], None]:
     """Fails if any check of the warehouse's tables in sql/checks/ returns a row."""
-    names = ("tweets_are_unique", "predictions_are_unique", "files_reconcile", "published_version_is_complete")
+    names = (
+        "tweets_are_unique",
+        "predictions_are_unique",
+        "files_reconcile",
+        "published_version_is_complete",
+        "scored_ranges_hold",
+    )
 
     def check(home: Home) -> None:
         with writer(home) as warehouse:

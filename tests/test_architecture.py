@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
+from docs import architecture
+
 FOLDERS = ("sentiment", "flows", "tests", "benchmarks")
 LONGEST_FILE = 400
 SQL = re.compile(
@@ -148,3 +150,61 @@ def test_files_are_replaced_in_one_way(repository: Path) -> None:
         if any(renames_and_flushes(path))
     }
     assert found - {"sentiment/model/atomic.py"} == RENAMES_WITHOUT_CONTENT.keys()
+
+
+MOST_ROOMS, MOST_FLOORS = 25, 11
+MOST_LINES, MOST_PARAMETERS = 60, 6
+# To be shortened; nothing may be added.
+LONG_FUNCTIONS = {"_compose", "_fit", "_train", "curve_figure", "fit", "gather_evidence", "ingest_file", "score"}
+WIDE_SIGNATURES = {
+    *(
+        "_embed",
+        "_fit",
+        "_score_shard",
+        "_train",
+        "embed",
+        "embed_forward",
+        "embed_plain",
+        "fit",
+        "gather_evidence",
+        "ingest_query",
+    ),
+    *("_read_line", "learn_embedding", "learn_ngrams", "learn_pairs", "score", "train_version", "write_sample"),
+}
+
+
+def test_the_picture_of_the_architecture_is_what_the_imports_say(repository: Path) -> None:
+    assert architecture.drawn(architecture.survey(repository)) in architecture.TARGET.read_text(), (
+        "run: python -m docs.architecture --write"
+    )
+
+
+def test_the_house_is_small_enough_to_be_known(repository: Path) -> None:
+    house = architecture.survey(repository)
+    assert house.circles == []
+    assert len(house.floors) <= MOST_ROOMS
+    assert max(house.floors.values()) <= MOST_FLOORS
+
+
+def test_functions_and_signatures_can_be_read_at_once(repository: Path) -> None:
+    functions = architecture.survey(repository).functions
+    long = {function.name for function in functions if function.lines > MOST_LINES}
+    wide = {function.name for function in functions if function.parameters > MOST_PARAMETERS and not function.is_form}
+    assert (long - LONG_FUNCTIONS, wide - WIDE_SIGNATURES) == (set(), set())
+
+
+def test_circles_and_floors_are_found(tmp_path: Path) -> None:
+    modules = {
+        "sentiment/first/one.py": "from sentiment.second import two",
+        "sentiment/second/two.py": "def late():\n    from ..first.one import x",
+        "sentiment/third.py": "import sentiment.first.one",
+        "flows/score.py": "from sentiment import third",
+    }
+    for name, text in modules.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    house = architecture.survey(tmp_path)
+    assert house.circles == [{"sentiment.first.one", "sentiment.second.two"}]
+    assert house.floors == {"first": 1, "second": 1, "third": 2, "flows": 3}
+    assert ("flows", "third") in house.arrows

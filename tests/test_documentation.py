@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -45,7 +44,6 @@ def test_every_deployment_is_described_and_scheduled_with_a_time_zone() -> None:
 
 
 def test_the_reference_of_tables_is_what_the_database_says_of_itself() -> None:
-    sys.path.insert(0, str(ROOT / "docs"))
-    from generate import TARGET, tables_markdown
+    from docs.generate import TARGET, tables_markdown
 
     assert TARGET.read_text() == tables_markdown(), "run: python docs/generate.py"

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import data, demo, maintenance, model, query, status
-from flows.cli.terminal import errors_as_sentences, out
+from flows.cli import data, demo, ingest, maintenance, model, query, status
+from flows.cli.terminal import errors_as_sentences, open_standard_streams, out
 from sentiment.settings import load_settings
 
 app = typer.Typer(
@@ -36,11 +36,12 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
     ] = False,
 ) -> None:
-    """What stands before a command."""
+    """Global options."""
 
 
 def main() -> None:
     """Entry point: errors become a sentence and an exit status, 0 done, 1 failed, 2 wrong use."""
+    open_standard_streams()
     with errors_as_sentences(lambda: load_settings().home):
         app(prog_name="sentiment")
 
@@ -48,7 +49,9 @@ def main() -> None:
 for command in (
     demo.demo,
     data.sample,
-    data.ingest,
+    ingest.inspect,
+    ingest.ingest,
+    ingest.withdraw,
     data.download,
     data.profile,
     data.publish,

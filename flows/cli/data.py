@@ -1,4 +1,4 @@
-"""The commands that look at the data as a whole and carry it in and out: `profile`, `publish`, `download`."""
+"""The commands that look at the data as a whole, carry it out, make some up or correct it."""
 
 from __future__ import annotations
 
@@ -9,31 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.options import Emoticons, Gold
-from flows.cli.run import check_paths, run_flow
-from flows.cli.terminal import AsJson, notes, out, print_json, print_table
+from flows.cli.run import run_flow
+from flows.cli.terminal import AsJson, notes, out, print_json
 from sentiment.errors import InputError
 from sentiment.settings import open_home
-
-
-def check_source(
-    source_url: str | None, query: str | None, watermark: str | None, paths: list[Path] | None
-) -> dict[str, str | None]:
-    """Options of `ingest` for a database, refused before anything is started.
-
-    Raises:
-        InputError: one of the two is missing, files are named as well, or the address holds a password.
-    """
-    if source_url is None and query is None and watermark is None:
-        return {}
-    if source_url is None or query is None:
-        raise InputError("To read from a database, give both --source-url and --query.")
-    if paths:
-        raise InputError("Expected either files or --source-url, found both.")
-    from sentiment.publish import check_address
-
-    check_address(source_url)
-    return {"source_url": source_url, "source_query": query, "watermark": watermark}
 
 
 def profile(as_json: AsJson = False) -> None:
@@ -41,7 +20,6 @@ def profile(as_json: AsJson = False) -> None:
 
     Example: sentiment profile
     """
-    from flows.cli.run import run_flow
 
     def start(orchestration: Any) -> Any:
         from flows.profile import profile as flow
@@ -52,7 +30,7 @@ def profile(as_json: AsJson = False) -> None:
     if as_json:
         print_json(summary)
         return
-    out.print(f"{summary.count_tweets:,} tweets. What stands out:", markup=False)
+    out.print(f"{summary.count_tweets:,} tweets. Findings:", markup=False)
     for sentence in summary.findings:
         out.print(f"- {sentence}", markup=False)
     notes.print(f"\nThe page with pictures: {summary.page}", markup=False)
@@ -70,7 +48,6 @@ def publish(
 
     Example: sentiment publish --to postgresql+psycopg://analyst@db.example.com/tweets
     """
-    from flows.cli.run import run_flow
     from sentiment.publish import check_address
 
     # Before anything is started: an address with a password must not reach Prefect, which keeps parameters.
@@ -130,72 +107,6 @@ def sample(
         print_json(summary)
     else:
         out.print(str(summary), markup=False)
-
-
-def ingest(
-    paths: Annotated[
-        list[Path] | None, typer.Argument(help="CSV (plain, .gz, .zst), Parquet or NDJSON; none: the inbox.")
-    ] = None,
-    gold: Gold = None,
-    label_by_emoticon: Emoticons = False,
-    source_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Read from this database: SQLAlchemy address without a password.")
-    ] = None,
-    query: Annotated[
-        str | None,
-        typer.Option(metavar="SQL", help="What to read there: tweet_id, text, posted_at, user_name, query, label."),
-    ] = None,
-    watermark: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Fills :watermark in the query with its greatest value so far.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Load files of tweets, or what a query gives; every line is loaded, a duplicate, or kept as rejected.
-
-    Example: sentiment ingest tweets.csv
-    """
-    names = check_paths(paths or [])
-    source = check_source(source_url, query, watermark, paths)
-
-    def start(orchestration: Any) -> Any:
-        from flows.ingest import IngestOptions
-        from flows.ingest import ingest as flow
-
-        return orchestration.run(
-            flow, IngestOptions(paths=names, gold=gold, label_by_emoticon=label_by_emoticon, **source)
-        )
-
-    show_ingest(run_flow(start), as_json)
-
-
-def show_ingest(summary: Any, as_json: bool) -> None:
-    """Show what became of each file; end with 1 if one was left for later."""
-    if as_json:
-        print_json({"files": summary.files})
-    else:
-        columns = ["file", "outcome", "lines", "loaded", "duplicate", "rejected", "seconds"]
-        rows = [
-            [
-                Path(r.path).name,
-                r.outcome,
-                r.count_lines,
-                r.count_loaded,
-                r.count_duplicate,
-                r.count_rejected,
-                r.seconds,
-            ]
-            for r in summary.files
-        ]
-        print_table("", columns, rows)
-        for report in summary.files:
-            if report.note:
-                notes.print(f"{Path(report.path).name}: {report.note}", markup=False)
-            for reason, count in report.rejected_by_reason.items():
-                notes.print(f"{Path(report.path).name}: {count:,} rejected: {reason}", markup=False)
-        if not summary.files:
-            notes.print("No new files in the inbox.")
-    if any(report.outcome == "waiting" for report in summary.files):
-        raise typer.Exit(1)
 
 
 def correct(

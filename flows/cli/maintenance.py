@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from flows.cli.run import run_flow
 from flows.cli.terminal import AsJson, notes, out, print_json, print_table, say_waiting
 from sentiment.errors import InputError
 from sentiment.settings import Home, load_settings, open_home
+
+if TYPE_CHECKING:
+    from sentiment.maintenance.erasure import ForgetReport
 
 
 def forget(
@@ -20,14 +23,16 @@ def forget(
 ) -> None:
     """Delete a user or a tweet everywhere, for good, and name the model versions that had learnt from it.
 
-    Without an option it finishes what an interrupted one has left.
+    Names are the same with and without @, in upper and lower case. Exit status 1 if nothing was found to forget; it is kept
+    out all the same. Without an option it finishes what an interrupted one has left.
 
     Example: sentiment forget --user somebody
     """
     from sentiment.maintenance.erasure import forget as run
 
     home = open_home(say_waiting)
-    if not user and not tweet_id and not home.forgetting.exists():
+    is_continued = home.forgetting.exists()
+    if not user and not tweet_id and not is_continued:
         raise InputError("Expected --user NAME or --tweet-id ID; nothing is left to do from an earlier request.")
     report = run(
         home,
@@ -36,7 +41,16 @@ def forget(
     )
     if as_json:
         print_json(report)
-        return
+    else:
+        _show_forgotten(report)
+    # What an interrupted request deleted before is no longer there to be found.
+    if report.found_nothing and not is_continued:
+        asked = ", ".join([*(user or ()), *map(str, tweet_id or ())])
+        notes.print(f"Nothing of {asked} was found. Check the spelling; it stays out if it comes.", markup=False)
+        raise typer.Exit(1)
+
+
+def _show_forgotten(report: ForgetReport) -> None:
     print_table(
         "",
         ["tweets", "hand-labelled", "rejected lines"],
@@ -125,7 +139,7 @@ def housekeeping(as_json: AsJson = False) -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check versions, permissions, disk, locks, warehouse, snapshot, registry and schedules; say how to mend each.
+    """Check versions, permissions, disk, locks, warehouse, snapshot, registry and schedules; say how to fix each.
 
     Exit status 1 if something is wrong.
 
@@ -151,7 +165,7 @@ def doctor(as_json: AsJson = False) -> None:
             [[finding.check, "ok" if finding.is_well else "WRONG", finding.found] for finding in findings],
         )
         for finding in wrong:
-            out.print(f"to mend {finding.check}: {finding.remedy}", markup=False)
+            out.print(f"to fix {finding.check}: {finding.remedy}", markup=False)
     if wrong:
         raise typer.Exit(1)
 
@@ -181,7 +195,7 @@ def serve(
 
     home = open_home()
     if host not in ("127.0.0.1", "::1", "localhost"):
-        keyed = "whoever has the key" if home.settings.api_key else "anybody, since SENTIMENT_API_KEY is not set,"
+        keyed = "anyone with the key" if home.settings.api_key else "anyone, since SENTIMENT_API_KEY is not set,"
         notes.print(f"Listening on {host}: {keyed} can ask from other machines.", markup=False)
         if host in EVERY_NETWORK and not home.settings.allowed_hosts:
             notes.print(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.data import show_ingest
+from flows.cli.ingest import show_ingest
 from flows.cli.options import Effort, Emoticons, Rows, Seed, UntilFlat, WordVectors
 from flows.cli.run import check_paths, run_flow
 from flows.cli.terminal import AsJson, notes, out, print_json, print_table

@@ -154,6 +154,7 @@ def _write_json(batches: pa.RecordBatchReader, target: IO[bytes]) -> None:
 @contextmanager
 def _target(output: Path | None) -> Iterator[IO[bytes]]:
     if output is None:
+        sys.stdout.flush()
         yield sys.stdout.buffer
         return
     try:

@@ -33,6 +33,7 @@ def gather_status(home: Home) -> dict[str, Any]:
         "refused": None,
         "runs": [],
         "schedules": None,
+        "refused_files": [],
         "wrong": [],
     }
     # A snapshot that cannot be read is one of the things that are wrong.
@@ -43,6 +44,7 @@ def gather_status(home: Home) -> dict[str, Any]:
         refused = snapshot.frame("steps/warehouse/select_status_refused")
         found["refused"] = refused.row(0, named=True) if len(refused) else None
         found["runs"] = list(snapshot.frame("steps/warehouse/select_last_runs").iter_rows(named=True))
+        found["refused_files"] = list(snapshot.frame("steps/warehouse/select_refused_files").iter_rows(named=True))
     server = running_server(home.root)
     found["running"] = _runs_in(server, RUNNING) if server else []
     found["failed"] = _runs_in(server, FAILED) if server else []
@@ -62,7 +64,7 @@ def gather_status(home: Home) -> dict[str, Any]:
 def print_status(found: dict[str, Any]) -> None:
     """The same for people, what is wrong first."""
     for finding in found["wrong"]:
-        notes.print(f"{finding.check}: {finding.found}. To mend it: {finding.remedy}", markup=False)
+        notes.print(f"{finding.check}: {finding.found}. To fix it: {finding.remedy}", markup=False)
     if not found["tables"]:
         notes.print(
             f"Nothing has been loaded into {found['home']} yet. Start with: sentiment ingest PATH", markup=False
@@ -78,6 +80,12 @@ def print_status(found: dict[str, Any]) -> None:
         notes.print(f"Why: sentiment decisions --model-version {refused['model_version']}", markup=False)
     if found["runs"]:
         print_table("last runs", list(found["runs"][0]), [list(run.values()) for run in found["runs"]])
+    if found["refused_files"]:
+        print_table(
+            "files that were not loaded",
+            ["file", "refused at", "reason"],
+            [list(row.values()) for row in found["refused_files"]],
+        )
     for title, runs in (("running now", found["running"]), ("failed in the last 7 days", found["failed"])):
         if runs:
             print_table(title, list(runs[0]), [list(run.values()) for run in runs])

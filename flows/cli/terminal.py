@@ -6,6 +6,8 @@ Standard output carries the answer alone; bars, notes and errors go to standard 
 from __future__ import annotations
 
 import dataclasses
+import errno
+import io
 import json
 import math
 import os
@@ -16,7 +18,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -40,7 +42,7 @@ def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.flush()
     # JSON is UTF-8, whatever the terminal takes.
-    sys.stdout.buffer.write(json_text(value, indent=2).encode() + b"\n")
+    sys.stdout.buffer.write(json_text(value, indent=2).encode(errors="backslashreplace") + b"\n")
     sys.stdout.buffer.flush()
 
 
@@ -129,18 +131,58 @@ def errors_as_sentences(home: Callable[[], Path]) -> Iterator[None]:
     """End the process with the error's sentence and exit status; what nobody foresaw is kept in a file for the report."""
     try:
         yield
+        sys.stdout.flush()
     except SentimentError as error:
         _fail(str(error), error.exit_status)
     except KeyboardInterrupt:
         _fail("Interrupted. What was committed stays; run the same command again to go on.", 130)
-    except BrokenPipeError:
-        # The reader, such as `head`, has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
-    except SystemExit:
+    except SystemExit as end:
+        # The command line's library makes an exit of its own of a broken pipe, and what is still buffered may meet one here.
+        if _is_broken_pipe(end.__context__) or not _can_flush():
+            _end_quietly()
         raise
     except Exception as error:
+        if _is_broken_pipe(error):
+            _end_quietly()
         _fail(f"{_unexpected(error)}{_keep_trace(home)}", 1)
+
+
+def open_standard_streams() -> None:
+    """Let every command print what it has to, wherever it is started from.
+
+    A stream that is closed leads nowhere, so that no other file gets its number. What a terminal's encoding does not have is
+    printed as \\x… or \\u….
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest number that is free: this one.
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_broken_pipe(error: BaseException | None) -> bool:
+    # polars has its own words for it, and no number.
+    return isinstance(error, OSError) and (error.errno == errno.EPIPE or "Broken pipe" in str(error))
+
+
+def _can_flush() -> bool:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return False
+    return True
+
+
+def _end_quietly() -> NoReturn:
+    """The reader, such as `head`, has seen enough."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    raise SystemExit(0) from None
 
 
 def _unexpected(error: Exception) -> str:

@@ -9,7 +9,7 @@ migrated under a lock, so that two commands may start at once on a fresh home. T
 beginning (`begin_immediately`). Web pages of other sites are refused (`protected`). The temporary server says `ready` on
 standard output once it answers, and ends when standard input closes, which the operating system does when the command
 ends in any way; runs that have not ended by then are marked as crashed, so that no run of a killed command stays
-"Running" for ever. The permanent one marks runs of deployments as crashed that were under way before SINCE, if given, when
+"Running". The permanent one marks runs of deployments as crashed that were under way before SINCE, if given, when
 the process tree began that now takes runs: their processes ended with the tree before, or belong to the home that a backup was
 made of, and each would keep its deployment from ever running again.
 
@@ -118,7 +118,7 @@ def serve_permanently(host: str, port: int, since: datetime | None) -> None:
 def protected(app: FastAPI, hosts: frozenset[str]) -> CrossOriginProtection:
     """Prefect's application, for this server's own pages and for programs alone, whatever web pages try.
 
-    A flow run may name the command that its worker starts, so whoever reaches the server runs code. Prefect's own settings do
+    A flow run may name the command that its worker starts, so anyone who reaches the server can run code. Prefect's own settings do
     not reach that far: `CORS_ALLOWED_ORIGINS` keeps pages from reading answers, yet their requests are carried out;
     `CSRF_PROTECTION_ENABLED` gives its tokens to a rebound page as well, and covers no websockets.
     """
@@ -137,7 +137,7 @@ def begin_immediately() -> None:
     Prefect does so for some. The others read first; if another transaction has written meanwhile, their own write fails at
     once: events are lost, and clients have to ask again. Worse, the traceback of the failure keeps the statement alive. When
     it is freed while its connection already waits for the lock on behalf of another task, the event loop waits with it,
-    and so does whoever holds the lock: nothing moves for a minute.
+    and so does the holder of the lock: nothing moves for a minute.
     """
     from prefect.server.database.configurations import AioSqliteConfiguration
 

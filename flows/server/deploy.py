@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 from tzlocal import get_localzone_name
 
 from flows.server.proxies import reach_this_machine_directly
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 PROJECT = Path(__file__).parents[2]
-DEPLOYMENTS = "deployments/prefect.yaml"
-AUTOMATIONS = "deployments/automations.yaml"
+_DEFINITIONS = "deployments" if (PROJECT / "deployments").is_dir() else "flows/deployments"  # The latter in a wheel.
+DEPLOYMENTS = f"{_DEFINITIONS}/prefect.yaml"
+AUTOMATIONS = f"{_DEFINITIONS}/automations.yaml"
 WORK_POOL = "sentiment"
 NOTE = "note: "
 
@@ -55,7 +56,7 @@ def deploy() -> None:
 
 
 def make_work_pool(client: SyncPrefectClient) -> None:
-    """Make the work pool, for runs as processes beside the worker, unless there is one of the name."""
+    """Make the work pool, whose runs are child processes of the worker, unless it exists."""
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists
     from prefect.workers.process import ProcessWorker
@@ -73,7 +74,7 @@ def put_automations(client: SyncPrefectClient, block: str | None) -> None:
     block_id = find_block(client, block) if block else None
     if block and block_id is None:
         say(
-            f"{NOTE}There is no notification block {block} on this server, so nobody is told of alerts. Make it in "
+            f"{NOTE}There is no notification block {block} on this server, so nobody gets alerts. Make it in "
             "Prefect's page under Blocks, then run `python -m flows.server.deploy` or start `sentiment up` again."
         )
     for definition in definitions["alerts"]:
@@ -127,7 +128,7 @@ def remove_automation(client: SyncPrefectClient, name: str) -> None:
 
 
 def say(line: str) -> None:
-    """Tell whoever started this; `up` shows its user the notes."""
+    """Print a note for the caller; `up` shows it to its user."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -137,6 +138,6 @@ if __name__ == "__main__":
     try:
         deploy()
     except subprocess.CalledProcessError as error:
-        sys.exit(f"`prefect deploy` ended with status {error.returncode}; the reason stands above.")
+        sys.exit(f"`prefect deploy` ended with status {error.returncode}; the reason is printed above.")
     except SentimentError as error:
         sys.exit(str(error))

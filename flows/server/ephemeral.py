@@ -138,7 +138,7 @@ class Orchestration:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Wait for the server; within, Prefect talks to it, whatever else it was told when it was imported."""
+        """Wait for the server; within, Prefect talks to it, even if it was imported with other settings."""
         from prefect.settings import (
             PREFECT_API_URL,
             PREFECT_FLOWS_HEARTBEAT_FREQUENCY,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from flows.server.deploy import AUTOMATIONS, DEPLOYMENTS, PROJECT, WORK_POOL
 from flows.server.ephemeral import prefect_home, running_server

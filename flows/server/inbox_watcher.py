@@ -55,7 +55,7 @@ class Watcher:
         if settled and now - self.announced > SECONDS_BETWEEN_ANNOUNCEMENTS:
             for path in settled:
                 del self.landed[path]
-            if files := [path for path in settled if path.is_file()]:
+            if files := [path for path in settled if path.is_file() and not path.is_symlink()]:
                 self.open, self.repeats = files, 0
                 self._announce(now)
         elif self.open and now - self.announced > SECONDS_UNTIL_AGAIN:
@@ -94,14 +94,14 @@ def main(api: str) -> None:
     settings = load_settings()
     folder = (settings.inbox or Home(settings.home).inbox).expanduser().absolute()
     watcher = Watcher(api)
-    for path in folder.iterdir():
+    for path in folder.rglob("*"):
         # What landed while nobody watched; `ingest` knows what it has read already.
         watcher.see(path, time.monotonic())
     looks = watch(
         folder,
         rust_timeout=MILLISECONDS_BETWEEN_LOOKS,
         yield_on_timeout=True,
-        recursive=False,
+        recursive=True,
         raise_interrupt=False,
         debounce=200,
     )

@@ -21,7 +21,7 @@ TIMES_WHEN_BUSY = 4
 
 @functools.cache
 def _connections() -> PoolManager:
-    # Nothing but 503 is tried again: whoever does not listen is not there. No proxy is taken from the environment, and no
+    # Nothing but 503 is tried again: a server that does not listen is not running. No proxy is taken from the environment, and no
     # connection is kept, which the server might close just when it is used again.
     from urllib3 import PoolManager
     from urllib3.util import Retry

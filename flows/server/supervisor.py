@@ -90,7 +90,7 @@ def start(home: Home, parts: Parts, stopping: Event, say: Say) -> None:
         "PREFECT_API_URL": f"{prefect}/api",
         "PREFECT_SERVER_UI_API_URL": "/api",  # Else the UI looks for the API on port 4200.
         "PREFECT_WORKER_QUERY_SECONDS": "3",
-        # Prefect removes old runs, with their logs and artifacts, itself; by default it keeps them for ever.
+        # Prefect removes old runs, with their logs and artifacts, itself; by default it never does.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(DAYS_OF_RUNS * 24 * 3600),
         # What says that a run is under way outlives a server that is killed and started again while it goes on.

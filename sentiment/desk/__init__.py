@@ -12,11 +12,12 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from sentiment.desk import models, overview, questions, reference, review, status, topics, tweets
+from sentiment.desk import decision, models, overview, questions, reference, review, status, topics, tweets
+from sentiment.desk.filters import TweetFilter
 from sentiment.desk.orchestration import Orchestration
 from sentiment.desk.pages import STATIC
 from sentiment.desk.queue import ReviewQueue
-from sentiment.desk.store import Store
+from sentiment.desk.store import Store, View
 from sentiment.settings import Home
 
 
@@ -30,6 +31,15 @@ class _KeptStatic(StaticFiles):
         return response
 
 
+def prepare(view: View) -> None:
+    """Compute what the first visitor of a new snapshot would wait for."""
+    view.once("summary", lambda: overview.summary_of(view))
+    tweets.count_matching(view, TweetFilter())
+    for row in view.rows("select_versions")[:1]:
+        if row["champion_version"] not in (None, row["model_version"]):
+            decision.compared_once(view, row["model_version"], row["champion_version"])
+
+
 def add_to(app: FastAPI, home: Home, *, key: str, orchestration: Orchestration) -> None:
     """Add the desk's pages to an application.
 
@@ -37,10 +47,10 @@ def add_to(app: FastAPI, home: Home, *, key: str, orchestration: Orchestration) 
         key: the key that requests bring; without one nothing can be written from the pages.
         orchestration: what runs the flows.
     """
-    app.state.store = Store(home)
+    app.state.store = Store(home, prepare)
     app.state.queue = ReviewQueue(app.state.store)
     app.state.orchestration = orchestration
     app.state.key = key
-    for module in (overview, topics, tweets, models, status, questions, reference, review):
+    for module in (overview, topics, tweets, decision, models, status, questions, reference, review):
         app.include_router(module.router)
     app.mount("/static", _KeptStatic(directory=STATIC), name="static")

@@ -76,8 +76,13 @@ class View:
 class Store:
     """Gives the newest view of a home."""
 
-    def __init__(self, home: Home) -> None:
-        self.home = home
+    def __init__(self, home: Home, prepare: Callable[[View], object] | None = None) -> None:
+        """Follow a home.
+
+        Args:
+            prepare: computes what pages will ask of a new index, in a thread of its own, so that nobody waits for it.
+        """
+        self.home, self._prepare = home, prepare
         self._lock = Lock()
         self._view: View | None = None
         self._building: Build | None = None
@@ -106,8 +111,11 @@ class Store:
             if index.exists():
                 self._building = None
                 if self._view is None or self._view.snapshot_path != snapshot:
+                    is_new = self._view is None or self._view.index_path != index
                     self._view = View(snapshot, index, open_shared(snapshot), open_shared(index))
                     self._prune(index)
+                    if is_new and self._prepare is not None:
+                        Thread(target=self._prepare, args=[self._view], name="prepare", daemon=True).start()
                 return self._view
             if self._building is None or self._building.is_to_be_tried_again:
                 self._building = Build(self.home, snapshot, index)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
+from sentiment.gate.comparison import HEADER, compare
 from sentiment.gate.decision import Decision, Outcome
 from sentiment.markdown import table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sentiment.gate.checks import Check, Loss, Verdict
+    from sentiment.gate.checks import Loss, Verdict
     from sentiment.training.learning_curve import Outlook
 
 
@@ -20,17 +21,19 @@ def decision_markdown(decision: Decision) -> str:
     verdict, model_version = decision.verdict, decision.model_version
     rows = [
         [
-            check.check_name,
-            "passed" if check.passed else "**failed**",
-            _shown(check, check.champion_value),
-            _shown(check, check.challenger_value),
-            "" if check.lower is None else f"{_shown(check, check.lower, True)} to {_shown(check, check.upper, True)}",
+            row.check_name,
+            "passed" if row.passed else "**failed**",
+            row.measure,
+            row.champion,
+            row.challenger,
+            row.difference,
+            row.interval,
         ]
-        for check in verdict.checks
+        for row in compare(verdict.checks)
     ]
     # Sentences stand below: Prefect's page does not wrap the cells of a table.
     reasons = "\n".join(f"- **{check.check_name}**: {check.reason}" for check in verdict.checks)
-    report = f"{_headline(decision)}\n\n{table(['check', 'result', 'champion', 'challenger', 'interval'], rows)}\n\n{reasons}\n"
+    report = f"{_headline(decision)}\n\n{table(HEADER, rows)}\n\n{reasons}\n"
     if decision.outcome in (Outcome.REFUSED, Outcome.REFUSED_BEFORE):
         report += f"\n**What to do next:** {next_step(model_version, verdict)}\n"
     # A report is kept in MLflow and in Prefect, where `sentiment forget` looks for tweets last: it names them by id.
@@ -104,18 +107,3 @@ def outlook_markdown(outlook: Outlook, picture: bytes) -> str:
     """What more data would bring; the picture (PNG) is in the text itself, since who reads it may not reach the home."""
     image = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
     return f"**What more data would bring:** {outlook.reason}\n\n![The learning curve]({image})\n"
-
-
-_SHARES, _DIFFERENCES = {"floor", "better", "behaviour"}, {"gold", "neutral", "slices"}
-
-
-def _shown(check: Check, value: float | None, is_of_interval: bool = False) -> str:
-    """A value of a check in its unit. Where two models are compared, the interval is one of their difference."""
-    if value is None:
-        return ""
-    is_difference = is_of_interval and check.check_name in {"better", "behaviour"}
-    if check.check_name in _DIFFERENCES or is_difference:
-        return f"{value * 100:+.2f} points"
-    if check.check_name in _SHARES:
-        return f"{value:.2%}"
-    return f"{value:,.0f} s" if check.check_name == "speed" else f"{value:.3g}"

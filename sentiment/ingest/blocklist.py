@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from sentiment.errors import HomeError
-from sentiment.ingest.readers import REJECTS_SCHEMA, Chunk
+from sentiment.ingest.readers.records import REJECTS_SCHEMA, Chunk
 from sentiment.ingest.readers.reject_reasons import FORGOTTEN
 from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home
@@ -26,10 +26,13 @@ from sentiment.warehouse.session import Warehouse
 # Where one field of a line ends and the next begins, in CSV and in JSON.
 _BETWEEN_FIELDS = re.compile(rb'[",\t{}\[\]]+')
 
+# As in `user_key` of sql/steps/maintenance/create_user_key.sql.
+_AROUND_NAME = re.compile(r"^[\s@]+|\s+$")
+
 
 def user_key(name: str) -> str:
-    """The form in which user names are compared: without `@`, in lower case, as Twitter does."""
-    return name.strip().removeprefix("@").lower()
+    """The form in which user names are compared: without `@` and blanks around it, in lower case, as Twitter does."""
+    return _AROUND_NAME.sub("", name).lower()
 
 
 def open_key(home: Home) -> bytes:

@@ -19,7 +19,7 @@ import polars as pl
 
 from sentiment import clock
 from sentiment.errors import InputError
-from sentiment.ingest.readers.records import LABELS
+from sentiment.ingest.mapping.labels import PLAIN_LABELS
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 
@@ -109,7 +109,7 @@ def correct(home: Home, given: pl.DataFrame, *, corrected_by: str) -> Correction
         label=pl.col("label")
         .str.strip_chars()
         .str.to_lowercase()
-        .replace_strict(LABELS, default=None, return_dtype=pl.String),
+        .replace_strict(PLAIN_LABELS, default=None, return_dtype=pl.String),
         corrected_by=pl.coalesce(pl.col("corrected_by").str.strip_chars().replace("", None), pl.lit(corrected_by)),
     )
     with writer(home) as warehouse, warehouse.transaction():

@@ -7,11 +7,14 @@ for as long as something writes to it, and is then refused, so that somebody is 
 
 from __future__ import annotations
 
+import stat
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sentiment.errors import InputError
+from sentiment.ingest.sources import NAME, source_file
 from sentiment.settings import SETTLE_SECONDS, UNFINISHED_SUFFIXES, Home
 from sentiment.warehouse.connection import writer
 
@@ -19,28 +22,61 @@ SECONDS_OF_PATIENCE = 3600.0
 
 
 def find_inbox_files(home: Home) -> list[Path]:
-    """Files of the inbox that changed since they were last read and have not been touched for a few seconds."""
-    folder = (home.settings.inbox or home.inbox).expanduser().absolute()
+    """Files of the inbox, and of its folders one deep, that changed since they were last read and have been still for seconds.
+
+    Links, pipes and devices are not followed.
+    """
+    folder = inbox_folder(home)
     if not folder.is_dir():
         raise InputError(f"The inbox {folder} is not a folder. Create it, or set SENTIMENT_INBOX.")
     newest = time.time() - SETTLE_SECONDS
     found = []
     with writer(home) as warehouse:
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith(".") or path.suffix in UNFINISHED_SUFFIXES or not path.is_file():
-                continue
-            status = path.stat()
-            if status.st_size == 0 or status.st_mtime > newest:
+        for path in _files_of(folder):
+            status = path.lstat()
+            if not stat.S_ISREG(status.st_mode) or status.st_size == 0 or status.st_mtime > newest:
                 continue
             seen = warehouse.value(
                 "steps/ingest/select_file_seen",
                 path=str(path),
                 count_disk_bytes=status.st_size,
                 modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
+                source_changed_at=_source_changed_at(home, path),
             )
             if not seen:
                 found.append(path)
     return found
+
+
+def inbox_folder(home: Home) -> Path:
+    """The drop folder of a home."""
+    return (home.settings.inbox or home.inbox).expanduser().absolute()
+
+
+def source_of(home: Home, path: Path) -> str | None:
+    """The source by which a file of the inbox is read: the name of the folder in it that it lies in."""
+    folder = path.expanduser().absolute().parent
+    is_source = folder.parent == inbox_folder(home) and NAME.fullmatch(folder.name)
+    return folder.name if is_source else None
+
+
+def _files_of(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink() and NAME.fullmatch(path.name):
+            yield from (inner for inner in sorted(path.iterdir()) if _is_wanted(inner))
+        elif _is_wanted(path):
+            yield path
+
+
+def _is_wanted(path: Path) -> bool:
+    return not path.name.startswith(".") and path.suffix not in UNFINISHED_SUFFIXES
+
+
+def _source_changed_at(home: Home, path: Path) -> datetime:
+    """When the file of its source was changed: a file that was refused before is tried again."""
+    name = source_of(home, path)
+    saved = source_file(home, name) if name is not None else None
+    return datetime.fromtimestamp(saved.stat().st_mtime if saved is not None and saved.exists() else 0, UTC)
 
 
 def is_abandoned(path: Path) -> bool:
@@ -49,7 +85,7 @@ def is_abandoned(path: Path) -> bool:
 
 
 def refuse_file(home: Home, path: Path, reason: str) -> None:
-    """Remember that a file of the inbox is none of tweets, so that it is said once and not at every look."""
+    """Remember that a file of the inbox cannot be loaded as it is, so that the reason is given once and not at every look."""
     status = path.stat()
     with writer(home) as warehouse:
         warehouse.run(

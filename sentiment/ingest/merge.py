@@ -9,15 +9,19 @@ from datetime import datetime
 
 import polars as pl
 
+from sentiment import clock
 from sentiment.ingest import text as rules
 from sentiment.ingest.identity import split_of, text_key
-from sentiment.ingest.readers import REJECTS_SCHEMA, Chunk
+from sentiment.ingest.plausible import Tally
+from sentiment.ingest.readers.records import REJECTS_SCHEMA, Chunk
+from sentiment.ingest.readers.reject_reasons import TEXT_MISMATCH
 from sentiment.warehouse.session import Warehouse
 
-TEXT_MISMATCH = "text_mismatch"
-
-
 REPEATED_ROWS = 200_000
+STATEMENT = (
+    *("tweet_id", "posted_at", "user_name", "query", "text", "raw_text", "label", "label_source", "has_label_conflict"),
+    *("text_key", "file_id", "stated_at", "is_first"),
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class TweetMerger:
         self.label_by_emoticon = label_by_emoticon
         self.count_lines = self.count_loaded = self.count_duplicate = self.count_repeated = 0
         self.rejected: Counter[str] = Counter()
+        self.tally = Tally()
         warehouse.run("steps/ingest/create_lines_laid_aside")
 
     def prepare(self, chunk: Chunk) -> Prepared:
@@ -57,6 +62,7 @@ class TweetMerger:
     def merge(self, prepared: Prepared) -> None:
         """Append what is new, and lay aside what repeats an id until the file is through."""
         records = prepared.records
+        self.tally.add(records, clock.now())
         ids = records["tweet_id"]
         known = self.warehouse.load(
             "steps/ingest/select_known_ids", ids.to_frame(), least=ids.min(), greatest=ids.max()
@@ -84,15 +90,37 @@ class TweetMerger:
         parts = -(-self.count_repeated // REPEATED_ROWS)
         for part in range(parts):
             repeated = self.warehouse.frame("steps/ingest/select_repeated_lines", parts=parts, part=part)
-            existing = self.warehouse.load("steps/ingest/select_known_tweets", repeated.select("tweet_id"))
+            found = self.warehouse.load("steps/ingest/select_known_tweets", repeated.select("tweet_id"))
+            existing = found.drop("file_id", "ingested_at")
             merged, mismatched = merge_known(existing, repeated)
             changed = merged.join(existing, on=existing.columns, how="anti", nulls_equal=True)
             if len(changed):
                 self.warehouse.load("steps/ingest/update_tweets", changed)
+            self._keep_statements(found, repeated, mismatched)
             rejects = mismatched.with_columns(reason=pl.lit(TEXT_MISMATCH)).select(REJECTS_SCHEMA.names())
             keep_rejects(self, rejects)
             self.count_duplicate += len(repeated) - len(rejects)
-        self.warehouse.run("steps/ingest/insert_rejected_rows", file_id=self.stamp["file_id"])
+
+    def _keep_statements(self, found: pl.DataFrame, repeated: pl.DataFrame, mismatched: pl.DataFrame) -> None:
+        """Write down what this file says of tweets of other files, and what the first one said, so that each can be withdrawn.
+
+        Write down what this file says of tweets of other files, and what the first one said, so that each can be
+        withdrawn.
+        """
+        others = found.filter(pl.col("file_id") != self.stamp["file_id"])
+        own = repeated.join(mismatched, on="line_number", how="anti").join(others, on="tweet_id", how="semi")
+        if own.is_empty():
+            return
+        stated, _ = merge_known(found.drop("file_id", "ingested_at").clear(), own)
+        stated = stated.with_columns(
+            file_id=pl.lit(self.stamp["file_id"]), stated_at=pl.lit(self.stamp["ingested_at"]), is_first=pl.lit(False)
+        )
+        first = others.join(own, on="tweet_id", how="semi").rename({"ingested_at": "stated_at"}, strict=True)
+        rows = pl.concat(
+            [frame.select(STATEMENT) for frame in (first.with_columns(is_first=pl.lit(True)), stated)],
+            how="vertical_relaxed",
+        )
+        self.warehouse.load("steps/ingest/insert_repeated_tweets", rows)
 
 
 class GoldMerger:
@@ -104,6 +132,7 @@ class GoldMerger:
         self.gold_set = gold_set
         self.count_lines = self.count_loaded = self.count_duplicate = 0
         self.rejected: Counter[str] = Counter()
+        self.tally = Tally()
         warehouse.run("steps/ingest/create_lines_laid_aside")
 
     def prepare(self, chunk: Chunk) -> Prepared:
@@ -113,6 +142,7 @@ class GoldMerger:
 
     def merge(self, prepared: Prepared) -> None:
         """Write one block: a tweet is known by its text, and an id by the first text that came with it."""
+        self.tally.add(prepared.records, clock.now())
         records = prepared.records.unique(["tweet_id", "text"], keep="first", maintain_order=True)
         known = self.warehouse.frame("steps/ingest/select_gold_set", gold_set=self.gold_set)
         records = records.join(known, on=["tweet_id", "text"], how="anti", nulls_equal=True)
@@ -130,8 +160,7 @@ class GoldMerger:
         self.count_lines += prepared.count_lines
 
     def finish(self) -> None:
-        """Write the rejected rows."""
-        self.warehouse.run("steps/ingest/insert_rejected_rows", file_id=self.stamp["file_id"])
+        """Nothing is left to merge: a hand-labelled tweet is known by its text."""
 
 
 def keep_rejects(merger: TweetMerger | GoldMerger, rejects: pl.DataFrame) -> None:

@@ -3,7 +3,7 @@
 Rows stream in pieces into a file of JSON lines in the home, which is then ingested and removed: so nothing is loaded by
 halves, what cannot be loaded is kept in `rejected_rows` as the line that it became, and memory stays that of a piece. The
 query is passed on as it is; `:watermark` in it is bound to the greatest value that the watermark column had so far, null
-the first time. That value is kept with the account in `ingest_files`, so it moves with the rows or not at all.
+the first time. That value is written to `source_watermarks` with the rows, so it moves with them or not at all.
 
 Most of the time goes into writing and reading the JSON lines, which is what makes it as safe as a file.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -23,16 +23,23 @@ import orjson
 from sqlalchemy import Engine, text
 
 from sentiment.database_url import check_address, open_database
-from sentiment.errors import InputError
-from sentiment.ingest.load import IngestReport, ingest_file
-from sentiment.ingest.readers.ndjson import required_columns
+from sentiment.errors import InputError, UnsureError
+from sentiment.ingest.load import IngestReport, Instructions, Watermark, ingest_file
+from sentiment.ingest.mapping.reading import ReadingOptions
 from sentiment.locks import operation_lock
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 
 PIECE_ROWS = 10_000
 PARAMETER = "watermark"
-_MARK = " up to "
+COLUMNS = {
+    "text": "text",
+    "label": "label",
+    "id": "tweet_id",
+    "date": "posted_at",
+    "user": "user_name",
+    "query": "query",
+}
 _KINDS: dict[str, Callable[[str], Any]] = {
     "int": int,
     "datetime": datetime.fromisoformat,
@@ -47,57 +54,74 @@ EXAMPLE = (
 )
 
 
+@dataclass(frozen=True)
+class SourceQuery:
+    """What to read from another database.
+
+    Attributes:
+        address: SQLAlchemy URL without a password.
+        text: a query that gives `tweet_id`, `text` and optionally `posted_at`, `user_name`, `query`, `label`; other columns are
+            left out.
+        watermark: the column by which rows grow; the query then holds `:watermark`.
+    """
+
+    address: str
+    text: str
+    watermark: str | None = None
+
+
 def ingest_query(
     home: Home,
-    address: str,
-    query: str,
+    query: SourceQuery,
     *,
-    watermark: str | None = None,
     gold_set: str | None = None,
     label_by_emoticon: bool = False,
+    reading: ReadingOptions = ReadingOptions(),
     on_progress: Callable[[int], None] | None = None,
 ) -> IngestReport:
     """Load what a query gives.
 
     Args:
-        address: SQLAlchemy URL without a password.
-        query: gives `tweet_id`, `text` and optionally `posted_at`, `user_name`, `query`, `label`; other columns are left out.
-        watermark: the column by which rows grow; the query then holds `:watermark`.
-        on_progress: told the number of lines read so far.
+        on_progress: called with the number of rows loaded so far.
 
     Raises:
         InputError: the address, the query or its columns are not what is expected.
         DatabaseError: the database cannot be reached, or refuses the query.
     """
-    url = check_address(address)
-    _check_parameters(query, watermark)
-    key = hashlib.sha256(f"{url} {query} {watermark}".encode()).hexdigest()[:12]
-    prefix = f"{url} query {key}"
+    url = check_address(query.address)
+    _check_parameters(query.text, query.watermark)
+    key = hashlib.sha256(f"{url} {query.text} {query.watermark}".encode()).hexdigest()[:12]
+    name = f"{url} query {key}"
     spool = home.work / f"source-{key}.ndjson"
     with operation_lock(home, f"source-{key}"):
-        with writer(home) as warehouse:
-            seen = warehouse.value("steps/ingest/select_last_watermark", prefix=prefix)
-        since = _read_watermark(seen) if watermark else None
+        since = _read_watermark(home, key) if query.watermark else None
         try:
-            with open_database(address) as engine:
-                count, reached = _spool(engine, query, watermark, since, spool, gold=gold_set is not None)
+            with open_database(query.address) as engine:
+                count, reached, columns = _spool(engine, query, since, spool, gold=gold_set is not None)
             if not count:
-                return IngestReport(prefix, "unchanged", note="the query gives no rows that are new")
-            name = prefix + (_MARK + _write_watermark(reached) if watermark and reached is not None else "")
+                return IngestReport(name, "unchanged", note="the query gives no rows that are new")
+            mark = _watermark(key, str(url), reached) if query.watermark and reached is not None else None
             try:
                 report = ingest_file(
                     home,
                     spool,
-                    recorded_as=name,
                     gold_set=gold_set,
                     label_by_emoticon=label_by_emoticon,
+                    instructions=Instructions(_named(columns).over(reading), name, watermark=mark),
                     on_progress=on_progress,
                 )
+            except UnsureError as error:
+                raise UnsureError(str(error).replace(str(spool), "What the query gives"), error.questions) from error
             except InputError as error:
                 raise type(error)(str(error).replace(str(spool), "What the query gives")) from error
         finally:
             spool.unlink(missing_ok=True)
     return replace(report, path=name)
+
+
+def _named(columns: list[str]) -> ReadingOptions:
+    """The columns of a query are what they are named."""
+    return ReadingOptions(columns=",".join(f"{role}={name}" for role, name in COLUMNS.items() if name in columns))
 
 
 def _check_parameters(query: str, watermark: str | None) -> None:
@@ -115,18 +139,16 @@ def _check_parameters(query: str, watermark: str | None) -> None:
         )
 
 
-def _spool(
-    engine: Engine, query: str, watermark: str | None, since: Any, spool: Path, *, gold: bool
-) -> tuple[int, Any]:
-    """Write the query's rows as JSON lines; how many they are, and the greatest watermark among them."""
-    count, reached = 0, since
+def _spool(engine: Engine, query: SourceQuery, since: Any, spool: Path, *, gold: bool) -> tuple[int, Any, list[str]]:
+    """Write the query's rows as JSON lines; how many they are, the greatest watermark among them, and their columns."""
+    count, reached, watermark = 0, since, query.watermark
     with engine.connect() as connection, spool.open("wb") as file:
         streamed = connection.execution_options(stream_results=True, max_row_buffer=PIECE_ROWS)
-        result = streamed.execute(text(query), {PARAMETER: since} if watermark else {})
+        result = streamed.execute(text(query.text), {PARAMETER: since} if watermark else {})
         if not result.returns_rows:
             raise InputError(f"The query gives no rows at all. Expected is one such as: {EXAMPLE}")
         names = list(result.keys())
-        expected = [*required_columns(gold=gold), *([watermark] if watermark else [])]
+        expected = [*(("label", "text") if gold else ("tweet_id", "text")), *([watermark] if watermark else [])]
         if missing := [name for name in expected if name not in names]:
             raise InputError(
                 f"The query gives no column {' and '.join(missing)}: it gives {', '.join(names)}. Name columns with `as`, such "
@@ -140,7 +162,7 @@ def _spool(
                 known = [row[place] for row in piece if row[place] is not None]
                 reached = max([*known, *([] if reached is None else [reached])], default=None)
             count += len(piece)
-    return count, reached
+    return count, reached, names
 
 
 def _line(row: dict[str, Any]) -> bytes:
@@ -160,17 +182,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _write_watermark(value: Any) -> str:
+def _watermark(key: str, address: str, value: Any) -> Watermark:
     kind = type(value).__name__
     if kind not in _KINDS:
         raise InputError(
             f"The watermark column holds {kind}; expected are numbers, times or strings, which have an order."
         )
-    return f"{kind} {value.isoformat() if isinstance(value, date) else value}"
+    return Watermark(key, address, kind, value.isoformat() if isinstance(value, date) else str(value))
 
 
-def _read_watermark(path: str | None) -> Any:
-    if path is None or _MARK not in path:
-        return None
-    kind, _, value = path.rpartition(_MARK)[2].partition(" ")
-    return _KINDS[kind](value)
+def _read_watermark(home: Home, key: str) -> Any:
+    with writer(home) as warehouse:
+        found = warehouse.run("steps/ingest/select_watermark", source_key=key).fetchone()
+    return None if found is None else _KINDS[found[0]](found[1])

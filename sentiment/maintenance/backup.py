@@ -39,8 +39,8 @@ from sentiment.warehouse.snapshot import publish
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-# Snapshots, exports and work files are made again; locks and logs belong to the processes of now.
-_LEFT_OUT = ("published", "search", "exports", "work", "locks", "logs")
+# Snapshots, exports, work files and caches are made again; locks and logs belong to the processes of now.
+_LEFT_OUT = ("published", "search", "exports", "work", "locks", "logs", "cache")
 _OF_THE_RUNNING_SERVER = ("prefect/server.json", "prefect/schema.lock")
 _DATABASES = ("mlflow/mlflow.db", "prefect/prefect.db")
 _WHOLE_BYTES = 16 << 20

@@ -1,4 +1,4 @@
-"""What is wrong with a home, and the command that mends it; looks at everything and changes nothing.
+"""What is wrong with a home, and the command that fixes it; looks at everything and changes nothing.
 
 Each check is a function that returns findings; what a check needs from outside (free disk, installed versions) is handed in,
 so that a fault can be planted. Prefect's side of it (server, work pool, schedules) is in `flows.server.health`.
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from sentiment.registry.client import Registry
 
 PROJECT = SQL_FOLDER.parent
-# What can be run without a parameter, and what mends a table that does not pass; else a backup does.
+# What can be run without a parameter, and what repairs a table that does not pass; without one, a backup does.
 TABLE_CHECKS = {
     "files_reconcile": "",
     "predictions_are_unique": "",
     "tweets_are_unique": "",
     "published_version_is_complete": "sentiment score",
+    "scored_ranges_hold": "",
 }
 _RESTORE = "restore the last backup into a new home: SENTIMENT_HOME=NEW sentiment restore FILE"
 _SECONDS_BEHIND = 3600
@@ -220,23 +221,23 @@ def _check_tables(warehouse: Warehouse) -> Iterator[Finding]:
 
 def check_snapshot(home: Home) -> Iterator[Finding]:
     """Whether people can read it, and whether it is that of the warehouse."""
-    mend = "sentiment housekeeping"
+    remedy = "sentiment housekeeping"
     if not home.published.exists():
         if home.published.is_symlink():
-            yield Finding("snapshot", False, f"{home.published} points to a file that is gone", mend)
+            yield Finding("snapshot", False, f"{home.published} points to a file that is gone", remedy)
         elif home.warehouse.exists():
-            yield Finding("snapshot", False, "nothing has been published", mend)
+            yield Finding("snapshot", False, "nothing has been published", remedy)
         return
     try:
         with reader(home) as snapshot:
             count = snapshot.value("steps/warehouse/count_tweets")
     except HomeError as error:
-        yield Finding("snapshot", False, f"{home.published} cannot be read ({error.__cause__ or error})", mend)
+        yield Finding("snapshot", False, f"{home.published} cannot be read ({error.__cause__ or error})", remedy)
         return
     if home.warehouse.exists():
         behind = home.warehouse.stat().st_mtime - home.published.stat().st_mtime
         if behind and time.time() - home.warehouse.stat().st_mtime > _SECONDS_BEHIND:
-            yield Finding("snapshot", False, "the warehouse was written an hour ago and has not been published", mend)
+            yield Finding("snapshot", False, "the warehouse was written an hour ago and has not been published", remedy)
             return
     yield Finding("snapshot", True, f"{count:,} tweets")
 

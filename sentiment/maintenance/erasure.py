@@ -3,7 +3,7 @@
 The request is first written to a journal, which goes last: a request that was killed, or that met a training run, is
 finished by the next `forget`, the next run of a flow or the next housekeeping, whatever it had come to. In order:
 
-1. the warehouse: rows deleted, bytes of rejected lines emptied, and the file written anew, since DuckDB keeps what stood in
+1. the warehouse: rows deleted, bytes of rejected lines emptied, and the file written anew, since DuckDB keeps what was in
    freed blocks;
 2. the published snapshots: a new one, and none of the old;
 3. once no training or scoring run is going on: exports, checkpoints, work files and reports, which are all made again when
@@ -12,7 +12,7 @@ finished by the next `forget`, the next run of a flow or the next housekeeping, 
 What the gate's proof of no leak is worth afterwards. The list of fed rows loses the forgotten ids and text keys, since an id
 names the tweet and a text key confirms its text to anybody who has it. The proof asks whether an evaluation row is in the
 list of the challenger, and it stays whole: no forgotten id can be an evaluation row any more, since it is in no table and
-kept out; and a row with the same text key by another person is on the training side for ever, because the side follows from
+kept out; and a row with the same text key by another person stays on the training side, because the side follows from
 the key alone. Only a hand-labelled row that is loaded later could share a forgotten key. But a challenger is trained on the
 export that the gate judges it on, from which texts of hand-labelled rows are left out; and a version that had been fed
 forgotten rows is never taken again as a challenger, because its training key is a digest over the ids that are gone. A
@@ -43,12 +43,13 @@ from sentiment.locks import operation_lock
 from sentiment.maintenance import text_search
 from sentiment.model.atomic import atomic_write
 from sentiment.registry.names import FED_ROWS
+from sentiment.scoring.score import clear_store, open_store
 from sentiment.settings import Home
 from sentiment.warehouse.connection import rewrite, writer
 from sentiment.warehouse.session import Warehouse
 from sentiment.warehouse.snapshot import publish_alone
 
-_SHORTEST_TEXT = 12  # Shorter ones stand in many lines by chance.
+_SHORTEST_TEXT = 12  # Shorter ones occur in many lines by chance.
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ class ForgetReport:
     count_mentions: int = 0
     users_files: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether no row and no line was there to be forgotten."""
+        return self.count_tweets + self.count_gold + self.count_rejected == 0
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def forget(
     """Forget tweets and users, together with what earlier requests have left to do.
 
     Args:
-        users: names, with or without `@`; upper and lower case are the same.
+        users: names, with or without `@`; upper and lower case are the same, and blanks around a name are none of it.
 
     Raises:
         InputError: a name is empty, or an id is no tweet's id.
@@ -178,6 +184,7 @@ def _delete(warehouse: Warehouse, home: Home, request: Request) -> tuple[Request
             "user_name": pl.Series([*([None] * len(request.tweet_ids)), *request.users], dtype=pl.String),
         }
     )
+    warehouse.run("steps/maintenance/create_user_key")
     found = warehouse.load("steps/maintenance/select_rows_to_forget", asked)
     request = request.joined(Request(tuple(found["tweet_id"].drop_nulls()), texts=_texts(found)))
     _write_journal(home, request)
@@ -240,6 +247,7 @@ def _forget_files(home: Home, request: Request) -> Request:
         with operation_lock(home, "warehouse"):
             for folder in (home.exports, home.checkpoints, home.work, home.reports):
                 empty_folder(folder)
+        clear_store(open_store(home))
     needles = _needles(request)
     lists = [path for path in text_search.files(home) if path.suffix == ".parquet"]
     # <artifacts>/<run>/artifacts/<name>: fed rows say what a model learnt from, other lists do not.
@@ -256,7 +264,7 @@ def _forget_files(home: Home, request: Request) -> Request:
             os.truncate(path, 0)  # A server may have it open, and goes on at its end.
         elif path.is_relative_to(home.mlflow / "artifacts") and text_search.contains_file(path, needles):
             path.unlink()
-    text_search.blank_prefect(home, needles)
+    text_search.blank_stores(home, needles)
     return request
 
 
@@ -287,7 +295,7 @@ def _texts(found: pl.DataFrame) -> tuple[str, ...]:
 
 
 def _needles(request: Request) -> list[bytes]:
-    """What to search for: the texts, as they stand in plain files, in HTML and in JSON."""
+    """What to search for: the texts, as they are written in plain files, in HTML and in JSON."""
     return text_search.forms([text for text in request.texts if len(re.sub(r"\W", "", text)) >= _SHORTEST_TEXT])
 
 

@@ -1,7 +1,7 @@
 """Keeps a home that runs for years within bounds. What stays:
 
 - predictions of the champion, of the version that readers see, of the champion before (what `rollback` goes back to), of any
-  version that scored within 7 days; and of corrected tweets, for ever;
+  version that scored within 7 days; and of corrected tweets, without a limit;
 - model versions: every former champion, what waits for approval, the newest 10. Others go 90 days after they were
   registered, with their MLflow run and files;
 - MLflow runs that were killed or failed, 7 days; what was deleted in MLflow's pages goes for good;

@@ -77,14 +77,18 @@ def find_inbox(home: Home, needles: Sequence[bytes]) -> list[Path]:
     return [path for path in sorted(home.inbox.rglob("*")) if path.is_file() and contains_file(path, needles)]
 
 
-def blank_prefect(home: Home, needles: Sequence[bytes]) -> None:
-    """Blank the needles in what Prefect's database has kept of runs, and overwrite the pages that it frees."""
-    database = home.prefect / "prefect.db"
-    if not any(contains_file(path, needles) for path in home.prefect.glob("prefect.db*")):
-        return
+def blank_stores(home: Home, needles: Sequence[bytes]) -> None:
+    """Blank the needles in what Prefect's and MLflow's databases have kept, and overwrite the pages that this frees."""
+    stores = {home.prefect / "prefect.db": "stores/blank_prefect", home.mlflow / "mlflow.db": "stores/blank_mlflow"}
+    for database, script in stores.items():
+        if any(contains_file(path, needles) for path in database.parent.glob(f"{database.name}*")):
+            _blank(database, read_sql(script), needles)
+
+
+def _blank(database: Path, script: str, needles: Sequence[bytes]) -> None:
     with closing(sqlite3.connect(database, timeout=60)) as connection:
         connection.execute("pragma secure_delete = on")
-        statements = [part for part in read_sql("stores/blank_prefect").split(";\n") if part.strip()]
+        statements = [part for part in script.split(";\n") if part.strip()]
         for needle in needles:
             with suppress(UnicodeDecodeError):
                 for statement in statements:

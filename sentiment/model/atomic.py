@@ -1,7 +1,7 @@
 """Write a file whole or not at all, even across a power cut.
 
-A draft beside the file is written, flushed to the disk, and renamed over the file; then the folder is flushed, which makes
-the rename last. Whoever reads the file sees the old content or the new one. The draft of a killed process is replaced by
+A draft next to the file is written, flushed to the disk, and renamed over the file; then the folder is flushed, which makes
+the rename last. A reader sees the old content or the new one. The draft of a killed process is replaced by
 the next write.
 
 It is in this package because a saved model needs it, and what travels with a model imports nothing else of the project.

@@ -11,7 +11,6 @@ PostgreSQL by psycopg 3 is the tested target; the general path is tested with SQ
 """
 
 from sentiment.database_url import check_address
-from sentiment.ingest.sql_query import ingest_query
 from sentiment.publish.target import TargetReport, publish_to
 
-__all__ = ["TargetReport", "check_address", "ingest_query", "publish_to"]
+__all__ = ["TargetReport", "check_address", "publish_to"]

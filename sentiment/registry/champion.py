@@ -1,8 +1,8 @@
 """Who is champion: moving the alias, by the gate or by hand, so that MLflow, `alias_history` and readers agree.
 
-A change takes three steps: the alias in MLflow, a row in `alias_history`, and, when the version has scored every tweet
-already, the flip of what readers see. The first is the truth and the others follow from it, so a change that was killed in
-between is completed by the next run. Going back costs no scoring: the former champion's predictions are still there.
+A change takes three steps: move the alias in MLflow, add a row to `alias_history`, and, once the version has scored every
+tweet, switch readers over. The alias is the truth and the others follow it, so the next run completes a change that was
+killed in between. A rollback scores nothing: the former champion's predictions are kept.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.scored_ranges import count_unscored
 from sentiment.warehouse.session import Warehouse
 
 
@@ -32,7 +33,7 @@ class ChampionChange:
 def move_champion(
     home: Home, registry: Registry, model_version: int, *, change: str, changed_by: str, reason: str
 ) -> ChampionChange:
-    """Point the alias to a version, write it down, and show its predictions if they are complete.
+    """Point the alias to a version, record that, and show its predictions if they are complete.
 
     The caller holds `champion_lock`.
     """
@@ -79,7 +80,7 @@ def champion_lock(home: Home) -> AbstractContextManager[None]:
 
 
 def promote(home: Home, registry: Registry, model_version: int, *, changed_by: str, reason: str) -> ChampionChange:
-    """Make a version champion by hand, whatever the gate said of it.
+    """Make a version champion by hand, even one that the gate refused.
 
     Raises:
         ModelError: there is no such version.
@@ -126,12 +127,10 @@ def rollback(home: Home, registry: Registry, *, changed_by: str, reason: str) ->
 
 def publish_if_complete(warehouse: Warehouse, model_version: int) -> bool:
     """Let readers see a version's predictions if every tweet has one; within the caller's transaction."""
-    is_complete = (
-        warehouse.value("steps/scoring/count_unscored", model_version=model_version, since=None, until=None) == 0
-    )
+    is_complete = count_unscored(warehouse, model_version) == 0
     if is_complete:
         warehouse.run("steps/registry/flip_published_model", model_version=model_version)
-    return bool(is_complete)
+    return is_complete
 
 
 def _reconcile(home: Home, registry: Registry) -> None:

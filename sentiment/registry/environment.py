@@ -1,7 +1,7 @@
 """How MLflow is set up in a process: quiet, without telemetry, and by nothing but environment variables and its import.
 
-The library reads the environment and never writes it: that is for whoever starts a process. `flows` does it when it is
-imported, which is in every command, flow and server.
+The library reads the environment and never writes it. The application does: `flows` sets these variables when it is
+imported, which every command, flow and server does first.
 """
 
 from __future__ import annotations

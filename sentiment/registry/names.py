@@ -11,6 +11,9 @@ REFERENCE_PREDICTIONS = "probe.parquet"
 """The file keeps the name that versions registered earlier have."""
 
 
+MODEL_DIGEST = "model_digest"
+
+
 @dataclass(frozen=True)
 class RegisteredVersion:
     """A version in the registry."""

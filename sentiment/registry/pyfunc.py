@@ -1,7 +1,7 @@
 """The registered model as MLflow runs it: models-from-code, so that nothing is pickled.
 
-MLflow executes this file when the model is loaded; `sentiment_model` is the copy of our model code that lies beside the
-weights, so the model loads where this project is not installed, and with the code that it was trained with.
+MLflow executes this file when the model is loaded; `sentiment_model` is the copy of our model code next to the
+weights, so the model loads where this project is not installed, with the code that it was trained with.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class TweetSentiment(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, object] | None = None
     ) -> pd.DataFrame:
-        """Whatever was given, MLflow hands it over as a frame with one column, by the model's signature."""
+        """Predict. By the model's signature, MLflow turns any input into a frame with one column."""
         texts = ["" if pd.isna(text) else str(text) for text in model_input.iloc[:, 0]]
         found = self.model.predict(texts)
         return pd.DataFrame(

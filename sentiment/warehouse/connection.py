@@ -119,23 +119,35 @@ def rewrite(
 
 def _connect(home: Home) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + home.settings.writer_wait_seconds
+    is_waiting = False
     while True:
         try:
-            connection = duckdb.connect(str(home.warehouse), config=_bounded(home))
-            return _configured(connection)
+            connection = duckdb.connect(str(home.warehouse), config=bounded(home))
+            return configured(connection)
         except duckdb.IOException as error:
             # Somebody opened the writer's file with another tool: wait for them as for any other process.
             if "Could not set lock" not in str(error) or time.monotonic() > deadline:
                 raise
+            if not is_waiting and home.on_wait is not None:
+                home.on_wait(f"waiting for another program that has {home.warehouse} open: {_holder_in(error)}")
+            is_waiting = True
             time.sleep(0.2)
 
 
-def _bounded(home: Home) -> dict[str, Any]:
+def _holder_in(error: duckdb.Error) -> str:
+    """Who holds the lock, in DuckDB's words: `/usr/bin/duckdb (PID 4711)`."""
+    found = re.search(r"held in (.+?\(PID \d+\))", str(error))
+    return found[1] if found else "it is not named"
+
+
+def bounded(home: Home) -> dict[str, Any]:
+    """Configuration of a connection that holds to the home's memory and spills there."""
     spill = {"memory_limit": home.settings.warehouse_memory, "temp_directory": str(home.work / "duckdb")}
     return {**CONFIG, **spill}
 
 
-def _configured(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+def configured(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A connection in UTC and without a progress bar."""
     # Neither can be given to connect; a bar of DuckDB's own would cut through ours.
     connection.execute("set global TimeZone = 'UTC'")
     connection.execute("set enable_progress_bar = false")
@@ -175,7 +187,7 @@ def translated_errors(home: Home) -> Iterator[None]:
 @contextmanager
 def scratch() -> Iterator[Warehouse]:
     """A database in memory, for SQL over Parquet files alone; nothing is locked."""
-    connection = _configured(duckdb.connect(config=CONFIG))
+    connection = configured(duckdb.connect(config=CONFIG))
     try:
         yield Warehouse(connection)
     finally:
@@ -199,11 +211,11 @@ def reader(home: Home, *, may_spill: bool = False) -> Iterator[Warehouse]:
         )
     with translated_errors(home):
         # The link is resolved first: DuckDB keys open databases by path, and would give an older snapshot's data again.
-        config = _bounded(home) if may_spill else CONFIG
+        config = bounded(home) if may_spill else CONFIG
         connection = duckdb.connect(str(home.published.resolve()), read_only=True, config=config)
         try:
             try:
-                _configured(connection)
+                configured(connection)
                 connection.execute("set enable_external_access = false")
                 connection.execute("set lock_configuration = true")
             except duckdb.InvalidInputException as error:

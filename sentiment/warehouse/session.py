@@ -15,7 +15,11 @@ import pyarrow as pa
 
 from sentiment import clock
 
-SQL_FOLDER = Path(__file__).resolve().parents[2] / "sql"
+# In a wheel it is in the package, in a checkout beside it.
+SQL_FOLDER = next(
+    (folder for folder in (parent / "sql" for parent in Path(__file__).resolve().parents[1:3]) if folder.is_dir()),
+    Path("sql"),
+)
 
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {

@@ -1,11 +1,13 @@
-"""The snapshot that people read: a copy of the warehouse under a new name, behind a link that moves in one step.
+"""The snapshot that people read: the state of the warehouse under a new name, behind a link that moves in one step.
 
-Readers that have an older snapshot open keep it; whoever opens the link gets the newest. A copy of the checkpointed file
-takes 0.1 s for 1.6 million tweets, against 1.4 s for a copy table by table, and keeps comments and views.
+Readers that have an older snapshot open keep it; whoever opens the link gets the newest, which is one ordinary DuckDB file.
+Where the file system can share blocks, it is a clone of the checkpointed warehouse and costs nothing. Elsewhere a small file
+is copied, 0.1 s for 1.6 million tweets; of a large one, the oldest snapshot is brought up to date (`catch_up`).
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from contextlib import suppress
@@ -16,11 +18,18 @@ from sentiment.errors import HomeError
 from sentiment.locks import operation_lock
 from sentiment.model.atomic import atomic_write, put_in_place
 from sentiment.settings import Home
+from sentiment.warehouse import catch_up
 from sentiment.warehouse.connection import checkpointed, reader, translated_errors
 
+_FICLONE = 0x40049409
+"""Of Linux; where there is no such call, it fails and the file is copied."""
 
-def publish(home: Home) -> bool:
+
+def publish(home: Home, *, afresh: bool = False) -> bool:
     """Publish what the warehouse holds, unless the newest snapshot holds it already.
+
+    Args:
+        afresh: by a copy in any case, so that nothing of an older snapshot is in it.
 
     Returns:
         whether there is a new snapshot.
@@ -30,14 +39,16 @@ def publish(home: Home) -> bool:
     """
     with checkpointed(home) as warehouse, translated_errors(home):
         source = warehouse.stat()
-        if home.published.exists():
-            newest = home.published.stat()
-            if (newest.st_mtime_ns, newest.st_size) == (source.st_mtime_ns, source.st_size):
-                return False
+        if not afresh and home.published.exists() and home.published.stat().st_mtime_ns == source.st_mtime_ns:
+            return False
         snapshot = home.published.with_name(f"sentiment-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.duckdb")
         with atomic_write(snapshot) as draft:
-            shutil.copyfile(warehouse, draft)
-            # The copy carries the source's time: that is how an up-to-date snapshot is recognised, after a kill as well.
+            if afresh or not (_clone(warehouse, draft) or _recycle(home, draft)):
+                # Never into a snapshot that somebody still has open.
+                for leftover in (draft, draft.with_name(f"{draft.name}.wal")):
+                    leftover.unlink(missing_ok=True)
+                shutil.copyfile(warehouse, draft)
+            # It carries the source's time: that is how an up-to-date snapshot is recognised, after a kill as well.
             os.utime(draft, ns=(source.st_atime_ns, source.st_mtime_ns))
         _point_to(home.published, snapshot)
         _prune(home.published, home.settings.keep_snapshots)
@@ -45,14 +56,37 @@ def publish(home: Home) -> bool:
 
 
 def publish_alone(home: Home) -> None:
-    """Publish, and remove every older snapshot; whoever has one open keeps it until it is closed.
+    """Publish a copy, and remove every older snapshot; whoever has one open keeps it until it is closed.
 
     Raises:
         BusyError, HomeError: as `warehouse.writer`.
     """
-    publish(home)
+    publish(home, afresh=True)
     with operation_lock(home, "warehouse"):
         _prune(home.published, 1)
+
+
+def _clone(source: Path, target: Path) -> bool:
+    """Copy a file without copying its blocks, where the file system can share them (XFS, Btrfs, bcachefs, ZFS)."""
+    with source.open("rb") as old, target.open("wb") as new:
+        try:
+            fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
+        except OSError:
+            return False
+    return True
+
+
+def _recycle(home: Home, draft: Path) -> bool:
+    """Bring the oldest snapshot, which would be removed now, to the state of the warehouse; False if that cannot be."""
+    snapshots = sorted(home.published.parent.glob("sentiment-*.duckdb"))
+    if len(snapshots) < max(2, home.settings.keep_snapshots) or snapshots[0] == home.published.resolve():
+        return False
+    oldest = snapshots[0]
+    if oldest.stat().st_size < catch_up.LEAST_BYTES:
+        return False
+    # From here on nobody opens it any more; whoever has it open keeps the file.
+    put_in_place(oldest, draft)
+    return catch_up.catch_up(home, draft)
 
 
 def remove_damaged(home: Home) -> bool:
@@ -86,5 +120,5 @@ def _prune(link: Path, keep: int) -> None:
         if old != current:
             with suppress(OSError):
                 old.unlink()
-    for leftover in (*link.parent.glob("*.part"), *link.parent.glob(".*.link")):
+    for leftover in (*link.parent.glob("*.part"), *link.parent.glob("*.part.wal"), *link.parent.glob(".*.link")):
         leftover.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ union all
 (
     select 'wrong_label', tweet_id, -abs(probability_positive - 0.5) as place
     from tweets
-    where source_label in ('negative', 'positive') and label != source_label
+    where source_label in ('negative', 'positive') and (probability_positive >= 0.5) != (source_label = 'positive')
     order by place, position
     limit $count
 )

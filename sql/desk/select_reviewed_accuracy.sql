@@ -14,7 +14,7 @@ labelled as (
     qualify row_number() over (partition by tweet_id order by reviewed_at desc) = 1
 ),
 compared as (
-    select predictions.label = labelled.label as is_right
+    select (predictions.probability_positive >= 0.5) = (labelled.label = 'positive') as is_right
     from labelled
     join published on true
     join tweets on tweets.tweet_id = labelled.tweet_id

@@ -28,7 +28,11 @@ estimated as (
         days.*,
         newest_scores.* exclude (model_version, evaluated_at),
         mean_positive - mean_negative as gap,
-        least(greatest((mean_probability_positive - mean_negative) / (mean_positive - mean_negative), 0), 1) as estimate
+        -- greatest() passes over nulls.
+        case
+            when mean_negative is not null
+                then least(greatest((mean_probability_positive - mean_negative) / (mean_positive - mean_negative), 0), 1)
+        end as estimate
     from days
     left join newest_scores on newest_scores.model_version = days.model_version
 ),
@@ -51,8 +55,8 @@ select
     count_neutral,
     share_neutral,
     estimate as estimated_share_positive,
-    greatest(estimate - half_width, 0) as estimated_share_lower,
-    least(estimate + half_width, 1) as estimated_share_upper
+    case when half_width is not null then greatest(estimate - half_width, 0) end as estimated_share_lower,
+    case when half_width is not null then least(estimate + half_width, 1) end as estimated_share_upper
 from bounded;
 comment on view daily_sentiment is 'The champion''s predictions by day, and what they say of the true share of positive tweets.';
 comment on column daily_sentiment.day is 'Day of posting, in UTC.';

@@ -135,6 +135,7 @@ class TestDailySentiment:
         return home
 
     def test_it_is_the_view_counted_back_from_the_newest_tweet(self, scored: Home) -> None:
+        unknown = {"count_neutral": 0} | {f"estimated_share_{what}": None for what in ("positive", "lower", "upper")}
         with listening(create_app(scored)) as api:
             found = api.get("/daily_sentiment").json()
             assert found["model_version"] == 2
@@ -146,6 +147,7 @@ class TestDailySentiment:
                         "count_positive": 1,
                         "share_positive": 0.5,
                         "mean_probability_positive": 0.5,
+                        **unknown,
                     },
                 ),
                 (
@@ -155,6 +157,7 @@ class TestDailySentiment:
                         "count_positive": 1,
                         "share_positive": 1.0,
                         "mean_probability_positive": 0.75,
+                        **unknown,
                     },
                 ),
             ]

@@ -7,7 +7,7 @@ import base64
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -218,6 +218,11 @@ class TestKey:
             assert api.post("/predict", json={"text": "glad1"}).status_code == 200
 
 
+def answer_of(texts: Sequence[str]) -> Answer:
+    """Each text is the number that it is answered with."""
+    return Answer(1, np.array([float(text) for text in texts], dtype=np.float32), np.full(len(texts), "positive"))
+
+
 class TestLane:
     """What waits is predicted together, and nobody pays for another's text."""
 
@@ -228,7 +233,7 @@ class TestLane:
         def predict(texts: list[str]) -> Answer:
             calls.append(len(texts))
             release.wait(10)
-            return Answer(1, np.array([float(text) for text in texts], dtype=np.float32))
+            return answer_of(texts)
 
         async def ask() -> list[Answer]:
             lane = Lane("test", predict, threads=1)
@@ -248,7 +253,7 @@ class TestLane:
 
         def predict(texts: list[str]) -> Answer:
             calls.append((len(texts), threading.get_ident()))
-            return Answer(1, np.array([float(text) for text in texts], dtype=np.float32))
+            return answer_of(texts)
 
         async def ask() -> list[Answer]:
             lane = Lane("test", predict, threads=0)
@@ -261,7 +266,7 @@ class TestLane:
     @pytest.mark.parametrize("threads", [0, 1])
     def test_a_text_that_fails_fails_its_own_request_alone(self, threads: int) -> None:
         def predict(texts: list[str]) -> Answer:
-            return Answer(1, np.array([float(text) for text in texts], dtype=np.float32))
+            return answer_of(texts)
 
         async def ask() -> list[Any]:
             lane = Lane("test", predict, threads)
@@ -275,7 +280,7 @@ class TestLane:
         monkeypatch.setattr(batching, "MAX_WAITING_TEXTS", 3)
 
         async def ask() -> list[Any]:
-            lane = Lane("test", lambda texts: Answer(1, np.zeros(len(texts), dtype=np.float32)), threads=1)
+            lane = Lane("test", lambda texts: answer_of(["0"] * len(texts)), threads=1)
             return await asyncio.gather(lane.ask(["a"] * 5), lane.ask(["b"]), return_exceptions=True)
 
         first, second = asyncio.run(ask())

@@ -29,8 +29,9 @@ def score(home: Home, version: int, positive: str) -> None:
     """Predict every tweet with a version: positive where an expression holds; publish that version."""
     with writer(home) as warehouse:
         warehouse.connection.execute(
-            f"insert into predictions select tweet_id, {version}, if({positive}, 0.8, 0.3), "
-            f"if({positive}, 'positive', 'negative'), now(), 'run' from tweets"
+            f"insert into predictions by name select tweet_id, {version} as model_version, if({positive}, 0.8, 0.3) as "
+            f"probability_positive, if({positive}, 'positive', 'negative') as label, now() as scored_at, 'run' as run_id "
+            "from tweets"
         )
         warehouse.run("steps/registry/flip_published_model", model_version=version)
     publish(home)

@@ -132,7 +132,7 @@ TABLE: dict[str, Entry] = {
     },
     "forget": {
         "home": Case("forget --user nobody", NO_HOME),
-        "empty home": Case("forget --user nobody", "", FINE),
+        "empty home": Case("forget --user nobody", "Nothing of nobody was found"),
     },
     "backup": {
         "home": Case("backup {folder}/saved.tar.zst", NO_HOME),

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from sentiment.errors import DatabaseError, InputError
+from sentiment.errors import DatabaseError, InputError, UnsureError
 from sentiment.ingest.load import IngestReport
-from sentiment.publish import ingest_query
+from sentiment.ingest.mapping.reading import ReadingOptions
+from sentiment.ingest.sql_query import SourceQuery, ingest_query
 from sentiment.settings import Home
 from tests.databases import Target
 
@@ -43,7 +44,7 @@ def add(target: Target, number: int, body: str | None = "post", mood: str = "pos
 def load(home: Home, posts: Target) -> Callable[..., IngestReport]:
     def load(query: str = QUERY, watermark: str | None = "id", **options: Any) -> IngestReport:
         schema = f"{posts.schema}." if posts.schema else ""
-        return ingest_query(home, posts.address, query.format(schema), watermark=watermark, **options)
+        return ingest_query(home, SourceQuery(posts.address, query.format(schema), watermark), **options)
 
     return load
 
@@ -60,7 +61,8 @@ def test_rows_become_tweets_and_a_second_run_reads_the_new_ones_alone(
     add(posts, 7)
     report = load()
     assert (report.count_lines, report.count_loaded) == (1, 1)
-    assert rows_of(home, "select path from ingest_files where path like '%up to int 7'") != []
+    assert rows_of(home, "select watermark_type, watermark from source_watermarks") == [("int", "7")]
+    assert rows_of(home, "select count(distinct path) from ingest_files") == [(1,)]
     assert not list(home.work.glob("source-*"))
 
 
@@ -70,7 +72,9 @@ def test_what_cannot_be_loaded_is_kept_as_rejected(
     add(posts, 8, mood="odd")
     add(posts, 9, body=None)
     add(posts, 10)
-    report = load()
+    with pytest.raises(UnsureError, match=r"What the query gives can be read .* odd is not"):
+        load()
+    report = load(reading=ReadingOptions(labels="positive=positive,negative=negative"))
     assert (report.count_loaded, report.count_rejected) == (4, 2)
     assert rows_of(home, "select reason from rejected_rows order by line_number") == [
         ("unknown_target",),

@@ -17,7 +17,7 @@ from sentiment.maintenance.backup import backup, restore
 from sentiment.maintenance.erasure import forget
 from sentiment.registry.champion import promote
 from sentiment.registry.client import Registry
-from sentiment.scoring import score
+from sentiment.scoring.score import score
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.query import query

@@ -26,7 +26,7 @@ from sentiment.maintenance.erasure import forget
 from sentiment.maintenance.retention import keep_house
 from sentiment.registry.champion import promote
 from sentiment.registry.client import Registry
-from sentiment.scoring import score
+from sentiment.scoring.score import score
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.snapshot import publish

@@ -12,14 +12,16 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from sentiment.errors import BusyError, HomeError, InputError
 from sentiment.locks import operation_lock
 from sentiment.maintenance import erasure
+from sentiment.maintenance.backup import backup
 from sentiment.maintenance.erasure import finish_forgetting, forget
 from sentiment.registry.champion import promote
 from sentiment.registry.client import Registry
-from sentiment.scoring import score
+from sentiment.scoring.score import score
 from sentiment.settings import Home
 from sentiment.training.subsets import export
 from sentiment.warehouse.connection import writer
@@ -78,7 +80,11 @@ def test_no_byte_of_it_is_left_under_the_home(home: Home, told: object, rows_of:
             model_version=2,
             since=None,
             until=None,
-            path=str(home.work / "unscored-2.parquet"),
+            first_number=1,
+            end_number=1000,
+            least=0,
+            greatest=2000,
+            path=str(home.work / "shard.parquet"),
         )
     (home.reports / "profile.html").write_text(f"<p>{TEXT}</p>")
     (home.logs / "error.txt").write_text(f"could not convert '{TEXT}'")
@@ -143,6 +149,36 @@ def test_a_hand_labelled_one_stays_out_too(
     report = ingest_lines(home, tweet_line(1000, TEXT), tweet_line(7, "new"), name="gold2.csv", gold_set="g")
     assert (report.count_loaded, report.rejected_by_reason) == (1, {"forgotten": 1})
     checks_pass(home)
+
+
+SPELLINGS = ["ann", "Ann", "@ann", " ANN ", "@ Ann", "@@ann\\t", "\u00a0@aNN\u2003"]
+
+
+@pytest.mark.parametrize("asked", SPELLINGS)
+def test_every_spelling_of_a_name_is_the_same_person(
+    home: Home, tweet_line: Callable, ingest_lines: Callable, rows_of: Callable, asked: str
+) -> None:
+    spelt = [name.replace("\\t", "\t") for name in SPELLINGS]
+    ingest_lines(
+        home, *(tweet_line(i, f"text {i}", user=name) for i, name in enumerate([*spelt, "anna", "an n", "joann"], 1))
+    )
+    with writer(home) as warehouse:
+        # As other sources have them: no reader of ours leaves them so.
+        for number, name in enumerate(spelt, 1):
+            warehouse.connection.execute("update tweets set user_name = $1 where tweet_id = $2", [name, number])
+    report = forget(home, users=[asked.replace("\\t", "\t")])
+    assert report.count_tweets == len(spelt)
+    assert rows_of(home, "select user_name from tweets order by tweet_id") == [("anna",), ("an n",), ("joann",)]
+    again = ingest_lines(
+        home, *(tweet_line(100 + i, f"new {i}", user=name) for i, name in enumerate(spelt)), name="new.csv"
+    )
+    assert again.count_loaded == 0
+
+
+def test_what_was_not_there_is_reported(home: Home, tweet_line: Callable, ingest_lines: Callable) -> None:
+    ingest_lines(home, tweet_line(1, "a tweet", user="ann"))
+    assert forget(home, users=["bob"], tweet_ids=[2]).found_nothing
+    assert not forget(home, users=["ann"]).found_nothing
 
 
 def test_an_id_that_never_came_is_kept_out(home: Home, tweet_line: Callable, ingest_lines: Callable) -> None:
@@ -236,7 +272,7 @@ def test_versions_that_had_learnt_from_it_are_named_and_the_proof_of_no_leak_goe
     score(world, registry, run_id="r")
     # Killed when the lists were stripped and nobody had been told yet.
     with monkeypatch.context() as patch:
-        patch.setattr(erasure.text_search, "blank_prefect", die)
+        patch.setattr(erasure.text_search, "blank_stores", die)
         with pytest.raises(KeyboardInterrupt):
             forget(world, tweet_ids=[first, second])
     report = forget(world)
@@ -256,6 +292,31 @@ def train_digest(train: pl.DataFrame, rows: int) -> str:
     from sentiment.training.subsets import _digest
 
     return _digest(train.head(rows).select("tweet_id", "text_key", "label"))
+
+
+def test_no_byte_is_left_in_mlflows_database_nor_in_the_next_backup(
+    home: Home, told: object, tmp_path: Path, repository: Path
+) -> None:
+    registry = Registry(home)
+    with registry.training_run("key", "a run") as run_id:
+        registry.log(run_id, parameters={"note": f"it says: {TEXT}"})
+        registry.log_text(run_id, f"it says: {TEXT}", "note.txt")
+    registry.client.create_registered_model(registry.name, tags={"text": TEXT}, description=TEXT)
+    registry.client.create_model_version(
+        registry.name, (home.mlflow / "none").as_uri(), tags={"text": TEXT}, description=TEXT
+    )
+    assert [trace for trace in traces_of(home, TEXT) if trace.startswith("mlflow")] != []
+    report = forget(home, users=[USER])
+    assert report.left == []
+    assert traces_of(home, TEXT, USER) == []
+    for path in home.inbox.iterdir():
+        path.unlink()  # They are the user's, and named in the report.
+    backup(home, tmp_path / "b.tar.zst")
+    with (tmp_path / "b.tar.zst").open("rb") as file:
+        content = zstandard.ZstdDecompressor().stream_reader(file).read()
+    assert len(content) > 1_000_000
+    assert TEXT.encode() not in content
+    assert USER.encode() not in content
 
 
 def test_what_prefect_has_kept_of_it_is_blanked(home: Home, told: object) -> None:

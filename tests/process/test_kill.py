@@ -15,7 +15,7 @@ from tests.process.conftest import SECONDS, Command
 
 ROWS = 6_000
 QUERIES = {
-    "tweets": "select * exclude (ingested_at) from tweets order by tweet_id",
+    "tweets": "select * exclude (ingested_at, change_number) from tweets order by tweet_id",
     "rejected_rows": "select * from rejected_rows order by file_id, line_number",
     "predictions": "select * exclude (scored_at, run_id) from predictions order by tweet_id, model_version",
     # What the check of speed measured is a time.

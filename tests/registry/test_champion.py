@@ -13,7 +13,7 @@ from sentiment.gate.decision import Outcome
 from sentiment.registry import champion
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
-from sentiment.scoring import score
+from sentiment.scoring.score import score
 from sentiment.settings import GateThresholds, Home, Settings
 from sentiment.training.subsets import Export
 

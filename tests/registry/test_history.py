@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sentiment.evaluation.metrics import evaluate
+from sentiment.evaluation.shares import ClassScores
 from sentiment.gate.checks import Check, Verdict
 from sentiment.gate.history import find_decision, last_decision, record_decision
 from sentiment.registry import history
@@ -39,6 +40,9 @@ def version_row(model_version: int) -> dict[str, Any]:
     }
 
 
+SCORES = ClassScores(10, 12, 0.2, 0.8, 0.04, 0.05)
+
+
 def decide(home: Home, verdict: Verdict, key: str, version: int, champion: int | None) -> None:
     with writer(home) as warehouse:
         record_decision(warehouse, verdict, decision_key=key, model_version=version, champion_version=champion)
@@ -48,12 +52,13 @@ def test_a_version_and_its_curve_are_written_once(home: Home, rows_of: Callable)
     found = evaluate(np.array([1, 0], dtype=np.int8), np.array([0.9, 0.8], dtype=np.float32))
     for _ in range(2):
         with writer(home) as warehouse:
-            history.record_version(warehouse, version_row(3), {"holdout": found, "gold:manual": found})
+            history.record_version(warehouse, version_row(3), {"holdout": found, "gold:manual": found}, SCORES)
     assert rows_of(home, "select model_version, config->>'effort' from model_versions") == [(3, "2")]
     assert rows_of(home, "select evaluation_set, count_train_rows, accuracy from learning_curve order by 1") == [
         ("gold:manual", 1000, 0.5),
         ("holdout", 1000, 0.5),
     ]
+    assert rows_of(home, "select model_version, mean_negative, mean_positive from class_scores") == [(3, 0.2, 0.8)]
 
 
 def test_a_decision_is_written_once_and_found_again(home: Home, rows_of: Callable) -> None:

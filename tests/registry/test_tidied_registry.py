@@ -15,7 +15,7 @@ from sentiment.maintenance.retention import keep_house
 from sentiment.registry import champion
 from sentiment.registry.client import EXPERIMENT, Registry
 from sentiment.registry.names import CHAMPION
-from sentiment.scoring import score
+from sentiment.scoring.score import score
 from sentiment.settings import GateThresholds, Home, Settings
 from sentiment.training.subsets import Export
 

@@ -106,6 +106,26 @@ def test_which_hours_are_happiest(asked: Ask) -> None:
     assert values(asked("which_hours_are_happiest"), "hour", "count_tweets", "share_positive") == [(5, 5, 0.6)]
 
 
+def test_how_positive_is_each_topic(
+    new_home: Callable, tweet_line: Callable, ingest_lines: Callable, rows_of: Callable
+) -> None:
+    """60 % of the tweets on #a are given 0.8 and the others 0.2, by a version that gives so to nine and one in ten."""
+    home: Home = new_home()
+    ingest_lines(home, *(tweet_line(number, f"#a {number}" if number < 100 else "#b") for number in range(105)))
+    for statement in (
+        "insert into predictions "
+        "select tweet_id, 1, if(tweet_id % 5 < 3, 0.8, 0.2), 'positive', now(), 'run', null from tweets",
+        "insert into published_model values (1, now())",
+        "insert into class_scores values (1, now(), 1000, 1000, 0.26, 0.74, 0.0324, 0.0324)",
+    ):
+        rows_of(home, statement)
+    publish(home)
+    (row,) = query(home, (SQL_FOLDER / "queries" / "how_positive_is_each_topic.sql").read_text()).iter_rows(named=True)
+    assert (row["topic"], row["count_tweets"]) == ("#a", 100)
+    assert row["share_positive"] == pytest.approx((0.56 - 0.26) / 0.48, abs=1e-6)
+    assert row["lower"] < 0.6 < row["upper"]
+
+
 def test_what_did_more_data_bring(asked: Ask) -> None:
     assert values(asked("what_did_more_data_bring"), "count_train_rows", "accuracy", "lower") == [
         (100, 0.6, 0.5),

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pytest
 
+from sentiment.evaluation.shares import ClassScores, estimate_share
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.query import query
@@ -38,6 +40,28 @@ def scored(home: Home, tweet_line: Callable, ingest_lines: Callable, rows_of: Ca
             )
     rows_of(home, "insert into published_model values (1, now())")
     return home
+
+
+def test_daily_sentiment_estimates_the_true_share_from_the_spread_of_each_class(
+    scored: Home, rows_of: Callable
+) -> None:
+    select = (
+        "select estimated_share_positive, estimated_share_lower, estimated_share_upper from daily_sentiment "
+        "where day = '2009-04-07'"
+    )
+    assert rows_of(scored, select) == [(None, None, None)]
+    for seconds, mean_negative in enumerate((0.35, 0.2)):
+        rows_of(
+            scored,
+            f"insert into class_scores values (1, now() + interval {seconds} second, "
+            f"900, 800, {mean_negative}, 0.8, 0.04, 0.05)",
+        )
+    ((share, lower, upper),) = rows_of(scored, select)
+    ((mean, count),) = rows_of(
+        scored, "select mean_probability_positive, count_tweets from daily_sentiment where day = '2009-04-07'"
+    )
+    expected = estimate_share(np.full(count, mean, dtype=np.float32), ClassScores(900, 800, 0.2, 0.8, 0.04, 0.05))
+    assert (share, lower, upper) == pytest.approx((expected.share, expected.lower, expected.upper), abs=1e-6)
 
 
 def test_scored_tweets_shows_the_published_version_alone(scored: Home, rows_of: Callable) -> None:

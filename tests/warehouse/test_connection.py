@@ -21,6 +21,7 @@ from sentiment.settings import Home, Settings
 from sentiment.warehouse import connection as module
 from sentiment.warehouse.connection import reader, writer
 from sentiment.warehouse.query import query
+from sentiment.warehouse.session import SQL_FOLDER
 from sentiment.warehouse.snapshot import publish
 
 HOLD_LOCK = """
@@ -51,7 +52,8 @@ def process(script: str, argument: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_migrations_are_applied_in_order_and_once(home: Home, rows_of: Callable) -> None:
     applied = rows_of(home, "select number, name, applied_at from schema_migrations")
-    assert [number for number, *_ in applied] == list(range(1, len(applied) + 1))
+    files = sorted(path.stem for path in (SQL_FOLDER / "tables").glob("*.sql"))
+    assert [(number, name) for number, name, _ in applied] == [(int(file[:4]), file) for file in files]
     with writer(home):
         pass
     assert rows_of(home, "select number, name, applied_at from schema_migrations") == applied
@@ -124,6 +126,18 @@ def test_a_writer_says_whom_it_waits_for(home: Home) -> None:
     assert said == [f"waiting for retrain next subset (process {os.getpid()}), which holds warehouse"]
     (home.locks / "warehouse.holder").write_text("999999999\nlong gone")
     assert holder_of(home.locks / "warehouse.lock") == "another run"
+
+
+def test_a_writer_names_the_other_program_that_has_the_file_open(home: Home) -> None:
+    said: list[str] = []
+    with (
+        process(HOLD_FILE, home.warehouse) as holder,
+        pytest.raises(BusyError, match="is open in another program"),
+        writer(replace(home.with_patience(0.5), on_wait=said.append)),
+    ):
+        pass
+    assert len(said) == 1
+    assert f"(PID {holder.pid})" in said[0]
 
 
 def test_a_lock_ends_with_the_process_that_held_it(home: Home) -> None:

@@ -56,7 +56,7 @@ const kinds = {
   drift(data, width) {
     const rows = data.rows.map(dated);
     return [Plot.plot({
-      width, height: 140, marginLeft: 56, className: "plot", x: { type: "utc", label: null, ticks: 4 }, y: { label: null, grid: true, ticks: 4, tickFormat: "~s", nice: true },
+      width, height: 140, marginLeft: 56, className: "plot", x: { type: "utc", label: null, ticks: 4 }, y: { label: null, grid: true, ticks: 4, tickFormat: (value) => value.toLocaleString("en", { maximumSignificantDigits: 3, notation: Math.abs(value) >= 1e4 ? "compact" : "standard" }), nice: true },
       marks: [
         Plot.areaY(rows.filter((row) => row.lower !== null), { x: "x", y1: "lower", y2: "upper", fill: "var(--positive)", fillOpacity: 0.18 }),
         Plot.lineY(rows, { x: "x", y: "threshold", stroke: "var(--axis)", strokeDasharray: "4 3", curve: "step" }),

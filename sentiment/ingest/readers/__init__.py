@@ -1,25 +1,15 @@
-"""Files of tweets, read as a stream of typed records.
+"""Files of posts, read as a stream of records with named columns, all of them strings.
 
-    from sentiment.readers import fingerprint, read_chunks
+    byte_stream        bytes, decompressed and hashed
+    encoding           which encoding, and the bytes as UTF-8
+    form               what a file is: format, dialect, header, layout known by sight
+    lines              blocks of whole lines
+    delimited, json_records, parquet, excel      the records of each format
+    posts              the JSON of X, Bluesky, Mastodon and Reddit, as flat rows
+    files              all of them behind one function
+    records            values with types, and the rules on them
+    reject_reasons     why a row is rejected
 
-    found = fingerprint("tweets.csv.gz")
-    for chunk in read_chunks("tweets.csv.gz", expected=found):
-        chunk.records, chunk.rejects, chunk.count_lines
-
-Three formats: CSV as Sentiment140 has it, NDJSON, and Parquet; the first two plain, from gzip or from Zstandard. No
-line is lost: each is a record, or a reject with its reason. A file that is no file of tweets is refused as a whole, in
-a sentence; one that is still being written is left for later (`NotReadyError`).
-
-    source         bytes, decompressed and hashed
-    lines          blocks of whole lines
-    csv_lines, json_lines, parquet      the fields of each row
-    records        values with types, and the rules on them
-    reasons        why a row is rejected
-    files          which format a file has, and whether it is one at all
+No line is lost: each becomes a record, or is rejected with its reason. A file of another kind is refused as a whole,
+in a sentence; one that is still being written is left for later (`NotReadyError`).
 """
-
-from sentiment.ingest.readers.byte_stream import Fingerprint, fingerprint
-from sentiment.ingest.readers.files import read_chunks
-from sentiment.ingest.readers.records import RECORDS_SCHEMA, REJECTS_SCHEMA, Chunk
-
-__all__ = ["RECORDS_SCHEMA", "REJECTS_SCHEMA", "Chunk", "Fingerprint", "fingerprint", "read_chunks"]

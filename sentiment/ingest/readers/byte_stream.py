@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from sentiment.errors import InputError, NotReadyError
 
 PIECE_BYTES = 8 << 20
 HEAD_BYTES = 1 << 16
+ZIP_MAGIC = b"PK\x03\x04"
+WORKBOOK = "xl/workbook.xml"
+ARCHIVE_OF_X = "data/tweets.js"
 
 # Small, since one byte of Zstandard can stand for a hundred thousand; larger pieces gain a tenth of the time.
 _COMPRESSED_BYTES = 1 << 10
@@ -55,13 +59,16 @@ class Fingerprint:
 
 
 class Source:
-    """An open file. Iterating gives its decompressed bytes in pieces, once; `head` is where they begin."""
+    """An open file. Iterating gives its decompressed bytes in pieces, once; `head` is where they begin.
+
+    `compression` names what the file is packed with, None where it is plain.
+    """
 
     def __init__(self, path: Path, file: BinaryIO, piece_bytes: int) -> None:
         self.path = path
         self.file = file
         self._digest = hashlib.sha256()
-        pieces = _pieces(path, file, piece_bytes)
+        self.compression, pieces = _open_pieces(path, file, piece_bytes)
         first: list[bytes] = []
         while sum(map(len, first)) < HEAD_BYTES and (piece := next(pieces, b"")):
             first.append(piece)
@@ -100,17 +107,53 @@ def open_source(path: Path, piece_bytes: int = PIECE_BYTES) -> Iterator[Source]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _pieces(path: Path, file: BinaryIO, piece_bytes: int) -> Iterator[bytes]:
+def _open_pieces(path: Path, file: BinaryIO, piece_bytes: int) -> tuple[str | None, Iterator[bytes]]:
+    """What the file is packed with, and its bytes as they are without that."""
     magic = file.read(4)
     file.seek(0)
     if not magic:
-        raise NotReadyError(f"{path} is empty; it is read once something stands in it.")
+        raise NotReadyError(f"{path} is empty. It is read once it has content.")
     for start, (name, make) in _DECOMPRESSORS.items():
         if magic.startswith(start):
-            yield from _gather(_decompressed(path, file, name, make), piece_bytes)
-            return
-    while piece := file.read(piece_bytes):
-        yield piece
+            return name, _gather(_decompressed(path, file, name, make), piece_bytes)
+    if magic == ZIP_MAGIC and (member := _only_member(path, file)) is not None:
+        return "zip", _unzipped(path, file, member, piece_bytes)
+    return None, iter(lambda: file.read(piece_bytes), b"")
+
+
+def _only_member(path: Path, file: BinaryIO) -> str | None:
+    """The one file of a zip archive; None for an Excel workbook, which is a zip archive too and read as it is."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    except zipfile.BadZipFile as error:
+        raise NotReadyError(
+            f"{path} begins as a zip archive and has no end yet. It is read once it is complete. "
+            f"If nothing writes to it any more, fetch or pack it again."
+        ) from error
+    finally:
+        file.seek(0)
+    if WORKBOOK in names:
+        return None
+    names = [name for name in names if not name.startswith("__MACOSX/") and not name.endswith("/.DS_Store")]
+    posts = [name for name in names if name.endswith(ARCHIVE_OF_X)]
+    if len(posts or names) != 1:
+        raise InputError(
+            f"{path} is a zip archive with {len(names)} files ({', '.join(names[:6])}{', …' if len(names) > 6 else ''}). "
+            "Expected is one file in it. Unpack it and give the file that holds the posts."
+        )
+    return (posts or names)[0]
+
+
+def _unzipped(path: Path, file: BinaryIO, member: str, piece_bytes: int) -> Iterator[bytes]:
+    try:
+        with zipfile.ZipFile(file) as archive, archive.open(member) as content:
+            while piece := content.read(piece_bytes):
+                yield piece
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: {member} cannot be unpacked ({error}). Unpack it by hand, or pack it again."
+        ) from error
 
 
 def _gather(parts: Iterator[bytes], piece_bytes: int) -> Iterator[bytes]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sentiment.errors import RefusedFileError
+
 LONGEST_KEPT = 1 << 20
 """Bytes of a line that are kept, whether in memory or among the rejected rows."""
 
@@ -89,7 +91,13 @@ def read_blocks(pieces: Iterable[bytes], *, skip_bytes: int, is_resumed: bool) -
         end = rest.rfind(b"\n") + 1
         if end:
             data = held + rest[:end]
-            if is_within_line and data.startswith((b"\n", b"\r\n")):
+            if is_within_line:
+                if not data.startswith((b"\n", b"\r\n")):
+                    raise RefusedFileError(
+                        f"Line {line_number} was the last one when the file was read before, and has grown since. Take the "
+                        "file out "
+                        "with `sentiment withdraw` and ingest it again."
+                    )
                 data = data[data.index(b"\n") + 1 :]
                 line_number += 1
             is_within_line = False

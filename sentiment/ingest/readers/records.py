@@ -1,27 +1,34 @@
-"""From fields to typed records: the rules on values that hold for every format.
+"""From named columns to typed records: the rules on values that hold for every format.
 
-A format's reader finds the fields of its lines and hands them over as strings; what a target, an id, a date and a text
-may be is decided here alone, for whole columns. Rows that break a rule come back with their reason.
+What a label, an id, a date and a text may be is decided here alone, for whole columns, by the reading that was
+decided for the file. Rows that break a rule come back with their reason.
 
 Costs on one core for 1.6 million rows: 0.2 s for dates, 0.3 s for entities, 0.3 s for the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import polars as pl
 
 from sentiment.ingest import text
+from sentiment.ingest.mapping.label_columns import read_labels
+from sentiment.ingest.mapping.labels import canonical
+from sentiment.ingest.mapping.reading import Reading
+from sentiment.ingest.mapping.times import EARLIEST, LATEST, TimePlan, parse_times
+from sentiment.ingest.post_ids import content_keys, id_of_content, id_of_string
 from sentiment.ingest.readers import reject_reasons
+from sentiment.ingest.readers.batch import Batch
+from sentiment.ingest.readers.posts import REMOVED_TEXTS
 
 RECORDS_SCHEMA = pl.Schema(
     {
         "line_number": pl.Int64(),
         "tweet_id": pl.Int64(),
+        "source": pl.String(),
+        "source_id": pl.String(),
         "posted_at": pl.Datetime("us", "UTC"),
         "user_name": pl.String(),
         "query": pl.String(),
@@ -33,53 +40,16 @@ RECORDS_SCHEMA = pl.Schema(
 REJECTS_SCHEMA = pl.Schema(
     {"line_number": pl.Int64(), "reason": pl.String(), "raw_line": pl.Binary(), "count_bytes": pl.Int64()}
 )
-FIELDS_SCHEMA = pl.Schema(
-    {
-        "line_number": pl.Int64(),
-        "target": pl.String(),
-        "tweet_id": pl.String(),
-        "date": pl.String(),
-        "query": pl.String(),
-        "user_name": pl.String(),
-        "text": pl.String(),
-        "raw_text": pl.Binary(),
-    }
-)
-
-# pandas writes whole numbers with `.0` when some of the column are missing.
-LABELS = {
-    word: label
-    for label, words in {
-        "negative": ("0", "0.0", "negative"),
-        "neutral": ("2", "2.0", "neutral"),
-        "positive": ("4", "4.0", "positive"),
-    }.items()
-    for word in words
-}
-# What marks a form of date, the form, and its hours from UTC.
-_DATE_FORMS = (
-    *[
-        (zone, f"%a %b %d %H:%M:%S {zone} %Y", hours)
-        for zone, hours in (("PDT", -7), ("PST", -8), ("UTC", 0), ("GMT", 0), ("+0000", 0))
-    ],
-    ("Z", "%Y-%m-%dT%H:%M:%S%.fZ", 0),
-)
-_INSTANT = pl.Datetime("us", "UTC")
-# `Mon Apr 06 22:19:45 PDT 2009`: how long it is, and where the time of day stands.
-_PUBLISHED_LENGTH = 28
-_CLOCK = slice(11, 19)
-_MOST_DAYS_A_ROW = 0.1
-# What Python's datetime can hold; polars goes further.
-_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_ID_LIMIT = 300
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some consecutive lines of a file: `count_lines == len(records) + len(rejects)`, both in the order of the file.
+    """Some consecutive records of a file: `count_lines == len(records) + len(rejects)`, both in the order of the file.
 
     `records` has RECORDS_SCHEMA; `raw_text` holds the original bytes of the text where decoding or entities changed it
     and null elsewhere. `rejects` has REJECTS_SCHEMA; `raw_line` is the line without its line break, cut at 1 MiB, and
-    `count_bytes` its true length; `raw_line` gives both for any line of the chunk, by its number. Lines count from 1, a
+    `count_bytes` its true length; `raw_line` gives both for any record of the chunk, by its number. Lines count from 1, a
     header included; `count_lines` leaves the header out.
     """
 
@@ -89,134 +59,185 @@ class Chunk:
     raw_line: Callable[[int], tuple[bytes, int]]
 
 
-def fields_of(rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
-    """A frame of FIELDS_SCHEMA from rows in its order; by columns, which takes a fifth of the time."""
-    columns: Sequence[Sequence[object]] = list(zip(*rows, strict=True)) or [()] * len(FIELDS_SCHEMA)
-    return pl.DataFrame(dict(zip(FIELDS_SCHEMA, columns, strict=True)), schema=FIELDS_SCHEMA)
+class RecordMaker:
+    """Types the batches of one file, in order; remembers how often each content came where identity follows from it."""
+
+    def __init__(self, reading: Reading, *, gold: bool) -> None:
+        self.reading = reading
+        self.gold = gold
+        self.seen: dict[int, int] = {}
+
+    def make(self, batch: Batch) -> Chunk:
+        """Type the records of a batch and reject those that break a rule."""
+        typed = self._typed(batch)
+        broken = typed.filter(pl.col("reason").is_not_null())
+        rejected = sorted([*batch.unreadable, *broken.select("line_number", "reason").iter_rows()])
+        rejects = [(line_number, reason, *batch.raw_line(line_number)) for line_number, reason in rejected]
+        records = typed if broken.is_empty() else typed.filter(pl.col("reason").is_null())
+        records = self._identified(records)
+        return Chunk(
+            records=records.select(RECORDS_SCHEMA.names()).cast(dict(RECORDS_SCHEMA)),  # type: ignore[arg-type]
+            rejects=pl.DataFrame(rejects, schema=REJECTS_SCHEMA, orient="row"),
+            count_lines=len(records) + len(rejects),
+            raw_line=batch.raw_line,
+        )
+
+    def _column(self, batch: Batch, role: str) -> pl.Series:
+        name = self.reading.columns.get(role)
+        if name is None or name not in batch.columns.columns:
+            return pl.Series(role, [None], dtype=pl.String).new_from_index(0, len(batch.line_numbers))
+        return batch.columns[name].alias(role)
+
+    def _typed(self, batch: Batch) -> pl.DataFrame:
+        texts_given = self._texts(batch)
+        texts = text.resolve_entities(texts_given)
+        dates = self._column(batch, "date")
+        times = parse_times(_known(dates), self.reading.times or TimePlan())
+        labels_given = self._column(batch, "label")
+        scheme = self.reading.scheme
+        label = (
+            read_labels(labels_given, scheme)
+            if scheme is not None
+            else pl.Series("label", [None], dtype=pl.String).new_from_index(0, len(texts))
+        )
+        frame = pl.DataFrame(
+            [
+                pl.Series("line_number", batch.line_numbers, dtype=pl.Int64),
+                _known(self._column(batch, "user")).cast(pl.String).alias("user_name"),
+                _known(self._column(batch, "query")).cast(pl.String).alias("query"),
+                texts.alias("text"),
+                texts_given.alias("text_before"),
+                times.alias("posted_at"),
+                label.alias("label"),
+                _known(self._column(batch, "id")).cast(pl.String).alias("id"),
+                _has_value(dates).alias("has_date"),
+                self._is_unknown_label(labels_given, label).alias("is_unknown_label"),
+            ]
+        )
+        return frame.with_columns(
+            raw_text=self._raw_texts(batch, frame), reason=self._reason(batch, frame), tweet_id=self._number_ids()
+        )
+
+    def _texts(self, batch: Batch) -> pl.Series:
+        texts = self._column(batch, "text").cast(pl.String).fill_null("").str.strip_chars("\r")
+        if "title" in self.reading.columns:
+            title = self._column(batch, "title").cast(pl.String).fill_null("").str.strip_chars()
+            both = pl.DataFrame([title.alias("title"), texts.alias("text")])
+            has_both = (
+                (pl.col("title") != "") & (pl.col("text").str.strip_chars() != "") & (pl.col("title") != pl.col("text"))
+            )
+            texts = both.select(
+                pl.when(has_both)
+                .then(pl.concat_str("title", pl.lit("\n\n"), "text"))
+                .when(pl.col("text").str.strip_chars() == "")
+                .then("title")
+                .otherwise("text")
+            ).to_series()
+        return texts
+
+    def _raw_texts(self, batch: Batch, frame: pl.DataFrame) -> pl.Expr:
+        changed = pl.when(pl.col("text") != pl.col("text_before")).then(pl.col("text_before").cast(pl.Binary))
+        name = self.reading.columns.get("text")
+        raw = (
+            batch.raw_field(name)
+            if batch.raw_field is not None and name is not None and "title" not in self.reading.columns
+            else {}
+        )
+        if not raw:
+            return changed
+        before = dict(zip(frame["line_number"].to_list(), frame["text_before"].to_list(), strict=True))
+        raw = {number: value for number, value in raw.items() if number in before and value != before[number].encode()}
+        if not raw:
+            return changed
+        kept = pl.Series([raw.get(number) for number in frame["line_number"].to_list()], dtype=pl.Binary)
+        return pl.coalesce(pl.lit(kept), changed)
+
+    def _is_unknown_label(self, given: pl.Series, label: pl.Series) -> pl.Series:
+        scheme = self.reading.scheme
+        if "label" not in self.reading.columns or scheme is None:
+            return label.is_null() & self.gold
+        unlabelled = [value for value, meaning in scheme.meaning.items() if meaning is None]
+        forms = canonical(given.cast(pl.String))
+        is_label_missing = forms.is_null() | forms.is_in(unlabelled).fill_null(False)
+        return label.is_null() & (~is_label_missing | self.gold)
+
+    def _number_ids(self) -> pl.Expr:
+        digits = pl.col("id").str.strip_chars().str.replace(r"\.0+$", "")
+        return pl.when(digits.str.contains(r"^[0-9]+$")).then(digits).cast(pl.Int64, strict=False)
+
+    def _reason(self, batch: Batch, frame: pl.DataFrame) -> pl.Expr:
+        is_wrong_type = pl.lit(False)
+        for role in ("text", "title", "user", "query"):
+            name = self.reading.columns.get(role, "")
+            key = f"{name}\0" if role == "text" else name
+            if key in batch.not_text:
+                is_wrong_type |= pl.lit(batch.not_text[key])
+        is_nul = pl.any_horizontal(
+            pl.col(name).str.contains("\0", literal=True).fill_null(False)
+            for name in ("text_before", "user_name", "query")
+        )
+        if self.reading.ids == "content":
+            is_bad_id = pl.lit(False)
+        elif self.reading.ids == "numbers":
+            is_bad_id = self._number_ids().is_null()
+        else:
+            is_bad_id = pl.col("id").is_null() | (pl.col("id").str.len_bytes() > _ID_LIMIT)
+        if self.gold:
+            is_bad_id &= pl.col("id").is_not_null()
+        is_good_date = pl.col("posted_at").is_between(EARLIEST, LATEST).fill_null(False)
+        return (
+            pl.when(pl.col("text_before").str.len_bytes() > reject_reasons.LONGEST_LINE)
+            .then(pl.lit(reject_reasons.OVERLONG_LINE))
+            .when(is_nul)
+            .then(pl.lit(reject_reasons.NUL_BYTES))
+            .when(is_wrong_type)
+            .then(pl.lit(reject_reasons.WRONG_TYPE))
+            .when(pl.col("is_unknown_label"))
+            .then(pl.lit(reject_reasons.UNKNOWN_TARGET))
+            .when(is_bad_id)
+            .then(pl.lit(reject_reasons.BAD_ID))
+            .when(pl.col("has_date") & ~is_good_date)
+            .then(pl.lit(reject_reasons.BAD_DATE))
+            .when(pl.col("text").str.strip_chars() == "")
+            .then(pl.lit(reject_reasons.BLANK_TEXT))
+            .when(pl.col("text").is_in(list(REMOVED_TEXTS)))
+            .then(pl.lit(reject_reasons.TEXT_REMOVED))
+        )
+
+    def _identified(self, records: pl.DataFrame) -> pl.DataFrame:
+        """With `tweet_id`, `source` and `source_id`: the id itself where it is a tweet's, otherwise a stable hash."""
+        reading = self.reading
+        records = records.with_columns(
+            source=pl.lit(reading.namespace, dtype=pl.String), source_id=pl.lit(None, dtype=pl.String)
+        )
+        if reading.ids == "content":
+            if self.gold:
+                return records.with_columns(tweet_id=pl.lit(None, dtype=pl.Int64))
+            keys = content_keys(reading.namespace, records)
+            return records.with_columns(tweet_id=id_of_content(keys, self.seen))
+        if reading.ids == "numbers" and reading.namespace is None:
+            return records
+        ids = records["id"].str.strip_chars()
+        hashed = id_of_string(reading.namespace, ids.fill_null(""))
+        return records.with_columns(
+            tweet_id=hashed.zip_with(ids.is_not_null(), pl.Series([None], dtype=pl.Int64).new_from_index(0, len(ids))),
+            source_id=ids,
+        )
 
 
-def _iso_instant(date: str) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(date)
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def parse_dates(dates: pl.Series) -> pl.Series:
-    """Read `Mon Apr 06 22:19:45 PDT 2009` and ISO 8601 (without a zone: UTC).
-
-    Args:
-        dates: strings, null where unknown.
-
-    Returns:
-        Datetime in microseconds, UTC; null where unknown and where it does not parse.
-    """
-    if len(dates) and (instants := _parse_day_by_day(dates)) is not None:
-        return instants
-    return _parse_each(dates)
-
-
-def _parse_day_by_day(dates: pl.Series) -> pl.Series | None:
-    """A quarter of the time where every date has the form of the published file and most days are the line before's: each
-    run of one day is parsed once, and the time of day is arithmetic. None where that does not hold."""
-    lengths = dates.str.len_bytes()
-    if dates.has_nulls() or lengths.min() != _PUBLISHED_LENGTH or lengths.max() != _PUBLISHED_LENGTH:
-        return None
-    data = dates.str.join("").to_arrow().buffers()[2]
-    clock = np.frombuffer(data, dtype=np.uint8).reshape(-1, _PUBLISHED_LENGTH)[:, _CLOCK].T.astype(np.int32) - ord("0")
-    colons, digits = clock[[2, 5]], clock[[0, 1, 3, 4, 6, 7]]
-    hours, minutes, seconds = 10 * digits[::2] + digits[1::2]
-    is_clock = digits.min() >= 0 and digits.max() <= 9 and (colons == ord(":") - ord("0")).all()
-    if not is_clock or hours.max() > 23 or minutes.max() > 59 or seconds.max() > 59:
-        return None
-    column = pl.col("date")
-    days = dates.to_frame("date").select(
-        before=column.str.slice(0, _CLOCK.start), behind=column.str.slice(_CLOCK.stop), run=pl.lit(0, dtype=pl.UInt32)
+def _known(values: pl.Series) -> pl.Series:
+    """Values, null where they are blank."""
+    if values.dtype != pl.String:
+        return values
+    return (
+        values.to_frame("v")
+        .select(pl.when(pl.col("v").str.strip_chars() != "").then("v"))
+        .to_series()
+        .alias(values.name)
     )
-    days = days.with_columns(run=pl.concat_str("before", "behind").rle_id())
-    firsts = days.filter(pl.col("run").is_first_distinct())
-    if len(firsts) > len(dates) * _MOST_DAYS_A_ROW:
-        return None
-    midnights = _parse_each(firsts.select(pl.concat_str("before", pl.lit("00:00:00"), "behind")).to_series())
-    since_midnight = pl.Series((3600 * hours + 60 * minutes + seconds) * np.int64(1_000_000)).cast(pl.Duration("us"))
-    return (midnights.gather(days["run"]) + since_midnight).alias(dates.name)
 
 
-def _parse_each(dates: pl.Series) -> pl.Series:
-    parsed = pl.Series(dates.name, [None], dtype=_INSTANT).new_from_index(0, len(dates))
-    for mark, form, hours in _DATE_FORMS:
-        rows = (parsed.is_null() & dates.str.contains(mark, literal=True)).arg_true()
-        if len(rows):
-            local = dates.gather(rows).str.to_datetime(form, time_unit="us", strict=False)
-            parsed = parsed.scatter(rows, (local - timedelta(hours=hours)).dt.replace_time_zone("UTC"))
-    rows = (parsed.is_null() & dates.is_not_null()).arg_true()
-    if len(rows):
-        parsed = parsed.scatter(rows, pl.Series([_iso_instant(date) for date in dates.gather(rows)], dtype=_INSTANT))
-    return parsed
-
-
-def _type_fields(fields: pl.DataFrame, *, gold: bool) -> pl.DataFrame:
-    known = fields.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)).name.keep())
-    dates = known["date"]
-    instants = parse_dates(dates) if dates.dtype == pl.String else dates.cast(_INSTANT)
-    texts = text.resolve_entities(fields["text"])
-    typed = known.select(
-        "line_number",
-        "user_name",
-        "query",
-        "raw_text",
-        tweet_id=pl.col("tweet_id").cast(pl.Int64, strict=False),
-        posted_at=instants,
-        text=texts,
-        label=pl.col("target").replace_strict(LABELS, default=None, return_dtype=pl.String),
-        has_target=pl.col("target").is_not_null() | gold,
-        has_id=pl.col("tweet_id").is_not_null() | (not gold),
-        has_id_of_digits=pl.col("tweet_id").str.contains("^[0-9]+$"),
-        has_date=pl.col("date").is_not_null(),
-        text_before=fields["text"],
-    )
-    is_good_id = pl.col("tweet_id").is_not_null() & pl.col("has_id_of_digits")
-    is_good_date = pl.col("posted_at").is_between(_EARLIEST, _LATEST).fill_null(False)
-    return typed.with_columns(
-        raw_text=pl.when(pl.col("raw_text").is_null() & (pl.col("text") != pl.col("text_before")))
-        .then(pl.col("text_before").cast(pl.Binary))
-        .otherwise("raw_text"),
-        reason=pl.when(pl.col("has_target") & pl.col("label").is_null())
-        .then(pl.lit(reject_reasons.UNKNOWN_TARGET))
-        .when(pl.col("has_id") & ~is_good_id.fill_null(False))
-        .then(pl.lit(reject_reasons.BAD_ID))
-        .when(pl.col("has_date") & ~is_good_date)
-        .then(pl.lit(reject_reasons.BAD_DATE))
-        .when(pl.col("text").str.strip_chars() == "")
-        .then(pl.lit(reject_reasons.BLANK_TEXT)),
-    )
-
-
-def make_chunk(
-    fields: pl.DataFrame,
-    unreadable: Sequence[tuple[int, str]],
-    raw_line: Callable[[int], tuple[bytes, int]],
-    *,
-    gold: bool,
-) -> Chunk:
-    """Type the fields of some lines and set those aside that break a rule.
-
-    Args:
-        fields: FIELDS_SCHEMA, where `date` may be an instant already. An empty string (for a date, also null) is an
-            unknown value; `raw_text` is set where decoding changed the text.
-        unreadable: line number and reason of the other lines of the chunk.
-        raw_line: gives the bytes to keep of a line, by number, and its true length.
-        gold: hand-labelled lines, which need a label but no id.
-    """
-    typed = _type_fields(fields, gold=gold)
-    broken = typed.filter(pl.col("reason").is_not_null())
-    rejected = sorted([*unreadable, *broken.select("line_number", "reason").iter_rows()])
-    rejects = [(line_number, reason, *raw_line(line_number)) for line_number, reason in rejected]
-    records = typed if broken.is_empty() else typed.filter(pl.col("reason").is_null())
-    return Chunk(
-        records=records.select(RECORDS_SCHEMA.names()),
-        rejects=pl.DataFrame(rejects, schema=REJECTS_SCHEMA, orient="row"),
-        count_lines=len(records) + len(rejects),
-        raw_line=raw_line,
-    )
+def _has_value(values: pl.Series) -> pl.Series:
+    return _known(values).is_not_null() & ~_known(values).cast(pl.String).str.to_lowercase().is_in(
+        ["nan", "nat", "none", "null"]
+    ).fill_null(False)

@@ -2,6 +2,8 @@
 create or replace temp table repeated_lines (
     line_number bigint,
     tweet_id bigint,
+    source varchar,
+    source_id varchar,
     posted_at timestamptz,
     user_name varchar,
     query varchar,

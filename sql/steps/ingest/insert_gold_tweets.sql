@@ -2,6 +2,8 @@ insert into gold_tweets by name
 select
     $gold_set as gold_set,
     tweet_id,
+    source,
+    source_id,
     posted_at,
     user_name,
     query,

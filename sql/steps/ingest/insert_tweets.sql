@@ -1,6 +1,8 @@
 insert into tweets by name
 select
     tweet_id,
+    source,
+    source_id,
     posted_at,
     user_name,
     query,

@@ -6,5 +6,8 @@ select
     )
     or exists (
         from refused_files
-        where path = $path and count_disk_bytes = $count_disk_bytes and modified_at = $modified_at
+        where path = $path
+            and count_disk_bytes = $count_disk_bytes
+            and modified_at = $modified_at
+            and refused_at >= $source_changed_at
     );

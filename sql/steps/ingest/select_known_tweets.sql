@@ -9,6 +9,8 @@ select
     label,
     label_source,
     has_label_conflict,
-    text_key
+    text_key,
+    file_id,
+    ingested_at
 from tweets
 where tweet_id in (select tweet_id from incoming);

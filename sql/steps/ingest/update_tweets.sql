@@ -36,3 +36,5 @@ set text = incoming.text,
 from incoming
 where tweets.tweet_id = incoming.tweet_id
     and (tweets.text != incoming.text or tweets.raw_text is distinct from incoming.raw_text);
+-- The ledger of scoring and the published snapshot find what changed by this number.
+update tweets set change_number = nextval('change_numbers') from incoming where tweets.tweet_id = incoming.tweet_id;

@@ -5,7 +5,8 @@ delete from reviews where tweet_id in (select tweet_id from incoming where tweet
 delete from gold_tweets
 where tweet_id in (select tweet_id from incoming where tweet_id is not null)
     or (tweet_id is null and user_name is null and text in (select text from incoming where kind = 'gold'))
-    or lower(user_name) in (select user_name from incoming where kind = 'user');
+    or user_key(user_name) in (select user_name from incoming where kind = 'user');
+delete from repeated_tweets where tweet_id in (select tweet_id from incoming where tweet_id is not null);
 delete from tweets where tweet_id in (select tweet_id from incoming where tweet_id is not null);
 delete from decision_losses
 where tweet_id in (select tweet_id from incoming where tweet_id is not null)

@@ -9,7 +9,7 @@ asked as (
     select *
     from found
     where tweet_id in (select tweet_id from incoming where tweet_id is not null)
-        or lower(user_name) in (select user_name from incoming where user_name is not null)
+        or user_key(user_name) in (select user_name from incoming where user_name is not null)
 )
 select * from asked
 union all

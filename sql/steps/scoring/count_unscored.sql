@@ -1,6 +1,8 @@
--- Tweets that a version has not scored; ids alone are read.
+-- Tweets of a range of change numbers that a version has not scored.
 select count(*)
 from tweets
-where ($since::timestamptz is null or posted_at >= $since)
-    and ($until::timestamptz is null or posted_at < $until)
-    and tweet_id not in (select tweet_id from predictions where model_version = $model_version);
+anti join predictions
+    on predictions.tweet_id = tweets.tweet_id
+    and predictions.model_version = $model_version
+    and predictions.tweet_id between $least and $greatest
+where tweets.change_number >= $first_number and tweets.change_number < $end_number;

@@ -15,13 +15,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentiment.errors import SentimentError
-from sentiment.ingest.readers import Chunk, fingerprint, read_chunks
-from sentiment.ingest.readers import csv as csv_lines
+from sentiment.ingest.mapping.labels import PLAIN_LABELS, Scheme
+from sentiment.ingest.mapping.reading import Reading
+from sentiment.ingest.mapping.times import TimePlan, parse_times
+from sentiment.ingest.plan import read_chunks
+from sentiment.ingest.readers.delimited import DelimitedReader
+from sentiment.ingest.readers.dialect import Dialect
+from sentiment.ingest.readers.files import read_batches
+from sentiment.ingest.readers.form import Form, find_form, numbered
 from sentiment.ingest.readers.lines import Block, line_ends
-from sentiment.ingest.readers.records import parse_dates
+from sentiment.ingest.readers.records import Chunk, RecordMaker
 
 DATE = "Mon Apr 06 22:19:45 PDT 2009"
 GOOD = f'"4","1","{DATE}","NO_QUERY","ann","hello"\n'.encode()
+
+FORM = Form("table", dialect=Dialect(",", True, 6), names=numbered(6))
+ROLES = ("label", "id", "date", "query", "user", "text")
+READING = Reading(
+    FORM,
+    dict(zip(ROLES, FORM.names, strict=True)),
+    Scheme("Sentiment140's numbers", dict(PLAIN_LABELS)),
+    TimePlan(),
+)
 
 # Fields from what matters to a parser, often enough right to make whole records.
 field = st.one_of(
@@ -45,17 +60,19 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("csv") / "tweets.csv"
 
 
+def chunks_of(path: Path, *, gold: bool = False, **options: Any) -> list[Chunk]:
+    chunks = list(map(RecordMaker(READING, gold=gold).make, read_batches(path, FORM, **options)))
+    assert all(chunk.count_lines == len(chunk.records) + len(chunk.rejects) for chunk in chunks)
+    return chunks
+
+
 def read(path: Path, data: bytes, **options: Any) -> tuple[pl.DataFrame, pl.DataFrame, int]:
     path.write_bytes(data)
-    chunks = list(read_chunks(path, **options))
-    for chunk in chunks:
-        assert chunk.count_lines == len(chunk.records) + len(chunk.rejects)
-    return joined(chunks)
+    return joined(chunks_of(path, **options))
 
 
 def refusal(path: Path) -> str | None:
     try:
-        fingerprint(path)
         for chunk in read_chunks(path):
             assert chunk.count_lines == len(chunk.records) + len(chunk.rejects)
     except SentimentError as error:
@@ -79,7 +96,7 @@ def reason(path: Path, line: bytes) -> str | None:
 class TestRecords:
     def test_every_column_has_its_value_and_type(self, path: Path) -> None:
         records, rejects, count_lines = read(path, GOOD + b'"","2","","","","I &lt;3 caf\xe9 \xe2\x99\xa5"\n')
-        assert records.rows() == [
+        assert records.drop("source", "source_id").rows() == [
             (1, 1, datetime(2009, 4, 7, 5, 19, 45, tzinfo=UTC), "ann", "NO_QUERY", "hello", None, "positive"),
             (2, 2, None, None, None, "I <3 café ♥", b"I &lt;3 caf\xe9 \xe2\x99\xa5", None),
         ]
@@ -136,9 +153,12 @@ class TestRecords:
     )
     @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
     def test_a_header_is_no_line_but_has_a_number(self, path: Path, mark: bytes, header: bytes) -> None:
-        records, rejects, count_lines = read(path, mark + header + b"\n" + GOOD)
-        assert records["line_number"].to_list() == [2]
-        assert (len(rejects), count_lines) == (0, 1)
+        path.write_bytes(mark + header + b"\n" + GOOD)
+        form = find_form(path)
+        assert form.has_header
+        (batch,) = read_batches(path, form)
+        assert batch.line_numbers.tolist() == [2]
+        assert len(batch) == 1
 
 
 class TestRejects:
@@ -210,25 +230,22 @@ class TestRejects:
 class TestParsersAgree:
     @settings(deadline=None)
     @given(st.lists(line.filter(lambda text: "\n" not in text), min_size=1, max_size=8))
-    def test_the_quick_parser_accepts_only_what_the_careful_one_reads_alike(self, lines: list[str]) -> None:
-        series = pl.Series("line", lines, dtype=pl.String)
-        lengths = series.str.len_bytes().to_numpy()
-        quick = csv_lines._split_clean_lines(series, lengths)
-        for text, row in zip(lines, quick.iter_rows(named=True), strict=True):
-            if row["is_clean"]:
-                names = ("target", "tweet_id", "date", "query", "user_name", "text")
-                assert csv_lines.split_record(text) == [row[name] for name in names]
+    def test_whole_columns_are_split_as_the_careful_parser_splits_each_line(self, path: Path, lines: list[str]) -> None:
+        data = "".join(f"{text}\n" for text in lines).encode("utf-8", "replace")
+        block = Block(data, line_ends(data), first_line=1)
+        (batch,) = DelimitedReader(path, FORM.dialect, FORM.names).read([block])
+        found = dict(zip(batch.line_numbers.tolist(), batch.columns.rows(), strict=True))
+        for number, text in enumerate(lines, start=1):
+            fields = FORM.dialect.split(text.encode("utf-8", "replace").decode().removesuffix("\r"))
+            if number in found and fields is not None and len(fields) == 6:
+                assert found[number] == tuple(fields)
 
     @settings(deadline=None)
     @given(st.lists(st.text(alphabet='",ab \r', max_size=6), min_size=2, max_size=7))
     def test_the_careful_parser_reads_what_the_standard_library_writes(self, fields: list[str]) -> None:
         written = io.StringIO()
         csv.writer(written, lineterminator="").writerow(fields)
-        assert csv_lines.split_record(written.getvalue()) == fields
-
-    def test_the_published_style_is_read_by_the_quick_parser(self) -> None:
-        lines = pl.Series("line", [GOOD.decode().strip()])
-        assert csv_lines._split_clean_lines(lines, lines.str.len_bytes().to_numpy())["is_clean"].all()
+        assert Dialect(",", True, len(fields)).split(written.getvalue()) == fields
 
     @settings(deadline=None)
     @given(
@@ -246,9 +263,9 @@ class TestParsersAgree:
     )
     def test_dates_mean_the_same_alone_and_among_thousands_of_the_published_form(self, wild: list[str]) -> None:
         published = [f"Tue Apr 07 00:{minute:02}:07 PDT 2009" for minute in range(60)]
-        among = parse_dates(pl.Series(published + wild))
+        among = parse_times(pl.Series(published + wild), TimePlan())
         assert among[:60].to_list() == [datetime(2009, 4, 7, 7, minute, 7, tzinfo=UTC) for minute in range(60)]
-        assert among[60:].to_list() == [parse_dates(pl.Series([date]))[0] for date in wild]
+        assert among[60:].to_list() == [parse_times(pl.Series([date]), TimePlan())[0] for date in wild]
 
 
 class TestWildInput:
@@ -275,7 +292,7 @@ class TestWildInput:
         prefix = b"".join(lines[: count_first + 1])
         whole, first = read(path, data), read(path, prefix)
         path.write_bytes(data)
-        rest = list(read_chunks(path, skip_bytes=len(prefix)))
+        rest = chunks_of(path, skip_bytes=len(prefix))
         if rest:
             later = joined(rest)
             assert pl.concat([first[0], later[0]]).equals(whole[0])

@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from sentiment.ingest.readers import fingerprint, read_chunks
+from sentiment.ingest.plan import read_chunks
+from sentiment.ingest.readers.byte_stream import fingerprint
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 TRAINING = DATA / "training.1600000.processed.noemoticon.csv.zst"
@@ -31,7 +32,7 @@ def test_the_training_file_is_read_whole_with_its_encodings_and_entities() -> No
         count_lines += chunk.count_lines
         count_rejects += len(chunk.rejects)
         texts, originals = chunk.records["text"], chunk.records["raw_text"]
-        count_hearts += texts.str.contains("<3", literal=True).sum()
+        count_hearts += int(texts.str.contains("<3", literal=True).sum())
         count_changed += len(originals) - originals.null_count()
         count_undated += chunk.records["posted_at"].null_count()
         raw = chunk.records.select(pl.coalesce("raw_text", pl.col("text").cast(pl.Binary))).to_series()

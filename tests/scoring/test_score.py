@@ -9,28 +9,20 @@ from typing import Any, Literal
 import polars as pl
 import pytest
 
-from sentiment import scoring
 from sentiment.errors import InputError, ModelError, NoChampionError
+from sentiment.model.classifier import SentimentModel
+from sentiment.model.config import ModelConfig
+from sentiment.model.features import FeatureConfig
+from sentiment.model.lexicon import Lexicon
 from sentiment.registry.client import Registry
-from sentiment.scoring import ScoreReport
+from sentiment.scoring import score as scoring
+from sentiment.scoring import worker
+from sentiment.scoring.score import Selection
 from sentiment.settings import Home
 
 PREDICTIONS = "select * from predictions order by all"
 SHOWN = "select model_version, count(*) from scored_tweets group by 1"
 COUNT_TWEETS = 2400
-
-
-@pytest.fixture
-def score(world: Home, registry: Registry, register: Callable) -> Callable[..., ScoreReport]:
-    """Scores in chunks of 1,000 rows; version 1 is champion, version 2 is there."""
-    register(20)
-    register(10)
-    registry.set_champion(1)
-
-    def score(**options: Any) -> ScoreReport:
-        return scoring.score(world, registry, **{"run_id": "run", "chunk_rows": 1000} | options)
-
-    return score
 
 
 def kill_after(chunks: int) -> Callable[[int, int], None]:
@@ -63,7 +55,8 @@ def test_every_tweet_is_scored_once_and_shown(
     assert rows_of(world, wrong) == [(0,)]
     cut = "select count(*) from predictions where (probability_positive >= 0.5) != (label = 'positive')"
     assert rows_of(world, cut) == [(0,)]
-    assert not list(world.work.glob("*.parquet*")) or not list(world.work.glob("unscored*"))
+    assert not [path for path in (world.work / "scoring").rglob("*") if path.is_file()]
+    assert not (world.work / "shard.parquet").exists()
 
 
 def test_again_writes_nothing_and_makes_no_second_pass(
@@ -71,7 +64,7 @@ def test_again_writes_nothing_and_makes_no_second_pass(
 ) -> None:
     score()
     before, modified = rows_of(world, PREDICTIONS), world.warehouse.stat().st_mtime_ns
-    monkeypatch.setattr(Registry, "load", None)
+    monkeypatch.setattr(Registry, "files", None)
     report = score(run_id="another")
     assert (report.count_scored, report.is_complete, report.is_published) == (0, True, True)
     assert rows_of(world, PREDICTIONS) == before
@@ -107,7 +100,7 @@ def test_a_kill_loses_at_most_a_chunk_and_doubles_nothing(
 def test_a_killed_chunk_leaves_no_part_of_itself(
     world: Home, score: Callable, rows_of: Callable, checks_pass: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predict, calls = scoring.predict_frame, []
+    predict, calls = worker.predict_frame, []
 
     def predict_then_die(*args: Any) -> Any:
         calls.append(1)
@@ -116,7 +109,7 @@ def test_a_killed_chunk_leaves_no_part_of_itself(
         return predict(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(scoring, "predict_frame", predict_then_die)
+        patch.setattr(worker, "predict_frame", predict_then_die)
         with pytest.raises(KeyboardInterrupt):
             score()
     assert rows_of(world, "select count(*) from predictions") == [(1000,)]
@@ -156,7 +149,7 @@ def test_a_past_range_is_filled_with_another_version_and_goes_on_where_it_was_ki
     with pytest.raises(KeyboardInterrupt):
         score(model_version=2, on_progress=kill_after(1), chunk_rows=500, **limits)
     report = score(model_version=2, **limits)
-    assert (report.count_scored, report.is_complete, report.is_published) == (700, False, False)
+    assert (report.count_scored, report.is_complete, report.is_published) == (940, False, False)
     assert score(model_version=2, **limits).count_scored == 0
     select = "select model_version, min(tweet_id), max(tweet_id), count(*) from predictions group by 1"
     assert rows_of(world, select) == [(2, 240, 1439, 1200)]
@@ -184,7 +177,7 @@ def test_a_text_that_changed_while_it_was_scored_is_scored_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ingest_lines(world, tweet_line(9001, "glad1 new :(", ""), name="new.csv")
-    predict = scoring.predict_frame
+    predict = worker.predict_frame
     asked: list[str] = []
 
     def predict_and_note(model: Any, frame: pl.DataFrame, count_labels: Literal[2, 3]) -> pl.DataFrame:
@@ -195,7 +188,7 @@ def test_a_text_that_changed_while_it_was_scored_is_scored_anew(
         if done == 1000:
             ingest_lines(world, tweet_line(9001, "glad1 new :(", ""), name="e.csv", label_by_emoticon=True)
 
-    monkeypatch.setattr(scoring, "predict_frame", predict_and_note)
+    monkeypatch.setattr(worker, "predict_frame", predict_and_note)
     report = score(on_progress=relabel)
     assert asked == ["glad1 new :(", "glad1 new"]
     assert (report.count_scored, report.is_published) == (2401, True)
@@ -225,19 +218,34 @@ def test_without_a_champion_and_with_an_unknown_version_it_says_so(world: Home, 
     with pytest.raises(NoChampionError, match=r"no champion to score with\. Train one first: sentiment retrain"):
         scoring.score(world, registry, run_id="run")
     with pytest.raises(ModelError, match="There is no version 9"):
-        scoring.score(world, registry, run_id="run", model_version=9)
+        scoring.score(world, registry, run_id="run", selection=Selection(9))
 
 
 def test_predictions_do_not_depend_on_the_chunks(world: Home, score: Callable, rows_of: Callable) -> None:
     score(chunk_rows=7 * 100)
     query = "select tweet_id, round(probability_positive, 5) from predictions order by 1"
     first = rows_of(world, query)
-    rows_of(world, "delete from predictions")
+    rows_of(world, "truncate predictions")
+    rows_of(world, "truncate scored_ranges")
     score(chunk_rows=5000)
     assert rows_of(world, query) == first
 
 
 def test_a_frame_gets_probability_and_label(lexicon_model: Callable) -> None:
-    frame = scoring.predict_frame(lexicon_model(20), pl.DataFrame({"text": ["glad1", "sad1", "nothing known"]}))
+    frame = worker.predict_frame(lexicon_model(20), pl.DataFrame({"text": ["glad1", "sad1", "nothing known"]}))
     assert frame["label"].to_list() == ["positive", "negative", "positive"]
-    assert frame.schema["probability_positive"] == pl.Float32
+    assert frame.schema["probability_positive"] == frame.schema["probability_neutral"] == pl.Float32
+
+
+@pytest.mark.parametrize(("count_labels", "label"), [(3, "neutral"), (2, "positive")])
+def test_a_text_without_mood_is_neutral_unless_two_labels_are_asked_for(
+    count_labels: Literal[2, 3], label: str
+) -> None:
+    lexicon = Lexicon.shipped()
+    model = SentimentModel(
+        ModelConfig(features=FeatureConfig(ngram_bits=10), lexicon=lexicon.config, lexicon_weight=4.0)
+    )
+    model.lexicon = lexicon
+    frame = scoring.predict_frame(model, pl.DataFrame({"text": ["the train to york", "i love it"]}), count_labels)
+    assert frame["label"].to_list() == [label, "positive"]
+    assert frame["probability_neutral"].null_count() == (0 if count_labels == 3 else 2)

@@ -1,0 +1,89 @@
+"""The checks of a decision side by side, one unit a column: shares in percent, differences in percentage points.
+
+Prefect's artifact, MLflow's description and the desk's page show these rows, so that they say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+TITLES = {
+    "no_leak": "rows of the evaluation that it was fed",
+    "loads": "change of a probability by loading",
+    "floor": "right on the hold-out",
+    "better": "right on the rows both are compared on",
+    "gold": "hand-labelled set with the largest loss",
+    "neutral": "neutral tweets told apart",
+    "slices": "slice with the largest loss",
+    "behaviour": "behaviour cases passed",
+    "speed": "seconds to score every tweet",
+    "rolled_back": "people went back from it",
+}
+
+
+class Measured(Protocol):
+    """What a check measured: `checks.Check`, or its row in `decisions`."""
+
+    @property
+    def check_name(self) -> str: ...
+    @property
+    def passed(self) -> bool: ...
+    @property
+    def champion_value(self) -> float | None: ...
+    @property
+    def challenger_value(self) -> float | None: ...
+    @property
+    def lower(self) -> float | None: ...
+    @property
+    def upper(self) -> float | None: ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """A check as people read it; a cell without a value is empty."""
+
+    check_name: str
+    passed: bool
+    measure: str
+    champion: str
+    challenger: str
+    difference: str
+    interval: str
+
+
+HEADER = ["check", "result", "what is measured", "champion", "challenger", "difference, points", "interval, points"]
+
+
+def compare(checks: Sequence[Measured]) -> list[Row]:
+    """A row for each check, in their order."""
+    return [_row(check) for check in checks]
+
+
+def _row(check: Measured) -> Row:
+    name, champion, challenger = check.check_name, check.champion_value, check.challenger_value
+    interval = difference = ""
+    shown = ("", "")
+    if name in ("better", "behaviour", "floor"):
+        shown = (_percent(champion), _percent(challenger))
+        if champion is not None and challenger is not None:
+            difference = _points(challenger - champion)
+            interval = _between(check.lower, check.upper)
+    elif name in ("gold", "neutral", "slices"):
+        difference, interval = _points(challenger), _between(check.lower, check.upper)
+    elif challenger is not None:
+        shown = ("", f"{challenger:,.0f}" if name in ("speed", "no_leak") else f"{challenger:.1e}")
+    return Row(name, check.passed, TITLES.get(name, name.replace("_", " ")), *shown, difference, interval)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2f} %"
+
+
+def _points(difference: float | None) -> str:
+    return "" if difference is None else f"{100 * difference:+.2f}"
+
+
+def _between(lower: float | None, upper: float | None) -> str:
+    return "" if lower is None or upper is None else f"{100 * lower:+.2f} to {100 * upper:+.2f}"

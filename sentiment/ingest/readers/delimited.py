@@ -1,0 +1,299 @@
+"""Tables of delimited text, CSV and TSV of any dialect: no line is lost, and a broken quote does not swallow its neighbours.
+
+A line that is a whole record by itself is one. pyarrow splits those, in whole columns; a pattern has made sure before
+that it will find as many records as there are lines. A line on which a quoted field begins and does not end may go on
+on the next ones (RFC 4180), or its quote may be broken. It is joined with the lines that follow when that gives a
+whole record, unless more of these lines are records of their own: the reading that loses fewest rows wins.
+
+Costs on one core: 1.2 million lines a second of Sentiment140.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+
+from sentiment.errors import NotReadyError
+from sentiment.ingest.readers import reject_reasons
+from sentiment.ingest.readers.batch import Batch
+from sentiment.ingest.readers.dialect import Dialect
+from sentiment.ingest.readers.lines import LONGEST_KEPT, Block, line_ends
+from sentiment.ingest.text import decode
+
+_MOST_LINES_JOINED = 1_000
+_SAMPLE_ROWS = 2_000
+
+
+@dataclass
+class _Lines:
+    """The lines of a block as strings, and what each is by itself."""
+
+    block: Block
+    texts: pl.Series
+    is_whole: np.ndarray
+    was_changed: np.ndarray
+    spans: dict[int, int] = field(default_factory=dict)
+    """Records of several lines: index of the first and of the last line."""
+
+    def raw_line(self, line_number: int) -> tuple[bytes, int]:
+        index = line_number - self.block.first_line
+        last = self.spans.get(index, index)
+        if last == index:
+            return self.block.raw_line(line_number)
+        data = b"\n".join(self.block.line(number) for number in range(index, last + 1))
+        return data[:LONGEST_KEPT], len(data)
+
+
+class DelimitedReader:
+    """Reads blocks of lines in one dialect; `path` is for messages alone."""
+
+    def __init__(self, path: Path, dialect: Dialect, names: tuple[str, ...]) -> None:
+        self.path = path
+        self.dialect = dialect
+        self.names = names
+        self._record = dialect.record_pattern()
+        self._open = re.compile(dialect.open_pattern())
+        self._narrow: list[set[str] | str | None] | None = None
+
+    def read(self, blocks: Iterable[Block]) -> Iterator[Batch]:
+        """The records of the blocks, in order.
+
+        Raises:
+            NotReadyError: the last line has no line break and is not a whole record.
+        """
+        held: Block | None = None
+        for block in blocks:
+            joined = block if held is None else _joined(held, block)
+            batch, held = self._read_block(joined, may_hold=not block.is_torn)
+            if block.is_torn:
+                self._refuse_torn(block, batch)
+            if len(batch):
+                yield batch
+        if held is not None:
+            batch, _ = self._read_block(held, may_hold=False)
+            yield batch
+
+    def _refuse_torn(self, block: Block, batch: Batch) -> None:
+        torn = {reject_reasons.UNTERMINATED_QUOTE, reject_reasons.WRONG_COLUMN_COUNT, reject_reasons.NUL_BYTES}
+        if batch.unreadable and batch.unreadable[-1][0] == block.first_line and batch.unreadable[-1][1] in torn:
+            raise NotReadyError(
+                f"{self.path}: line {block.first_line}, the last, ends without a line break and is not a complete record. "
+                f"The file is read once it is whole. If nothing writes to it any more, end it with a line break."
+            )
+
+    def _read_block(self, block: Block, *, may_hold: bool) -> tuple[Batch, Block | None]:
+        lines = self._look_at(block)
+        rest = np.flatnonzero(~lines.is_whole)
+        joined: dict[int, list[str]] = {}
+        reasons: list[tuple[int, str]] = []
+        held_from = None
+        if len(rest):
+            joined, reasons, held_from = self._resolve(lines, rest, may_hold)
+        held = None
+        if held_from is not None:
+            block, held = _cut(block, held_from)
+            lines.is_whole[held_from:] = False
+        return self._batch(lines, joined, reasons), held
+
+    def _look_at(self, block: Block) -> _Lines:
+        clean = decode(block.data).encode()
+        ends = block.ends if len(clean) == len(block.data) else line_ends(clean)
+        offsets = np.concatenate([np.zeros(1, dtype=np.int64), ends])
+        strings = pa.LargeStringArray.from_buffers(len(block), pa.py_buffer(offsets), pa.py_buffer(clean))
+        texts = pl.Series("line", strings).str.strip_suffix("\n").str.strip_suffix("\r")
+        line = pl.col("line")
+        if self.dialect.is_quoted:
+            is_record = line.str.contains(self._record)
+        elif self.dialect.count_columns == 1:
+            is_record = pl.lit(True)
+        else:
+            is_record = line.str.count_matches(self.dialect.delimiter, literal=True) == self.dialect.count_columns - 1
+        has_nul = b"\0" in clean
+        is_whole = texts.to_frame().select(
+            is_record & ~line.str.contains("\0", literal=True) if has_nul else is_record & line.is_not_null()
+        )
+        whole = is_whole.to_series().to_numpy().copy()
+        whole &= block.lengths() <= reject_reasons.LONGEST_LINE
+        # A stray byte becomes two or three when it is written as UTF-8.
+        was_changed = np.diff(offsets) != np.diff(block.ends, prepend=0)
+        return _Lines(block, texts, whole, was_changed)
+
+    def _resolve(
+        self, lines: _Lines, rest: np.ndarray, may_hold: bool
+    ) -> tuple[dict[int, list[str]], list[tuple[int, str]], int | None]:
+        """What becomes of the lines that are no whole record: joined fields by first line, reasons, and where to wait."""
+        joined: dict[int, list[str]] = {}
+        reasons: list[tuple[int, str]] = []
+        lengths = lines.block.lengths()
+        next_line = 0
+        for index in rest.tolist():
+            if index < next_line:
+                continue
+            text = lines.texts[index]
+            if lengths[index] > reject_reasons.LONGEST_LINE:
+                reasons.append((index, reject_reasons.OVERLONG_LINE))
+                continue
+            if "\0" in text:
+                reasons.append((index, reject_reasons.NUL_BYTES))
+                continue
+            if self.dialect.is_quoted and '"' in text and self._open.match(text):
+                last, fields = self._join(lines, index)
+                if last is None and may_hold:
+                    return joined, reasons, index
+                if last is not None and fields is not None and not self._loses_rows(lines, index, last):
+                    joined[index] = fields
+                    lines.spans[index] = last
+                    lines.is_whole[index : last + 1] = False
+                    next_line = last + 1
+                    continue
+            fields = self.dialect.split(text)
+            reasons.append(
+                (index, reject_reasons.UNTERMINATED_QUOTE if fields is None else reject_reasons.WRONG_COLUMN_COUNT)
+            )
+        return joined, reasons, None
+
+    def _join(self, lines: _Lines, first: int) -> tuple[int | None, list[str] | None]:
+        """The last line of the record that begins at `first` and its fields; no last line where the block ends before it,
+        no fields where the lines do not make a record."""
+        parts = [lines.texts[first]]
+        length = len(parts[0])
+        for index in range(first + 1, len(lines.texts)):
+            text = lines.texts[index]
+            parts.append(text)
+            length += len(text) + 1
+            if len(parts) > _MOST_LINES_JOINED or length > reject_reasons.LONGEST_LINE:
+                return index, None
+            if '"' not in text:
+                continue
+            whole = "\n".join(parts)
+            if "\0" in text:
+                return index, None
+            if self._open.match(whole):
+                continue
+            fields = self.dialect.split(whole)
+            return index, fields if fields is not None and len(fields) == self.dialect.count_columns else None
+        return None, None
+
+    def _loses_rows(self, lines: _Lines, first: int, last: int) -> bool:
+        """Whether lines behind the first are records of their own, by what their fields hold as well."""
+        inner = [index for index in range(first + 1, last + 1) if lines.is_whole[index]]
+        if not inner:
+            return False
+        narrow = self._narrow_columns(lines)
+        count_narrow = sum(values is not None for values in narrow)
+        count_alike = sum(_is_alike(self.dialect.split(lines.texts[index]), narrow) for index in inner)
+        if count_narrow >= 2:
+            return count_alike >= 1
+        return count_narrow == 1 and count_alike >= 2
+
+    def _narrow_columns(self, lines: _Lines) -> list[set[str] | str | None]:
+        """What each column holds in lines that are whole: a few values, digits alone, or (None) anything."""
+        if self._narrow is None:
+            rows = np.flatnonzero(lines.is_whole)[:_SAMPLE_ROWS]
+            fields = [self.dialect.split(text) or [] for text in lines.texts.gather(rows)]
+            columns = list(zip(*fields, strict=False)) if fields else []
+            self._narrow = [_narrow(values) for values in columns]
+        return self._narrow
+
+    def _batch(self, lines: _Lines, joined: dict[int, list[str]], reasons: list[tuple[int, str]]) -> Batch:
+        whole = np.flatnonzero(lines.is_whole)
+        frame = self._split(lines, whole)
+        numbers = whole + lines.block.first_line
+        if joined:
+            order = np.argsort(np.concatenate([whole, np.fromiter(joined, dtype=np.int64)]), kind="stable")
+            more = pl.DataFrame(list(joined.values()), schema=dict.fromkeys(self.names, pl.String), orient="row")
+            frame = pl.concat([frame, more])[order]
+            numbers = np.sort(np.concatenate([numbers, np.fromiter(joined, dtype=np.int64) + lines.block.first_line]))
+        unreadable = [(index + lines.block.first_line, reason) for index, reason in reasons]
+        raw_field = self._raw_field(lines) if lines.was_changed.any() else None
+        return Batch(numbers, frame, unreadable, lines.raw_line, raw_field=raw_field)
+
+    def _split(self, lines: _Lines, whole: np.ndarray) -> pl.DataFrame:
+        texts = lines.texts if len(whole) == len(lines.texts) else lines.texts.gather(whole)
+        if texts.is_empty():
+            return pl.DataFrame(schema=dict.fromkeys(self.names, pl.String))
+        if self.dialect.count_columns == 1 and not self.dialect.is_quoted:
+            return texts.alias(self.names[0]).to_frame()
+        data = texts.str.join("\n").to_arrow().buffers()[2]
+        # A carriage return within a line would end it for pyarrow.
+        has_returns = texts.str.contains("\r", literal=True).any()
+        table = None if has_returns else _split_by_arrow(data, self.dialect)
+        if table is None or table.height != len(texts):
+            rows = [self.dialect.split(text) for text in texts]
+            return pl.DataFrame(rows, schema=dict.fromkeys(self.names, pl.String), orient="row")
+        return table.rename(dict(zip(table.columns, self.names, strict=True)), strict=True)
+
+    def _raw_field(self, lines: _Lines) -> Callable[[str], dict[int, bytes]]:
+        first_of = {index: first for first, last in lines.spans.items() for index in range(first, last + 1)}
+
+        def find(name: str) -> dict[int, bytes]:
+            column = self.names.index(name)
+            found = {}
+            for index in np.flatnonzero(lines.was_changed).tolist():
+                number = first_of.get(index, index) + lines.block.first_line
+                raw, _ = lines.raw_line(number)
+                fields = self.dialect.split(raw.decode("utf-8", errors="surrogateescape"))
+                if fields is not None and len(fields) == len(self.names):
+                    found[number] = fields[column].encode("utf-8", errors="surrogateescape")
+            return found
+
+        return find
+
+
+def _split_by_arrow(data: pa.Buffer, dialect: Dialect) -> pl.DataFrame | None:
+    names = [f"f{number}" for number in range(dialect.count_columns)]
+    try:
+        table = arrow_csv.read_csv(
+            io.BytesIO(data),
+            arrow_csv.ReadOptions(column_names=names, block_size=len(data) + 2, use_threads=False),
+            arrow_csv.ParseOptions(
+                delimiter=dialect.delimiter if dialect.count_columns > 1 else "\x01",
+                quote_char='"' if dialect.is_quoted else False,
+                double_quote=not dialect.has_escapes,
+                escape_char="\\" if dialect.has_escapes else False,
+                newlines_in_values=dialect.is_quoted,
+                ignore_empty_lines=False,
+            ),
+            arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.large_string()), strings_can_be_null=False, check_utf8=False
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    found = pl.from_arrow(table)
+    assert isinstance(found, pl.DataFrame)
+    return found
+
+
+def _narrow(values: tuple[str, ...]) -> set[str] | str | None:
+    if all(value.isdigit() for value in values if value) and any(values):
+        return "digits"
+    distinct = set(values)
+    return distinct if len(distinct) <= 20 and len(values) >= 2 * len(distinct) else None
+
+
+def _is_alike(fields: list[str] | None, narrow: list[set[str] | str | None]) -> bool:
+    return fields is not None and all(
+        kind is None or (value.isdigit() if kind == "digits" else value in kind)
+        for value, kind in zip(fields, narrow, strict=False)
+    )
+
+
+def _joined(held: Block, block: Block) -> Block:
+    data = held.data + block.data
+    ends = np.concatenate([held.ends, block.ends + len(held.data)])
+    return Block(data, ends, held.first_line, held.count_cut, is_torn=block.is_torn)
+
+
+def _cut(block: Block, index: int) -> tuple[Block, Block]:
+    end = int(block.ends[index - 1]) if index else 0
+    first = Block(block.data[:end], block.ends[:index], block.first_line, block.count_cut)
+    return first, Block(block.data[end:], block.ends[index:] - end, block.first_line + index)

@@ -1,0 +1,90 @@
+"""Where shards are predicted. Everything behind `concurrent.futures.Executor` takes the same tasks.
+
+- in this process, the default: no start, no second copy of the model;
+- in processes of this machine (`SENTIMENT_SCORING_PROCESSES`): each takes 500 MB and 2 s to start, and they do not wait for
+  one interpreter lock;
+- on a Dask cluster (`SENTIMENT_SCHEDULER`), see `sentiment.scoring.cluster`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sentiment.model.errors import SentimentError
+from sentiment.settings import Settings
+
+T = TypeVar("T")
+# The model shares out larger batches to threads; in a process of many, and on a worker, one thread is what there is.
+ONE_THREAD_ROWS = 20_000
+ALL_THREADS_ROWS = 100_000
+
+
+class ClusterError(SentimentError):
+    """The scheduler or its workers cannot be used; what was committed is kept."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """An executor and what a run needs to know of it.
+
+    Attributes:
+        count: tasks that run at the same time.
+        batch_rows: tweets that a worker predicts at a time.
+        is_remote: whether workers may lie on other machines, without access to the home.
+        check: raises a sentence when the workers are gone for good; called while a run waits.
+    """
+
+    executor: Executor
+    count: int
+    batch_rows: int
+    is_remote: bool = False
+    check: Callable[[], None] = lambda: None
+
+
+class InlineExecutor(Executor):
+    """Runs each task in this thread as it is submitted."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run `fn` and return its finished future; an interruption is not caught."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # as every executor: the future holds it
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def open_workers(settings: Settings) -> Iterator[Workers]:
+    """The workers that the settings name, until the context ends; tasks that have not begun then are cancelled.
+
+    Raises:
+        ClusterError: the scheduler cannot be reached or must not be used.
+    """
+    if settings.scheduler is not None:
+        from sentiment.scoring.cluster import open_cluster
+
+        with open_cluster(settings) as workers:
+            yield workers
+    elif settings.scoring_processes > 1:
+        # Forked processes would inherit locks of threads that do not exist in them.
+        pool = ProcessPoolExecutor(
+            settings.scoring_processes, multiprocessing.get_context("spawn"), initializer=_use_one_thread
+        )
+        try:
+            yield Workers(pool, settings.scoring_processes, ONE_THREAD_ROWS)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    else:
+        yield Workers(InlineExecutor(), 1, ALL_THREADS_ROWS)
+
+
+def _use_one_thread() -> None:
+    # Before polars is imported, which reads it once.
+    os.environ["POLARS_MAX_THREADS"] = "1"

@@ -1,0 +1,321 @@
+"""Scores every tweet once for a model version, whatever is killed and however often it runs.
+
+What the version has not scored is known from the ledger `scored_ranges` (`sentiment.warehouse.scored_ranges`), so that a run
+costs what is new. It is copied to Parquet shards under a short lock, predicted without any lock wherever the workers are,
+and each shard's predictions are committed together with its row of the ledger: a file of predictions that comes twice counts
+once, a kill costs the shards that were not committed, and readers and writers wait for a tenth of a second. Memory is that of
+one shard. When the champion has scored every tweet, `published_model` flips to it and the views show its predictions alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from sentiment import clock
+from sentiment.errors import InputError, NoChampionError, SentimentError
+from sentiment.locks import operation_lock
+from sentiment.registry.champion import known_champion, publish_if_complete
+from sentiment.registry.client import Registry
+from sentiment.scoring.executors import ClusterError, Workers, open_workers
+from sentiment.scoring.store import ShardStore
+from sentiment.scoring.worker import (
+    MODELS,
+    PREDICTIONS,
+    SHARDS,
+    ModelFiles,
+    ShardResult,
+    ShardTask,
+    describe_model,
+    predict_shard,
+    versions,
+)
+from sentiment.settings import Home
+from sentiment.warehouse.connection import writer
+from sentiment.warehouse.scored_ranges import Piece, count_unscored, unscored_pieces
+from sentiment.warehouse.session import Warehouse
+
+CHUNK_ROWS = 100_000
+_SECONDS_BETWEEN_CHECKS = 5.0
+_LEAST_SHARDS_A_SESSION = 4
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which tweets are scored, and by which version.
+
+    Attributes:
+        model_version: the champion unless given.
+        since, until: just the tweets that were posted from `since` on and before `until`; without a zone, UTC.
+    """
+
+    model_version: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def is_past_range(self) -> bool:
+        """Whether some tweets are left out: the ledger cannot say then that a range is scored."""
+        return self.since is not None or self.until is not None
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What a scoring run did."""
+
+    model_version: int
+    count_scored: int
+    count_tweets: int
+    is_complete: bool
+    is_published: bool
+    seconds: float
+
+
+def score(
+    home: Home,
+    registry: Registry,
+    *,
+    run_id: str,
+    selection: Selection = Selection(),
+    chunk_rows: int = CHUNK_ROWS,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> ScoreReport:
+    """Score every tweet that a version has not scored.
+
+    Args:
+        run_id: written into each prediction.
+        chunk_rows: tweets of a shard, which is committed as a whole.
+        on_progress: called with the number of tweets that were looked at, and of how many.
+
+    Raises:
+        InputError: `since` is not before `until`.
+        NoChampionError: there is no champion to score with.
+        ModelError: the version does not exist or cannot be loaded.
+        ClusterError, WorkerError, StoreError: the workers or their store cannot be used; what was committed is kept.
+    """
+    started = time.perf_counter()
+    selection = _resolve(selection, home, registry)
+    model_version = selection.model_version
+    assert model_version is not None
+    count_scored = 0
+    with operation_lock(home, "score"):
+        job = _Job(home, registry, selection, run_id, chunk_rows)
+        after = 0
+        while True:
+            with writer(home) as warehouse:
+                pieces = unscored_pieces(warehouse, model_version, rows=chunk_rows, after=after)
+            if not pieces:
+                break
+            count_scored += job.run(pieces, on_progress)
+            # What changed meanwhile has a higher number; it is scored in another round.
+            after = pieces[-1].end_number
+        job.clean_up()
+        with writer(home) as warehouse, warehouse.transaction():
+            if job.count_committed:
+                warehouse.run("steps/scoring/merge_scored_ranges", model_version=model_version)
+            count_tweets = warehouse.value("steps/warehouse/count_tweets")
+            # Asked again: the alias may have moved while this was scoring.
+            champion = registry.champion()
+            is_complete = count_unscored(warehouse, model_version) == 0
+            is_flipped = champion is not None and publish_if_complete(warehouse, champion.model_version)
+            is_published = is_flipped and champion is not None and champion.model_version == model_version
+    return ScoreReport(
+        model_version, count_scored, count_tweets, is_complete, is_published, time.perf_counter() - started
+    )
+
+
+def _resolve(selection: Selection, home: Home, registry: Registry) -> Selection:
+    """The selection with a version and with times in UTC."""
+    model_version = selection.model_version
+    if model_version is None:
+        champion = registry.champion()
+        if champion is None:
+            with writer(home) as warehouse:
+                known_champion(registry, warehouse)
+            raise NoChampionError("There is no champion to score with. Train one first: sentiment retrain")
+        model_version = champion.model_version
+    registry.version(model_version)
+    since = selection.since and clock.in_utc(selection.since)
+    until = selection.until and clock.in_utc(selection.until)
+    if since is not None and until is not None and since >= until:
+        raise InputError(
+            f"Asked for tweets from {selection.since} on and before {selection.until}: there are none. Swap the two."
+        )
+    return Selection(model_version, since, until)
+
+
+class _Job:
+    """The shards of one run: written, predicted, committed."""
+
+    def __init__(self, home: Home, registry: Registry, selection: Selection, run_id: str, chunk_rows: int) -> None:
+        self.home = home
+        self.registry = registry
+        self.selection = selection
+        self.run_id = run_id
+        self.chunk_rows = chunk_rows
+        self.store = open_store(home)
+        self.count_committed = 0
+
+    def run(self, pieces: list[Piece], on_progress: Callable[[int, int], None] | None) -> int:
+        """Score pieces; the number of predictions that were committed."""
+        count_scored = done = 0
+        total = sum(piece.count_rows for piece in pieces)
+        waiting, ready = deque(pieces), deque[tuple[Piece, ShardTask]]()
+        running: dict[Future[ShardResult], tuple[Piece, ShardTask]] = {}
+        with open_workers(self.home.settings) as workers:
+            files: ModelFiles | None = None
+            room = 1 if workers.count == 1 else 2 * workers.count
+            while waiting or ready or running:
+                while waiting and not ready:
+                    files = files or self._ship_model(workers)
+                    batch = [waiting.popleft() for _ in range(min(len(waiting), max(room, _LEAST_SHARDS_A_SESSION)))]
+                    ready.extend(self._write_shards(batch, files, workers.batch_rows))
+                while ready and len(running) < room:
+                    piece, task = ready.popleft()
+                    running[workers.executor.submit(predict_shard, task)] = (piece, task)
+                finished = wait(running, _SECONDS_BETWEEN_CHECKS, FIRST_COMPLETED).done if running else set()
+                if not finished:
+                    workers.check()
+                for future in finished:
+                    piece, task = running.pop(future)
+                    count_scored += self._commit(piece, task, _result_of(future))
+                    done += piece.count_rows
+                    if on_progress is not None:
+                        on_progress(done, total)
+        return count_scored
+
+    def clean_up(self) -> None:
+        """Remove shards and predictions, also those that killed runs have left; models stay until another one comes."""
+        if self.count_committed or self.store.is_local:
+            clear_store(self.store)
+
+    def _ship_model(self, workers: Workers) -> ModelFiles:
+        assert self.selection.model_version is not None
+        folder = self.registry.files(self.selection.model_version) / "artifacts" / "model"
+        files = describe_model(folder)
+        if not workers.is_remote:
+            return files
+        target = f"{MODELS}/{files.digest[:20]}"
+        for name in files.names:
+            if not self.store.exists(f"{target}/{name}"):
+                self.store.write(f"{target}/{name}", (folder / name).read_bytes())
+        return replace(files, address=_below(self.store.address, target))
+
+    def _write_shards(self, pieces: list[Piece], files: ModelFiles, batch_rows: int) -> list[tuple[Piece, ShardTask]]:
+        """Write the shards of some pieces; a piece without unscored tweets goes into the ledger at once."""
+        selection, tasks = self.selection, []
+        draft = self.home.work / "shard.parquet"
+        with writer(self.home) as warehouse:
+            for piece in pieces:
+                count = warehouse.value(
+                    "steps/scoring/export_unscored",
+                    model_version=selection.model_version,
+                    since=selection.since,
+                    until=selection.until,
+                    path=str(draft),
+                    **_bounds(piece),
+                )
+                if not count:
+                    with warehouse.transaction():
+                        self._book(warehouse, piece, 0)
+                    continue
+                content = draft.read_bytes()
+                digest = hashlib.sha256(content).hexdigest()
+                name = f"{SHARDS}/{digest[:20]}.parquet"
+                self.store.write(name, content)
+                labels = self.home.settings.labels
+                tasks.append(
+                    (piece, ShardTask(self.store.address, name, digest, files, batch_rows, labels, versions()))
+                )
+        draft.unlink(missing_ok=True)
+        return tasks
+
+    def _commit(self, piece: Piece, task: ShardTask, result: ShardResult) -> int:
+        """Merge a file of predictions exactly once: its rows and the ledger's row in one transaction."""
+        predicted = pl.read_parquet(io.BytesIO(self.store.read(result.output)))
+        with writer(self.home) as warehouse, warehouse.transaction():
+            count = 0
+            if not self._is_booked(warehouse, piece):
+                count = warehouse.load(
+                    "steps/scoring/insert_predictions",
+                    predicted,
+                    model_version=self.selection.model_version,
+                    run_id=self.run_id,
+                    scored_at=clock.now(),
+                    **_bounds(piece),
+                ).item()
+                self._book(warehouse, piece, count)
+        self.store.remove(task.shard)
+        self.store.remove(result.output)
+        return int(count)
+
+    def _is_booked(self, warehouse: Warehouse, piece: Piece) -> bool:
+        return not self.selection.is_past_range and bool(
+            warehouse.value(
+                "steps/scoring/count_overlapping_ranges",
+                model_version=self.selection.model_version,
+                first_number=piece.first_number,
+                end_number=piece.end_number,
+            )
+        )
+
+    def _book(self, warehouse: Warehouse, piece: Piece, count: int) -> None:
+        if self.selection.is_past_range:
+            return
+        warehouse.run(
+            "steps/scoring/insert_scored_range",
+            model_version=self.selection.model_version,
+            first_number=piece.first_number,
+            end_number=piece.end_number,
+            count_rows=count,
+            run_id=self.run_id,
+            scored_at=clock.now(),
+        )
+        self.count_committed += 1
+
+
+def _result_of(future: Future[ShardResult]) -> ShardResult:
+    try:
+        return future.result()
+    except SentimentError:
+        raise
+    except (CancelledError, BrokenExecutor, OSError, RuntimeError) as error:
+        detail = str(error).partition("\n")[0] or type(error).__name__
+        raise ClusterError(
+            f"A worker or the scheduler was lost while it scored ({detail}). What was committed is kept: run it again."
+        ) from error
+
+
+def open_store(home: Home) -> ShardStore:
+    """Where shards lie: what `SENTIMENT_SHARDS` names, or a work folder of the home."""
+    return ShardStore(home.settings.shards or str(home.work / "scoring"))
+
+
+def clear_store(store: ShardStore, *, models: bool = False) -> None:
+    """Remove what lies in a store; nobody may be scoring.
+
+    Args:
+        models: models as well, which the next run would have to copy there again.
+    """
+    for folder in (SHARDS, PREDICTIONS, *([MODELS] if models else [])):
+        for name in store.names(folder):
+            store.remove(name)
+
+
+def _bounds(piece: Piece) -> dict[str, int]:
+    return {name: value for name, value in piece._asdict().items() if name != "count_rows"}
+
+
+def _below(address: str, name: str) -> str:
+    """The address of a folder below another one; options of an address stay behind it."""
+    path, mark, options = address.partition("?")
+    return f"{path.rstrip('/')}/{name}{mark}{options}" if "://" in address else str(Path(address) / name)

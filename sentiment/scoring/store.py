@@ -1,0 +1,153 @@
+"""Files that a run and its workers share: a folder, or object storage such as `s3://bucket/prefix`.
+
+Each file is written whole or not at all, under a name that says what is in it, so that writing it twice does no harm. An
+address of S3 takes its options as pyarrow does, e.g. `s3://bucket/prefix?endpoint_override=localhost:9000&scheme=http`; keys
+come from the environment (`AWS_ACCESS_KEY_ID`) or the machine's role. A store that is away is waited for.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+from pyarrow import fs
+
+from sentiment.model.atomic import put_in_place
+from sentiment.model.errors import SentimentError
+
+SECONDS_OF_PATIENCE = 120.0
+T = TypeVar("T")
+
+
+class StoreError(SentimentError):
+    """The folder or bucket of shards cannot be used."""
+
+
+class ShardStore:
+    """Named files below an address."""
+
+    def __init__(self, address: str, patience: float = SECONDS_OF_PATIENCE) -> None:
+        """Open a store; nothing is read or written yet.
+
+        Args:
+            address: a path, or an address that pyarrow knows, such as `s3://bucket/prefix`.
+            patience: seconds to wait for a store that cannot be reached.
+
+        Raises:
+            StoreError: the address cannot be understood.
+        """
+        self.address = address
+        self.patience = patience
+        self.is_local = "://" not in address
+        try:
+            if self.is_local:
+                self.filesystem, self.root = fs.LocalFileSystem(), str(Path(address).absolute())
+            else:
+                self.filesystem, self.root = fs.FileSystem.from_uri(address)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise StoreError(
+                f"Shards cannot be kept at {address}: {_first_line(error)}. Expected a folder that all workers see, or an "
+                "address such as s3://bucket/prefix in SENTIMENT_SHARDS."
+            ) from error
+
+    def read(self, name: str) -> bytes:
+        """Content of a file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            StoreError: the store cannot be reached or refuses.
+        """
+
+        def read() -> bytes:
+            with self.filesystem.open_input_file(f"{self.root}/{name}") as file:
+                return bytes(file.readall())
+
+        return self._patiently(read)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole; one of the same name is replaced."""
+        path = f"{self.root}/{name}"
+
+        def write() -> None:
+            if not self.is_local:
+                # An object becomes visible when its upload ends.
+                with self.filesystem.open_output_stream(path) as file:
+                    file.write(content)
+                return
+            target = Path(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+            try:
+                draft.write_bytes(content)
+                put_in_place(draft, target)
+            finally:
+                draft.unlink(missing_ok=True)
+
+        self._patiently(write)
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file."""
+        found = self._patiently(lambda: self.filesystem.get_file_info(f"{self.root}/{name}"))
+        return bool(found.type == fs.FileType.File)
+
+    def names(self, folder: str) -> list[str]:
+        """Names of the files in a folder, drafts included."""
+        selector = fs.FileSelector(f"{self.root}/{folder}", allow_not_found=True, recursive=True)
+        found = self._patiently(lambda: self.filesystem.get_file_info(selector))
+        return sorted(info.path[len(self.root) + 1 :] for info in found if info.type == fs.FileType.File)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        try:
+            self._patiently(lambda: self.filesystem.delete_file(f"{self.root}/{name}"))
+        except FileNotFoundError:
+            return
+
+    def _patiently(self, operation: Callable[[], T]) -> T:
+        deadline = time.monotonic() + self.patience
+        pause = 0.2
+        while True:
+            try:
+                return operation()
+            except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+                if isinstance(error, FileNotFoundError):
+                    raise
+                raise self._refused(error) from error
+            except (OSError, pa.ArrowException) as error:
+                if _is_refusal(error) or time.monotonic() + pause > deadline:
+                    raise self._refused(error) from error
+                time.sleep(pause)
+                pause = min(2 * pause, 5.0)
+
+    def _refused(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"The shards at {self.address} cannot be read or written: {_first_line(error)}. Check the address, the keys "
+            "and the rights of SENTIMENT_SHARDS; what was finished is kept, so run it again."
+        )
+
+
+@contextmanager
+def reported_missing(what: str) -> Iterator[None]:
+    """Turn a missing file into a sentence.
+
+    Raises:
+        StoreError: something that was in the store is gone.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StoreError(f"{what} is not in the store any more. Run it again; it is written anew.") from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    text = str(error)
+    return any(word in text for word in ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY", "SIGNATURE_DOES_NOT"))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")

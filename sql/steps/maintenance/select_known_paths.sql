@@ -1,0 +1,1 @@
+select path from ingest_files group by path order by max(finished_at) desc limit 6;
