@@ -24,7 +24,7 @@ from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import open_home
 from sentiment.training import versions
-from sentiment.training.config import EFFORTS, TrainingConfig, TrainingJob
+from sentiment.training.config import EFFORTS, Device, TrainingConfig, TrainingJob
 from sentiment.training.learning_curve import Outlook
 from sentiment.training.subsets import Export, export, next_rung
 from sentiment.training.versions import TrainedVersion, train_version
@@ -55,6 +55,9 @@ class RetrainOptions(BaseModel):
         default=None,
         description="Pretrained word vectors that the encoders start from, a file in GloVe's or fastText's text format on the "
         "worker's machine; for efforts with encoders.",
+    )
+    device: Device = Field(
+        default="auto", description="Where to train: auto takes a GPU where there is one; cpu; cuda, or fail."
     )
     as_of: AsOf = None
 
@@ -144,6 +147,7 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
             config=TrainingConfig(effort=options.effort, vectors=vectors),
             seed=options.seed,
             word_vectors=options.word_vectors,
+            device=options.device,
         ),
         on_progress=lambda progress: step(progress.rows_done, progress.rows_total),
     )

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sentiment.training.config import Device
+
 Rows = Annotated[int | None, typer.Option(min=100, help="Rows to train on.")]
 
 
@@ -21,6 +23,11 @@ UntilFlat = Annotated[
 WordVectors = Annotated[
     Path | None,
     typer.Option(metavar="PATH", help="Pretrained word vectors to start from: GloVe's or fastText's text format."),
+]
+
+
+TrainingDevice = Annotated[
+    Device, typer.Option("--device", help="Where to train; auto takes a GPU where there is one.")
 ]
 
 

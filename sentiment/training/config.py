@@ -48,6 +48,9 @@ class TrainingConfig(BaseModel):
     checkpoint_rows: int = Field(default=400_000, ge=1, description="rows between two checkpoints")
 
 
+Device = Literal["auto", "cpu", "cuda"]
+
+
 @dataclass(frozen=True)
 class TrainingJob:
     """One training: what to train, on how many rows, where.
@@ -56,11 +59,12 @@ class TrainingJob:
         rows: how many of the subset's first rows.
         seed: decides the order of rows and every random draw.
         word_vectors: the file of `config.vectors`.
-        device: torch's name of the device; it is no part of a version's identity, and a killed run may continue on another.
+        device: `cpu`, `cuda`, or `auto` for a GPU where there is one. It is no part of a version's identity, and a killed
+            run may continue on another.
     """
 
     rows: int
     config: TrainingConfig = field(default_factory=TrainingConfig)
     seed: int = 0
     word_vectors: Path | None = None
-    device: str = "cpu"
+    device: Device = "cpu"

@@ -97,7 +97,8 @@ def fit(
         on_progress: called after each row group.
 
     Raises:
-        TrainingError: fewer rows than asked for, too few of a class, or word vectors without an encoder.
+        TrainingError: fewer rows than asked for, too few of a class, word vectors without an encoder, or no GPU though one was
+            asked for.
         InputError: the word vectors cannot be used.
     """
     subset = open_subset(path, job.rows)

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sentiment.model import operators
 from sentiment.model.kernels import compiled
-from sentiment.model.operators import COMPILED_DEVICES
 
 
 class RowwiseAdagrad(torch.optim.Optimizer):
@@ -65,7 +65,7 @@ class RowwiseAdagrad(torch.optim.Optimizer):
                         "RowwiseAdagrad expects sparse gradients; use torch.optim.Adagrad for dense ones."
                     )
                 rows, values = parameter.grad._indices()[0], parameter.grad._values()
-                is_compiled = parameter.device.type in COMPILED_DEVICES
+                is_compiled = parameter.device.type in operators.COMPILED_DEVICES
                 update: Callable[..., Any] = rowwise_adagrad_ if is_compiled else rowwise_adagrad_plain_
                 accumulator = self.state[parameter]["sum"]
                 update(parameter, accumulator, rows, values, group["lr"], group["initial_accumulator_value"])

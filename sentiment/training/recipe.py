@@ -20,7 +20,7 @@ from sentiment.model.config import ModelConfig
 from sentiment.model.features import Features, extract
 from sentiment.model.lexicon import Lexicon
 from sentiment.training.blending import fit_blend, fit_out_of_domain_blend
-from sentiment.training.config import EFFORTS, TrainingConfig
+from sentiment.training.config import EFFORTS, Device, TrainingConfig
 from sentiment.training.parts import NGRAM_KIND_WEIGHTS, Inputs, Part, encoder_part, ngram_part
 from sentiment.training.rows import Subset, count_words
 from sentiment.training.word_vectors import WordVectors, read_word_vectors
@@ -74,15 +74,15 @@ class BlendRecipe:
         seed: int,
         *,
         word_vectors: Path | None = None,
-        device: str = "cpu",
+        device: Device = "cpu",
     ) -> None:
         """Set up the model and its parts.
 
         Raises:
-            TrainingError: word vectors without an encoder.
+            TrainingError: word vectors without an encoder, or a GPU that is not there.
             InputError: the word vectors cannot be used.
         """
-        self.subset, self.device = subset, torch.device(device)
+        self.subset, self.device = subset, choose_device(device)
         self.lexicon = lexicon = Lexicon.shipped()
         self.model = SentimentModel(
             ModelConfig(
@@ -142,6 +142,22 @@ class BlendRecipe:
         blend = fit_out_of_domain_blend(model, self.subset.early_texts, self.subset.early_labels)
         model.config = blend.config
         return model.cpu(), blend.accuracy
+
+
+def choose_device(device: Device) -> torch.device:
+    """The device of a name; `auto` is a GPU where there is one.
+
+    Raises:
+        TrainingError: there is no GPU that torch can use.
+    """
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        build = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is a build for CPUs alone"
+        raise TrainingError(
+            f"Asked to train on a GPU, but torch finds none; torch {torch.__version__} {build}. Install a CUDA build and "
+            "NVIDIA's driver, or train with the device auto or cpu."
+        )
+    return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
 
 
 def _pretrained(config: TrainingConfig, subset: Subset, path: Path | None) -> WordVectors | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from sentiment.errors import TrainingError
-from sentiment.model import hashing
+from sentiment.model import hashing, operators
 from sentiment.model.features import FeatureConfig
 from sentiment.training.calibration import fit_calibration, fit_weights, log_loss, raise_last_weight
 from sentiment.training.config import PASSES, TrainingConfig, TrainingJob
@@ -250,3 +251,23 @@ def test_labels_against_the_logits_never_turn_the_order_round() -> None:
     logits = np.linspace(-3, 3, 400)
     calibration = fit_calibration(logits, (logits < 0).astype(np.int8))
     assert np.all(np.diff(calibration(logits)) > 0)
+
+
+def test_without_a_gpu_auto_trains_on_the_cpu_and_cuda_is_refused(
+    subset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    job = TrainingJob(600, TrainingConfig(features=FEATURES), device="auto")
+    fit(job, subset, fed_rows_path=subset.with_name("fed.parquet"))
+    with pytest.raises(TrainingError, match="torch finds none") as refusal:
+        fit(dataclasses.replace(job, device="cuda"), subset, fed_rows_path=subset.with_name("fed.parquet"))
+    assert "auto or cpu" in str(refusal.value)
+
+
+def test_plain_torch_trains_to_the_same_probabilities_as_the_compiled_loops(
+    subset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["lovely rain", "great bus", "awful rain", "sad bus"]
+    compiled = train(subset).model.predict_probability(texts)
+    monkeypatch.setattr(operators, "COMPILED_DEVICES", set())
+    np.testing.assert_allclose(train(subset).model.predict_probability(texts), compiled, atol=1e-3)
