@@ -28,15 +28,10 @@ def ngram_bag_plain(
     weight: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Tensor, sparse: bool = False
 ) -> Tensor:
     """`ngram_bag` in torch's own operators."""
-    return F.embedding_bag(
-        ngrams.reshape(-1).long(),
-        weight[:, None],
-        offsets * ngrams.shape[1],
-        mode="sum",
-        per_sample_weights=ngram_weights.expand(ngrams.shape).reshape(-1),
-        include_last_offset=True,
-        sparse=sparse,
-    ).squeeze(1)
+    lengths = offsets.diff()
+    rows = torch.repeat_interleave(torch.arange(len(lengths), device=weight.device), lengths, output_size=len(ngrams))
+    values = torch.gather(weight, 0, ngrams.reshape(-1).long(), sparse_grad=sparse).reshape(ngrams.shape)
+    return weight.new_zeros(len(lengths)).index_add(0, rows, (values * ngram_weights).sum(1))
 
 
 def ngram_bag(weight: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Tensor, sparse: bool = False) -> Tensor:
