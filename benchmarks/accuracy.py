@@ -113,12 +113,12 @@ def ours(effort: int, seed: int = 0) -> Callable[[Path], Score]:
     def train(path: Path) -> Score:
         import pyarrow.parquet as pq
 
-        from sentiment.training.config import TrainingConfig
+        from sentiment.training.config import TrainingConfig, TrainingJob
         from sentiment.training.fit import fit
 
         with tempfile.TemporaryDirectory() as folder:
             rows, fed = pq.read_metadata(path).num_rows, Path(folder) / "fed.parquet"
-            model = fit(path, rows, TrainingConfig(effort=effort), seed=seed, fed_rows_path=fed).model
+            model = fit(TrainingJob(rows, TrainingConfig(effort=effort), seed), path, fed_rows_path=fed).model
         return model.predict_probability
 
     return train

@@ -30,7 +30,7 @@ from sentiment.registry.champion import promote, rollback
 from sentiment.registry.client import Registry
 from sentiment.sample import write_sample
 from sentiment.settings import Home
-from sentiment.training.config import TrainingConfig
+from sentiment.training.config import TrainingConfig, TrainingJob
 from sentiment.training.subsets import export
 from sentiment.training.versions import train_version
 from sentiment.warehouse.connection import writer
@@ -102,7 +102,7 @@ def prepared(folder: Path) -> Home:
         frozen = export(warehouse, home)
     registry, config = Registry(home), TrainingConfig(effort=1)
     for rows in (20_000, 40_000):
-        made = train_version(home, registry, frozen, rows=rows, config=config, seed=0)
+        made = train_version(home, registry, frozen, TrainingJob(rows, config))
         version = made.version.model_version
         promote(home, registry, version, changed_by="benchmark", reason="something to serve")
     publish(home)

@@ -2,8 +2,7 @@
 
 Every rung is trained with five seeds on the real file and evaluated on the hold-out. From the rungs up to 400,000 rows the
 accuracy on all rows is forecast and put beside what came; and what `retrain --until-flat` would have said at each rung.
-A model that begins with the weights of the rung below (a warm start) is put beside those that began from nothing. Writes
-`results/curve.json` and a picture. How often the forecast's interval holds is shown by `benchmarks.gate`.
+Writes `results/curve.json` and a picture. How often the forecast's interval holds is shown by `benchmarks.gate`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from sentiment.evaluation.comparison import alpha_of_look, detectable_difference
 from sentiment.evaluation.metrics import evaluate
 from sentiment.ingest.load import ingest_file
 from sentiment.settings import Home, Settings
-from sentiment.training.config import TrainingConfig
+from sentiment.training.config import TrainingJob
 from sentiment.training.fit import fit
 from sentiment.training.learning_curve import USUAL_DISCORDANCE, CurvePoint, forecast, is_flat, noise_of_rung
 from sentiment.training.learning_curve_plot import curve_figure
@@ -46,23 +45,11 @@ def main() -> None:
         labels = holdout["label"].to_numpy()
         rungs = [rung for rung in RUNGS if rung < made.count_train_rows] + [made.count_train_rows]
         trained = []
-        below = fit(made.train, rungs[-2], TrainingConfig(), seed=0, fed_rows_path=Path(folder) / "fed.parquet").model
-        began = time.perf_counter()
-        warm = fit(
-            made.train,
-            rungs[-1],
-            TrainingConfig(),
-            seed=0,
-            fed_rows_path=Path(folder) / "fed.parquet",
-            warm_start=below,
-        ).model
-        warm_seconds = time.perf_counter() - began
-        warm_accuracy = evaluate(labels, warm.predict_probability(holdout["text"])).accuracy
         for rows in rungs:
             accuracies, seconds = [], []
             for seed in range(SEEDS):
                 began = time.perf_counter()
-                result = fit(made.train, rows, TrainingConfig(), seed=seed, fed_rows_path=Path(folder) / "fed.parquet")
+                result = fit(TrainingJob(rows, seed=seed), made.train, fed_rows_path=Path(folder) / "fed.parquet")
                 seconds.append(time.perf_counter() - began)
                 accuracies.append(evaluate(labels, result.model.predict_probability(holdout["text"])).accuracy)
             found = evaluate(labels, result.model.predict_probability(holdout["text"]))
@@ -96,7 +83,6 @@ def main() -> None:
             "came": came,
             "seeds_within": sum(promised.lower <= one <= promised.upper for one in trained[-1]["accuracies"]),
         },
-        "warm_start": {"rows": rungs[-1], "from_rows": rungs[-2], "accuracy": warm_accuracy, "seconds": warm_seconds},
         "until_flat": [
             is_flat(points[:count], following, detectable).reason
             for count, following in zip(range(1, len(rungs) + 1), [*rungs[1:], rungs[-1]], strict=True)
@@ -106,7 +92,7 @@ def main() -> None:
     (RESULTS / "curve.png").write_bytes(
         curve_figure(known, rungs[-1], [point for point in points if point.rows > FORECAST_FROM])
     )
-    print(json.dumps({key: figures[key] for key in ("forecast", "warm_start", "until_flat")}, indent=2))
+    print(json.dumps({key: figures[key] for key in ("forecast", "until_flat")}, indent=2))
 
 
 if __name__ == "__main__":

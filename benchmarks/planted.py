@@ -25,9 +25,9 @@ from sentiment.model.config import EncoderConfig
 from sentiment.model.encoder import Encoders
 from sentiment.model.features import extract
 from sentiment.registry.client import Registry
-from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
+from sentiment.registry.names import FED_ROWS, REFERENCE_PREDICTIONS, RegisteredVersion
 from sentiment.settings import CheckName, GateThresholds, Home, Settings
-from sentiment.training.config import TrainingConfig
+from sentiment.training.config import TrainingJob
 from sentiment.training.fit import fit
 from sentiment.training.subsets import Export, export
 from sentiment.warehouse.connection import writer
@@ -83,16 +83,16 @@ class Nursery:
         """Train; returns the model and the list of rows it was fed."""
         self.count += 1
         fed = self.home.work / f"fed-{self.count}.parquet"
-        result = fit(train or self.export.train, rows, TrainingConfig(), seed=self.count, fed_rows_path=fed)
+        result = fit(TrainingJob(rows, seed=self.count), train or self.export.train, fed_rows_path=fed)
         return result.model, fed
 
     def register(self, name: str, model: SentimentModel, fed: Path) -> RegisteredVersion:
-        """Register a model as `retrain` does, with its own answers as the probe."""
+        """Register a model as `retrain` does, with its own reference predictions."""
         probe = self.home.work / "probe.parquet"
         rows = self.holdout.head(1_000)
         rows.select("tweet_id", probability_positive=model.predict_probability(rows["text"])).write_parquet(probe)
         with self.registry.training_run(name, name) as run_id:
-            return self.registry.register(run_id, name, model, {FED_ROWS: fed, PROBE: probe}, {})
+            return self.registry.register(run_id, name, model, {FED_ROWS: fed, REFERENCE_PREDICTIONS: probe}, {})
 
     def judge(self, version: RegisteredVersion, switched_off: tuple[CheckName, ...] = ()) -> dict[str, str]:
         """Reasons of the checks that refuse, by name."""
@@ -126,7 +126,7 @@ def five_points_worse_on_negated(nursery: Nursery, honest: SentimentModel, champ
     for _ in range(12):
         shift = (low + high) / 2
         spoilt = copy_of(honest)
-        spoilt.ngrams.data[sorted(buckets)] += shift
+        spoilt.ngrams.weight.data[sorted(buckets)] += shift
         low, high = (shift, high) if nursery.right(spoilt, negated) > goal else (low, shift)
     return spoilt
 
@@ -178,14 +178,9 @@ def main() -> None:
             "5 points worse on negated tweets", "slices", five_points_worse_on_negated(nursery, honest, champion), fed
         )
         boastful = copy_of(honest)
-        bend = honest.config.bend
-        boastful.config = honest.config.model_copy(
-            update={
-                "bend": bend.model_copy(
-                    update={name: 3 * getattr(bend, name) for name in ("rise", "fall", "middle", "offset")}
-                )
-            }
-        )
+        fitted = honest.config.calibration
+        triple = {name: 3 * getattr(fitted, name) for name in ("a", "b", "c", "asinh")}
+        boastful.config = honest.config.model_copy(update={"calibration": fitted.model_copy(update=triple)})
         plant("overconfident", "floor", boastful, fed)
         deaf = altered(nursery, "deaf", lambda rows: rows.with_columns(pl.col("text").str.replace_all(NEGATION, " ")))
         plant("ignores negation", "behaviour", *nursery.grow(everything, deaf))

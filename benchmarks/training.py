@@ -63,13 +63,13 @@ def train(folder: Path, rows: int, effort: int, checkpoint_rows: int) -> None:
     """Train in this process, save the model into `folder`, and say what memory it took at most."""
     import resource
 
-    from sentiment.training.config import TrainingConfig
+    from sentiment.training.config import TrainingConfig, TrainingJob
     from sentiment.training.fit import fit
 
     config = TrainingConfig(effort=effort, checkpoint_rows=checkpoint_rows)
     fed = folder / "fed.parquet"
     subset = exported() / "train.parquet"
-    result = fit(subset, rows, config, seed=0, fed_rows_path=fed, checkpoint_folder=folder / "checkpoint")
+    result = fit(TrainingJob(rows, config), subset, fed_rows_path=fed, checkpoint_folder=folder / "checkpoint")
     print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
     result.model.save(folder / "model")
 
@@ -148,12 +148,12 @@ def arbitrary_texts() -> list[str]:
 
 def measure_texts() -> dict[str, Any]:
     """Each text's probability alone, with all others, and with them in another order."""
-    from sentiment.training.config import TrainingConfig
+    from sentiment.training.config import TrainingConfig, TrainingJob
     from sentiment.training.fit import fit
 
     with tempfile.TemporaryDirectory() as folder:
-        config, fed = TrainingConfig(effort=2), Path(folder) / "fed.parquet"
-        model = fit(exported() / "train.parquet", 25_000, config, seed=0, fed_rows_path=fed).model
+        job, fed = TrainingJob(25_000, TrainingConfig(effort=2)), Path(folder) / "fed.parquet"
+        model = fit(job, exported() / "train.parquet", fed_rows_path=fed).model
     texts = arbitrary_texts()
     order = np.random.default_rng(0).permutation(len(texts))
     together = model.predict_probability(texts)

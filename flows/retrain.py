@@ -15,7 +15,6 @@ from pydantic import BaseModel, Field
 from flows.events import CHALLENGER_REFUSED, CHALLENGER_WAITS, CHAMPION_CHANGED, raise_alert
 from flows.progress import Step
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
-from sentiment.errors import InputError
 from sentiment.gate.decide import decide_on
 from sentiment.gate.decision import Decision, Outcome
 from sentiment.gate.report import decision_markdown, next_step, outlook_markdown
@@ -25,7 +24,7 @@ from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import open_home
 from sentiment.training import versions
-from sentiment.training.config import EFFORTS, TrainingConfig
+from sentiment.training.config import EFFORTS, Device, TrainingConfig, TrainingJob
 from sentiment.training.learning_curve import Outlook
 from sentiment.training.subsets import Export, export, next_rung
 from sentiment.training.versions import TrainedVersion, train_version
@@ -52,17 +51,13 @@ class RetrainOptions(BaseModel):
     seed: int = Field(
         default=0, ge=0, le=2**31 - 1, description="Seed of the training run; the same seed gives the same weights."
     )
-    warm_start: bool = Field(
-        default=False,
-        description="Begin with the champion's weights instead of from nothing; what it was fed counts as fed.",
-    )
     word_vectors: Path | None = Field(
         default=None,
-        description="Pretrained word vectors that the encoders begin with, a file in GloVe's or fastText's text format on the "
+        description="Pretrained word vectors that the encoders start from, a file in GloVe's or fastText's text format on the "
         "worker's machine; for efforts with encoders.",
     )
-    freeze_word_vectors: bool = Field(
-        default=False, description="Keep the pretrained vectors as they are instead of fine-tuning them."
+    device: Device = Field(
+        default="auto", description="Where to train: auto takes a GPU where there is one; cpu; cuda, or fail."
     )
     as_of: AsOf = None
 
@@ -141,23 +136,19 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
     else:
         with writer(home) as warehouse:
             rows = next_rung(warehouse.value("steps/warehouse/select_largest_subset"), snapshot.count_train_rows)
-    if options.freeze_word_vectors and options.word_vectors is None:
-        raise InputError(
-            "Found freeze_word_vectors without a file of word vectors; there is nothing to freeze. Name the file as "
-            "word_vectors (--word-vectors), or leave both out."
-        )
-    vectors = options.word_vectors and describe(options.word_vectors, frozen=options.freeze_word_vectors)
+    vectors = options.word_vectors and describe(options.word_vectors)
     step = Step(f"train on {rows:,} rows")
-    registry = Registry(home)
     return train_version(
         home,
-        registry,
+        Registry(home),
         snapshot,
-        rows=rows,
-        config=TrainingConfig(effort=options.effort, vectors=vectors),
-        seed=options.seed,
-        warm_start=registry.champion() if options.warm_start else None,
-        word_vectors=options.word_vectors,
+        TrainingJob(
+            rows=rows,
+            config=TrainingConfig(effort=options.effort, vectors=vectors),
+            seed=options.seed,
+            word_vectors=options.word_vectors,
+            device=options.device,
+        ),
         on_progress=lambda progress: step(progress.rows_done, progress.rows_total),
     )
 

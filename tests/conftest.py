@@ -22,7 +22,7 @@ from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import ModelConfig
 from sentiment.model.features import FeatureConfig, extract
 from sentiment.registry.client import Registry
-from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
+from sentiment.registry.names import FED_ROWS, REFERENCE_PREDICTIONS, RegisteredVersion
 from sentiment.settings import Home, Settings
 from sentiment.training.subsets import Export, export
 from sentiment.warehouse.connection import writer
@@ -211,7 +211,7 @@ def lexicon_model() -> Callable[[int], SentimentModel]:
         model = SentimentModel(config)
         for word, weight in (("sad", -1.5), ("glad", 1.5)):
             for number in range(count_known):
-                model.ngrams.data[of_word(f"{word}{number}")] = weight
+                model.ngrams.weight.data[of_word(f"{word}{number}")] = weight
         return model
 
     return make
@@ -241,6 +241,6 @@ def register(
         rows = pl.read_parquet(frozen.holdout, columns=["tweet_id", "text"])
         rows.select("tweet_id", probability_positive=model.predict_probability(rows["text"])).write_parquet(probe)
         with registry.training_run(key, f"{count_known} words") as run_id:
-            return registry.register(run_id, key, model, {FED_ROWS: fed_rows, PROBE: probe}, {})
+            return registry.register(run_id, key, model, {FED_ROWS: fed_rows, REFERENCE_PREDICTIONS: probe}, {})
 
     return register

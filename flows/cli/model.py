@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.ingest import show_ingest
-from flows.cli.options import Effort, Emoticons, FreezeWordVectors, Rows, Seed, UntilFlat, WarmStart, WordVectors
+from flows.cli.options import Effort, Emoticons, Rows, Seed, TrainingDevice, UntilFlat, WordVectors
 from flows.cli.run import check_paths, run_flow
 from flows.cli.terminal import AsJson, notes, out, print_json, print_table
 from flows.events import CHAMPION_CHANGED
@@ -88,9 +88,8 @@ def retrain(
     until_flat: UntilFlat = False,
     effort: Effort = None,
     seed: Seed = 0,
-    warm_start: WarmStart = False,
     word_vectors: WordVectors = None,
-    freeze_word_vectors: FreezeWordVectors = False,
+    device: TrainingDevice = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Train on the next growing subset and let the gate decide.
@@ -106,9 +105,8 @@ def retrain(
             rows=rows,
             until_flat=until_flat,
             seed=seed,
-            warm_start=warm_start,
             word_vectors=word_vectors and word_vectors.absolute(),
-            freeze_word_vectors=freeze_word_vectors,
+            device=device,
         )
         return orchestration.run(flow, options.model_copy(update={"effort": effort}) if effort else options)
 

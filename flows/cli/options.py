@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sentiment.training.config import Device
+
 Rows = Annotated[int | None, typer.Option(min=100, help="Rows to train on.")]
 
 
@@ -18,16 +20,15 @@ UntilFlat = Annotated[
 ]
 
 
-WarmStart = Annotated[bool, typer.Option("--warm-start", help="Begin with the champion's weights.")]
-
-
 WordVectors = Annotated[
     Path | None,
-    typer.Option(metavar="PATH", help="Pretrained word vectors to begin with: GloVe's or fastText's text format."),
+    typer.Option(metavar="PATH", help="Pretrained word vectors to start from: GloVe's or fastText's text format."),
 ]
 
 
-FreezeWordVectors = Annotated[bool, typer.Option("--freeze-word-vectors", help="Keep these vectors; learn all else.")]
+TrainingDevice = Annotated[
+    Device, typer.Option("--device", help="Where to train; auto takes a GPU where there is one.")
+]
 
 
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the training run.")]

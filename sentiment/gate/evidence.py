@@ -265,7 +265,7 @@ def _load_difference(
     home: Home, registry: Registry, export: Export, challenger: RegisteredVersion
 ) -> tuple[float | None, str]:
     """Largest difference between the registered copy's probabilities and those right after training."""
-    path = registry.probe(challenger)
+    path = registry.reference_predictions(challenger)
     if path is None:
         return None, "the probabilities noted right after training are missing."
     rows = pl.read_parquet(path).join(pl.read_parquet(export.holdout, columns=["tweet_id", "text"]), on="tweet_id")

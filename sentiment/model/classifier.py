@@ -1,16 +1,13 @@
-"""The sentiment model: a trainable embedding over hashed word n-grams, beside it small sequence encoders and a lexicon.
+"""The sentiment model: a bag of hashed word n-grams, small sequence encoders, and a lexicon, blended and calibrated.
 
-The n-grams' embeddings are summed. With two classes and a sum, a wider embedding can say nothing that one number a bucket
-cannot, so that is its width; the table then stays near the processor, which is where all the time goes. Encoders are
-optional. Each part learns on its own, because together the n-grams explain the training rows away before an encoder has
-learnt anything; the lexicon (`lexicon`) knows what words mean beyond the training rows, and learns nothing. The stranger a
-tweet, the more the lexicon counts and the less what was learnt of words that it does not know. A weighted sum of the
-parts' logits, bent so that it means what it says, gives the probability. The weights and the bend are fitted on rows held
-back from training.
+Encoders are optional. Each part is trained on its own loss, because trained together the n-grams fit the training rows
+before an encoder has learnt anything; the lexicon (`lexicon`) knows what words mean outside the training rows and is not
+trained. The more words of a tweet are out of vocabulary, the more the lexicon counts, and the less the words that it does
+not know. A weighted sum of the parts' logits, calibrated, gives the probability. Weights and calibration are fitted on rows
+held back from training.
 
-A saved model is a folder with `weights.safetensors` and `config.json`, never a pickle. This module and the ones it
-imports need nothing but numpy, polars, torch, safetensors and pydantic, and numba for encoders: they travel with a registered
-model as code.
+A saved model is a folder with `weights.safetensors` and `config.json`, never a pickle. This package travels with a registered
+model as code and needs nothing but numpy, polars, torch, numba, safetensors and pydantic.
 """
 
 from __future__ import annotations
@@ -26,16 +23,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 import torch
+import torch.nn.functional as F
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from .atomic import atomic_write
-from .config import ModelConfig
+from .batch import Batch
+from .config import BetaCalibration, ModelConfig, upgrade_config
 from .errors import ModelError
-from .features import NGRAMS_PER_POSITION, Features, extract, holds_known_word
+from .features import extract
 from .lexicon import NEGATED, Lexicon, Reading
 from .neutral import Prediction, evidence_of
+from .ngrams import NgramBag, max_over_words
 
 if TYPE_CHECKING:
     from .encoder import Encoders
@@ -43,12 +44,13 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "config.json"
 _BATCH_ROWS = 20_000
-_SYMBOL_LIFT = np.float32(3)
+_BATCH_BYTES = 4 << 20
+_SYMBOL_BOOST = 3.0
 """How much more the lexicon counts in a text with emoticons or emoji: training rows are labelled by them and hold none."""
 _FEWEST_WORDS = 5
-"""A hashtag in a text of fewer words does not make it stranger."""
-_BATCH_BYTES = 4 << 20
+"""A hashtag in a text of fewer words does not raise its out-of-vocabulary rate further."""
 _THREADS = min(os.cpu_count() or 1, 8)
+_WEIGHT_NAMES_OF_FORMAT_3 = {"ngrams": "ngrams.weight", "is_familiar": "in_vocabulary"}
 
 
 @contextmanager
@@ -93,29 +95,31 @@ def in_batches(texts: pl.Series) -> Iterator[tuple[int, pl.Series]]:
             first, before = last, int(ends[last - 1])
 
 
-class Heed(NamedTuple):
-    """How far a model heeds the words of a batch."""
+class WordWeights(NamedTuple):
+    """How much the words of a batch count in each part of a model with a lexicon."""
 
-    reading: Reading
-    word_weights: np.ndarray
+    ngrams: Tensor
+    """float32, shape (positions, 4)."""
+    encoder: Tensor
     """float32, shape (positions,): 1 where the lexicon knows the word."""
-    encoder_weights: np.ndarray
-    """float32, shape (positions,): the same for the encoders."""
-    lexicon_weights: np.ndarray
-    """float32, shape (rows,)."""
+    lexicon: Tensor
+    """float32, shape (rows,): of the lexicon's score."""
 
 
 class SentimentModel(torch.nn.Module):
-    """Gives each text the probability that it is positive."""
+    """Gives each text the probability that it is positive.
 
-    is_familiar: torch.Tensor
-    """bool, shape (2**word_bits,): the bucket's words were frequent in the training rows."""
+    `model(batch)` returns calibrated logits, `model.part_logits(batch)` those of the parts; `predict` takes texts.
+    """
+
+    in_vocabulary: Tensor
+    """bool, shape (2**word_bits,): whether the bucket's words were frequent in the training rows."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.ngrams = torch.nn.Parameter(torch.zeros(1 << config.features.ngram_bits), requires_grad=False)
-        self.register_buffer("is_familiar", torch.zeros(1 << config.features.word_bits, dtype=torch.bool))
+        self.ngrams = NgramBag(config.features.ngram_bits, config.ngram_kind_weights)
+        self.register_buffer("in_vocabulary", torch.zeros(1 << config.features.word_bits, dtype=torch.bool))
         self.encoders: Encoders | None = None
         if config.encoder:
             from .encoder import Encoders
@@ -124,107 +128,93 @@ class SentimentModel(torch.nn.Module):
         self.lexicon = Lexicon(config.lexicon) if config.lexicon else None
 
     @property
-    def reads_rules(self) -> bool:
-        """Whether negation and contrast change what was learnt of words too, and symbols mean what the lexicon says alone."""
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.ngrams.weight.device
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Calibrated logits: float64, shape (rows,); their sigmoid is the probability of positive."""
+        weights = torch.from_numpy(self.config.weights).to(self.device)
+        return calibrate(self.part_logits(batch) @ weights, self.config.calibration)
+
+    def part_logits(self, batch: Batch, config: ModelConfig | None = None) -> Tensor:
+        """Score each row by each part: float32, shape (rows, 3), n-grams, encoder and lexicon; zeros for a missing part.
+
+        Args:
+            config: to take out-of-vocabulary discount and boost from; the model's own unless given.
+        """
+        return self._scores(batch, config or self.config)[:, :3]
+
+    def _scores(self, batch: Batch, config: ModelConfig) -> Tensor:
+        """`part_logits`, and then the lexicon's `Reading.strength`: float32, shape (rows, 4)."""
+        zeros = torch.zeros(batch.count_rows, device=self.device)
+        if self.lexicon is None:
+            encoder = zeros if self.encoders is None else self.encoders(batch)
+            return torch.stack([self.ngrams(batch), encoder, zeros, zeros], dim=1)
+        reading = self.lexicon.read(batch.features)
+        weights = self.word_weights(batch, reading, config)
+        encoder = zeros if self.encoders is None else self.encoders(batch, weights.encoder)
+        scores, strength = (
+            torch.from_numpy(values).to(self.device, torch.float32) for values in (reading.scores, reading.strength)
+        )
+        return torch.stack([self.ngrams(batch, weights.ngrams), encoder, scores * weights.lexicon, strength], dim=1)
+
+    @property
+    def applies_rules(self) -> bool:
+        """Whether negation and contrast also change what was learnt of words, and only the lexicon says what symbols mean."""
         return self.lexicon is not None and self.lexicon.config.rules != "valence-v1"
 
-    def heed(self, features: Features) -> Heed | None:
-        """Read a batch by the lexicon, and weigh its words by how strange their row is; None without a lexicon.
+    def word_weights(self, batch: Batch, reading: Reading, config: ModelConfig) -> WordWeights:
+        """Discount words by the out-of-vocabulary rate of their row, and let the lexicon's rules change what was learnt.
 
-        A row's strangeness is the share of its words that neither the lexicon knows nor the training rows held often; hashtags,
-        which are rare in personal tweets and frequent in news and talk of brands, count `hashtag_weight` words each.
-        The more of these, the less the row is like the training rows, and the less what they taught is true of it.
+        That rate is the share of a row's words that are neither in the lexicon nor frequent in the training rows; a hashtag,
+        rare in personal tweets and frequent in news and talk of brands, counts as `hashtag_weight` such words. The higher
+        it is, the less the row is like the training rows, and the less what they taught applies to it.
         """
-        if self.lexicon is None:
-            return None
-        reading = self.lexicon.read(features)
-        lengths = np.diff(features.offsets)
-        is_strange = ~(self.is_familiar.numpy()[features.words] | reading.is_known)
-        is_strange[features.offsets[:-1]] = False
-        counts = np.add.reduceat(is_strange, features.offsets[:-1], dtype=np.int32)
-        marks = self.config.hashtag_weight * features.hashtags / np.maximum(lengths - 1, _FEWEST_WORDS)
-        strangeness = (counts / np.maximum(lengths - 1, 1) + marks).astype(np.float32)
-        fade = 1 / (1 + np.float32(self.config.topic_fade) * strangeness)
-        word_weights = np.where(reading.is_known, np.float32(1), np.repeat(fade, lengths))
-        encoder_weights = word_weights
-        if self.reads_rules and self.encoders is not None:
-            # An encoder has seen negations and contrasts itself, so the rules count half; no row has taught it symbols.
-            encoder_weights = word_weights * np.sqrt(reading.clause_weights)
-            encoder_weights[reading.symbols] = 0
-            encoder_weights[reading.positions[reading.is_negated]] *= np.float32(0.5)
-        lexicon_weights = 1 + np.float32(self.config.lexicon_lift) * strangeness
-        if self.reads_rules and len(reading.symbols):
-            lexicon_weights[np.searchsorted(features.offsets, reading.symbols, side="right") - 1] *= _SYMBOL_LIFT
-        return Heed(reading, word_weights, encoder_weights, lexicon_weights)
+        is_known = torch.from_numpy(reading.is_known).to(self.device)
+        rate = self._oov_rate(batch, is_known, config.hashtag_weight)
+        discount = torch.repeat_interleave(1 / (1 + config.oov_discount * rate), batch.offsets.diff())
+        tokens = torch.where(is_known, 1.0, discount)
+        ngrams, encoder = max_over_words(tokens, batch.offsets), tokens
+        lexicon = 1 + config.oov_lexicon_boost * rate
+        if self.applies_rules:
+            clauses = torch.from_numpy(reading.clause_weights).to(self.device)
+            symbols, negated = (
+                torch.from_numpy(positions).to(self.device)
+                for positions in (reading.symbols, reading.positions[reading.is_negated])
+            )
+            # A negated word means the opposite, the lesser side of a contrast counts less.
+            ngrams[negated] *= float(NEGATED)
+            ngrams *= clauses[:, None]
+            # Encoders have seen negations and contrasts themselves, so the rules count half.
+            encoder = tokens * clauses.sqrt()
+            encoder[symbols] = 0
+            encoder[negated] *= 0.5
+            if len(symbols):
+                # Nothing was learnt of symbols: rows are labelled by them and hold none.
+                is_symbol = torch.zeros_like(tokens).index_fill(0, symbols, 1)
+                ngrams[max_over_words(is_symbol, batch.offsets) > 0] = 0
+                lexicon[torch.searchsorted(batch.offsets, symbols, right=True) - 1] *= _SYMBOL_BOOST
+        return WordWeights(ngrams, encoder, lexicon)
 
-    def ngram_values(self, features: Features, heed: Heed | None = None) -> np.ndarray:
-        """The value of each n-gram: float32, shape (positions, 4); of those without a word that the lexicon knows, as far
-        as their words are heeded."""
-        values = self.ngrams.data.index_select(0, torch.from_numpy(features.ngrams.reshape(-1))).numpy()
-        values = values.reshape(-1, NGRAMS_PER_POSITION)
-        if heed is not None:
-            holds_known = holds_known_word(features, heed.reading.is_known)
-            values *= np.where(holds_known, np.float32(1), heed.word_weights[:, None])
-            if self.reads_rules:
-                _apply_rules(values, features, heed.reading)
-        return values
+    def _oov_rate(self, batch: Batch, is_known: Tensor, hashtag_weight: float) -> Tensor:
+        """The out-of-vocabulary rate: float32, shape (rows,), 0 or more."""
+        starts, ends = batch.offsets[:-1], batch.offsets[1:]
+        is_oov = ~(self.in_vocabulary.index_select(0, batch.words) | is_known)
+        is_oov[starts] = False
+        counts = F.pad(is_oov.cumsum(0), (1, 0))
+        words = ends - starts - 1
+        hashtags = torch.from_numpy(batch.features.hashtags).to(self.device)
+        share = (counts[ends] - counts[starts]) / words.clamp(min=1)
+        return (share + hashtag_weight * hashtags / words.clamp(min=_FEWEST_WORDS)).float()
 
-    def ngram_logits(self, features: Features, heed: Heed | None = None) -> np.ndarray:
-        """Sum the values of each row's n-grams: float32, shape (rows,)."""
-        one, two, three, skipping = self.ngram_values(features, heed).T
-        return np.add.reduceat(
-            one + two + three + skipping, features.offsets[:-1]
-        )  # a sum along rows takes ten times that
-
-    def encoder_logits(self, features: Features, heed: Heed | None = None) -> np.ndarray:
-        """Encode each row: float32, shape (rows,); zeros without an encoder. Words' vectors count as far as the words are
-        heeded."""
-        if self.encoders is None:
-            return np.zeros(len(features.offsets) - 1, dtype=np.float32)
-        return self.encoders.logits(features, None if heed is None else heed.encoder_weights)
-
-    def part_logits(self, features: Features, heed: Heed | None = None) -> np.ndarray:
-        """Score each row by each part: float32, shape (rows, 3), n-grams, encoder and lexicon; zeros for one that is not
-        there."""
-        heed = heed or self.heed(features)
-        if heed is None:
-            lexicon = np.zeros(len(features.offsets) - 1, dtype=np.float32)
-        else:
-            lexicon = heed.reading.scores * heed.lexicon_weights
-        return np.column_stack([self.ngram_logits(features, heed), self.encoder_logits(features, heed), lexicon])
-
-    def logits(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
+    def predict_part_logits(self, texts: Sequence[str] | pl.Series, config: ModelConfig | None = None) -> np.ndarray:
         """Score texts by each part: float32, shape (rows, 3), n-grams, encoder and lexicon. None counts as empty.
 
-        Goes batch by batch, in memory that does not grow with the number of texts; a row's values are the same to 1e-5
-        whatever else is in the batch. Batches are shared out to threads, one a core: torch's own threads would have to
-        meet after each of thousands of short operations.
+        Args:
+            config: as in `part_logits`.
         """
-        return self._score(texts)[:, :3]
-
-    def _score(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
-        """`logits`, and behind them the lexicon's `Reading.strength`: float32, shape (rows, 4)."""
-        column = as_series(texts)
-        logits = np.zeros((len(column), 4), dtype=np.float32)
-
-        def score(batch: tuple[int, pl.Series]) -> None:
-            first, texts = batch
-            features = extract(texts, self.config.features)
-            heed = self.heed(features)
-            logits[first : first + len(texts), :3] = self.part_logits(features, heed)
-            if heed is not None:
-                logits[first : first + len(texts), 3] = heed.reading.strength
-
-        batches = in_batches(column)
-        with one_torch_thread():
-            if len(column) <= _BATCH_ROWS:
-                for batch in batches:
-                    score(batch)
-            else:
-                with ThreadPoolExecutor(_THREADS, initializer=torch.set_num_threads, initargs=(1,)) as threads:
-                    for _ in threads.map(score, batches):
-                        pass
-        return logits
+        return self._predict(texts, config or self.config)[:, :3]
 
     def predict_probability(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
         """The calibrated probability that each text is positive: float32, shape (rows,). None counts as empty."""
@@ -232,15 +222,41 @@ class SentimentModel(torch.nn.Module):
 
     def predict(self, texts: Sequence[str] | pl.Series) -> Prediction:
         """How likely each text is positive rather than negative, and neutral rather than either. None counts as empty."""
-        bent, evidence = self.bent_logits_and_evidence(texts)
-        positive = (1 / (1 + np.exp(-np.clip(bent, -80, 80)))).astype(np.float32)
+        logits, evidence = self.logits_and_evidence(texts)
+        positive = (1 / (1 + np.exp(-np.clip(logits, -80, 80)))).astype(np.float32)
         return Prediction(positive, self.config.neutral(evidence) if self.lexicon else np.zeros_like(positive))
 
-    def bent_logits_and_evidence(self, texts: Sequence[str] | pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    def logits_and_evidence(self, texts: Sequence[str] | pl.Series) -> tuple[np.ndarray, np.ndarray]:
         """Calibrated logits, and how much mood each text shows (`neutral.evidence_of`): both float64, shape (rows,)."""
-        scores = self._score(texts)
-        bent = self.config.bend(scores[:, :3] @ self.config.weights)
-        return bent, evidence_of(scores[:, 3].astype(np.float64), bent)
+        scores = self._predict(texts, self.config)
+        logits = self.config.calibration(scores[:, :3] @ self.config.weights)
+        return logits, evidence_of(scores[:, 3].astype(np.float64), logits)
+
+    def _predict(self, texts: Sequence[str] | pl.Series, config: ModelConfig) -> np.ndarray:
+        """`_scores` of texts, batch by batch, in memory that does not grow with their number.
+
+        A row's values are the same to 1e-5 whatever else is in the batch. Batches are shared out to threads, one a core:
+        torch's own threads would have to meet after each of thousands of short operations.
+        """
+        column = as_series(texts)
+        scores = np.empty((len(column), 4), dtype=np.float32)
+
+        @torch.inference_mode()
+        def predict(batch: tuple[int, pl.Series]) -> None:
+            first, texts = batch
+            features = extract(texts, self.config.features)
+            scores[first : first + len(texts)] = self._scores(Batch.of(features, self.device), config).cpu().numpy()
+
+        batches = in_batches(column)
+        with one_torch_thread():
+            if len(column) <= _BATCH_ROWS:
+                for batch in batches:
+                    predict(batch)
+            else:
+                with ThreadPoolExecutor(_THREADS, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+                    for _ in threads.map(predict, batches):
+                        pass
+        return scores
 
     def save(self, folder: Path) -> None:
         """Write weights and config into `folder`, each file whole or not at all."""
@@ -251,13 +267,13 @@ class SentimentModel(torch.nn.Module):
             draft.write_text(self.config.model_dump_json(indent=2) + "\n")
 
     def round_vectors(self) -> None:
-        """Round words' and pairs' vectors to what `save` writes of them, so that a saved model gives the same probabilities."""
+        """Round words' and pairs' vectors as `save` does, so that a saved model gives the same probabilities."""
         for name, value in self.state_dict().items():
             value.copy_(_stored(name, value))
 
     @classmethod
     def load(cls, folder: Path) -> SentimentModel:
-        """Read what `save` wrote.
+        """Read what `save` wrote, in this format or the one before.
 
         Raises:
             ModelError: a file is missing or damaged, or the config is of a version that this code does not know.
@@ -270,8 +286,8 @@ class SentimentModel(torch.nn.Module):
                     "Use another version or train again."
                 )
         try:
-            config = ModelConfig.model_validate(json.loads((folder / CONFIG_FILE).read_text()))
-        except (ValueError, ValidationError) as error:
+            config = ModelConfig.model_validate(upgrade_config(json.loads((folder / CONFIG_FILE).read_text())))
+        except (ValueError, AttributeError, ValidationError) as error:
             raise ModelError(
                 f"{folder / CONFIG_FILE} is damaged or was written by another version of this program, which knows "
                 f"format {ModelConfig().format!r}: {_first_line(error)}. Use another version or train again."
@@ -284,7 +300,7 @@ class SentimentModel(torch.nn.Module):
             ) from error
         model = cls(config)
         try:
-            model.load_state_dict(weights)
+            model.load_state_dict({_WEIGHT_NAMES_OF_FORMAT_3.get(name, name): value for name, value in weights.items()})
         except RuntimeError as error:
             raise ModelError(
                 f"The weights in {folder} do not fit its {CONFIG_FILE}: {_first_line(error)}. "
@@ -293,24 +309,15 @@ class SentimentModel(torch.nn.Module):
         return model.eval()
 
 
-def _apply_rules(values: np.ndarray, features: Features, reading: Reading) -> None:
-    """Let the lexicon's rules change what was learnt of words: a negated word means the opposite, what a contrast sets aside
-    counts less, and of emoticons and emoji nothing was learnt, since rows are labelled by them and hold none.
-
-    Args:
-        values: of the n-grams, float32, shape (positions, 4).
-    """
-    values[reading.positions[reading.is_negated]] *= NEGATED
-    weighed = np.flatnonzero(reading.clause_weights != 1)
-    values[weighed] *= reading.clause_weights[weighed, None]
-    # An n-gram holds words of up to two positions behind the one that it begins at, of the same row.
-    row_begins = features.offsets[np.searchsorted(features.offsets, reading.symbols, side="right") - 1]
-    for distance, kinds in enumerate(([0, 1, 2, 3], [1, 2], [2, 3])):
-        begins = reading.symbols - distance
-        values[begins[begins >= row_begins][:, None], kinds] = 0
+def calibrate(logits: Tensor, calibration: BetaCalibration) -> Tensor:
+    """`BetaCalibration` of a tensor: float64, shape as given."""
+    wide = logits.double()
+    sides = calibration.b * F.softplus(wide, threshold=80) - calibration.a * F.softplus(-wide, threshold=80)
+    ends = calibration.asinh * torch.asinh(wide) + calibration.signed_square * wide * wide.abs()
+    return sides + calibration.c + ends
 
 
-def _stored(name: str, value: torch.Tensor) -> torch.Tensor:
+def _stored(name: str, value: Tensor) -> Tensor:
     """Words' and pairs' vectors are most of a file and need few digits: float16, a part in 2,000."""
     return value.half() if name.endswith((".words", ".pairs")) else value
 

@@ -1,17 +1,21 @@
-"""What a saved model says of itself in `config.json`: the shape of each part, and how the parts are weighed.
+"""What `config.json` of a saved model holds: the shape of each part, and how the parts are combined.
 
-Without torch, which takes 2 s to import: whoever chooses a shape has none to compute with. Travels with a registered model.
+Free of torch, which takes 2 s to import, for code that only chooses a shape.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from .features import FeatureConfig
 from .neutral import NeutralRule
+
+FORMAT: Literal["sentiment-model-4"] = "sentiment-model-4"
+_NAMES_OF_FORMAT_3 = {"topic_fade": "oov_discount", "lexicon_lift": "oov_lexicon_boost", "bend": "calibration"}
+_COEFFICIENTS_OF_FORMAT_3 = {"rise": "b", "fall": "a", "offset": "c", "middle": "asinh", "ends": "signed_square"}
 
 
 class EncoderConfig(BaseModel):
@@ -20,10 +24,10 @@ class EncoderConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     width: int = Field(
-        default=32, ge=2, le=512, description="numbers a position in each layer; the second half reads backwards"
+        default=32, ge=2, le=512, description="numbers a position in each layer; the second half runs backwards"
     )
-    layers: int = Field(default=2, ge=1, le=8, description="layers of gated memory, one upon the other")
-    count: int = Field(default=1, ge=1, le=32, description="encoders beside each other; their logits are averaged")
+    layers: int = Field(default=2, ge=1, le=8, description="layers of gated scans, stacked")
+    count: int = Field(default=1, ge=1, le=32, description="encoders; their logits are averaged")
 
 
 class LexiconConfig(BaseModel):
@@ -32,56 +36,73 @@ class LexiconConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rules: Literal["valence-v1", "valence-v2"] = Field(
-        default="valence-v2", description="v2: negation and contrast change what was learnt of words too"
+        default="valence-v2", description="v2: negation and contrast also change what was learnt of words"
     )
     count_entries: int = Field(ge=0, description="words, phrases and emoji; the words themselves are among the weights")
-    notice: str = Field(default="", description="licence of the list that the values come from; must stay with them")
+    notice: str = Field(default="", description="licence of the word list; must stay with the values")
 
 
-class Bend(BaseModel):
-    """Calibration of a logit, fitted after training: beta calibration, a term for the middle and one for the ends. Always
-    rising, so that the order of tweets stays."""
+class BetaCalibration(BaseModel):
+    """Calibration of a logit z, fitted after training: beta calibration (Kull, Silva Filho and Flach 2017) with two more terms.
+
+    `b * softplus(z) - a * softplus(-z) + c + asinh * asinh(z) + signed_square * z * |z|`. Strictly increasing, so the order
+    of tweets never changes.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rise: float = Field(default=1.0, gt=0, description="how far positive logits count")
-    fall: float = Field(default=1.0, gt=0, description="how far negative logits count")
-    middle: float = Field(default=0.0, ge=0, description="how much further logits near zero count than large ones")
-    ends: float = Field(default=0.0, ge=0, description="how much further large logits count than those near zero")
-    offset: float = Field(default=0.0, description="added to the logit")
+    a: float = Field(default=1.0, gt=0, description="factor of negative logits")
+    b: float = Field(default=1.0, gt=0, description="factor of positive logits")
+    c: float = Field(default=0.0, description="intercept")
+    asinh: float = Field(default=0.0, ge=0, description="makes the middle steeper than the ends")
+    signed_square: float = Field(default=0.0, ge=0, description="makes the ends steeper than the middle")
 
     def __call__(self, logits: np.ndarray) -> np.ndarray:
-        """Bend logits: float64, shape as given; the defaults change nothing."""
+        """Calibrate logits: float64, shape as given; with the defaults they stay as they are."""
         wide = logits.astype(np.float64)
-        sides = self.rise * np.logaddexp(0, wide) - self.fall * np.logaddexp(0, -wide)
-        return sides + self.middle * np.arcsinh(wide) + self.ends * wide * np.abs(wide) + self.offset
+        sides = self.b * np.logaddexp(0, wide) - self.a * np.logaddexp(0, -wide)
+        return sides + self.c + self.asinh * np.arcsinh(wide) + self.signed_square * wide * np.abs(wide)
 
 
 class ModelConfig(BaseModel):
-    """What a model needs beside its weights to give the same probabilities again."""
+    """What a model needs, besides its weights, to give the same probabilities again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["sentiment-model-3"] = "sentiment-model-3"
+    format: Literal["sentiment-model-4"] = FORMAT
     features: FeatureConfig = FeatureConfig()
+    ngram_kind_weights: tuple[float, float, float, float] = Field(
+        default=(1.0, 1.0, 1.0, 1.0),
+        description="of n-grams of one, two and three words, and of the first and third of three words",
+    )
     encoder: EncoderConfig | None = None
     ngram_weight: float = Field(default=1.0, description="of the n-grams' logit; fitted after training")
     encoder_weight: float = Field(default=0.0, description="of the encoders' mean logit; fitted after training")
     lexicon: LexiconConfig | None = None
     lexicon_weight: float = Field(default=0.0, ge=0, description="of the lexicon's score; chosen after training")
-    topic_fade: float = Field(
+    oov_discount: float = Field(
         default=0.0,
         ge=0,
-        description="words that the lexicon does not know, and n-grams without one, count 1 / (1 + this * strangeness)",
+        description="words that the lexicon does not know, and n-grams without one, count 1 / (1 + this * OOV rate)",
     )
-    hashtag_weight: float = Field(
-        default=0.0, ge=0, description="a hashtag is as strange as so many words that are not known"
-    )
-    lexicon_lift: float = Field(default=0.0, ge=0, description="the lexicon counts 1 + this * strangeness")
-    bend: Bend = Bend()
+    hashtag_weight: float = Field(default=0.0, ge=0, description="a hashtag counts as so many out-of-vocabulary words")
+    oov_lexicon_boost: float = Field(default=0.0, ge=0, description="the lexicon counts 1 + this * OOV rate")
+    calibration: BetaCalibration = BetaCalibration()
     neutral: NeutralRule = NeutralRule()
 
     @property
     def weights(self) -> np.ndarray:
-        """Weights of the parts, in the order of `SentimentModel.logits`: float32, shape (3,)."""
+        """Weights of the parts, in the order of `SentimentModel.part_logits`: float32, shape (3,)."""
         return np.array([self.ngram_weight, self.encoder_weight, self.lexicon_weight], dtype=np.float32)
+
+
+def upgrade_config(document: dict[str, Any]) -> dict[str, Any]:
+    """A `config.json` of an earlier format as one of today's; any other is returned as it is."""
+    if document.get("format") != "sentiment-model-3":
+        return document
+    upgraded = {_NAMES_OF_FORMAT_3.get(name, name): value for name, value in document.items()} | {"format": FORMAT}
+    if isinstance(upgraded.get("calibration"), dict):
+        upgraded["calibration"] = {
+            _COEFFICIENTS_OF_FORMAT_3.get(name, name): value for name, value in upgraded["calibration"].items()
+        }
+    return upgraded

@@ -1,9 +1,9 @@
 """Which words pushed a prediction which way: exact for the n-grams and the lexicon, by occlusion for the encoder.
 
-N-grams and lexicon are sums, so what a word adds is a fact: the value of an n-gram is shared equally by its words, the
-lexicon's score in the ratio of the words' values. The encoder is no sum. For it a word's contribution is what the logit
-loses when the word's vector is taken away; what the words do only together is left over and shown as such. All rows of an
-explanation, with the calibration at the end, add up to the logit whose logistic function is the probability.
+N-grams and lexicon are sums, so what a word adds is exact: the value of an n-gram is shared equally by its words, the
+lexicon's score in the ratio of the words' values. The encoder is no sum: a word's contribution is what the logit
+loses when the word's vector is removed. What the words do only jointly is left over and reported as such. All rows of an
+explanation, calibration included, add up to the logit whose logistic function is the probability.
 
 An explanation costs one pass of the encoder for each word: a millisecond for a tweet.
 """
@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from .classifier import Heed, SentimentModel, as_series, one_torch_thread
-from .features import Features, extract, read_words
+from .batch import Batch
+from .classifier import SentimentModel, as_series, one_torch_thread
+from .features import extract, read_words
+from .lexicon import Reading
 from .neutral import Prediction
 
 _MEMBERS = ((0,), (0, 1), (0, 1, 2), (0, 2))
@@ -43,8 +47,7 @@ class Contribution(NamedTuple):
 
 @dataclass(frozen=True)
 class Explanation:
-    """A prediction and what it is made of; the words' totals, `every_tweet`, `together` and `calibration` add up to
-    `logit`."""
+    """A prediction and its parts; the words' totals, `every_tweet`, `together` and `calibration` add up to `logit`."""
 
     probability_positive: float
     probability_neutral: float
@@ -55,9 +58,9 @@ class Explanation:
     every_tweet: float
     """What the n-grams say of a tweet before its first word."""
     together: float
-    """What the encoder sees in the words together, beyond each by itself, and in a tweet without words."""
+    """What the encoder sees in the words jointly, beyond each by itself, and in a tweet without words."""
     calibration: float
-    """What makes the probability mean what it says; never turns the order of tweets round."""
+    """What calibration adds; it never changes the order of tweets."""
 
     def label(self, count_labels: Literal[2, 3] = 3) -> str:
         """`negative`, `neutral` or `positive`; with two labels never neutral."""
@@ -70,48 +73,58 @@ def explain(model: SentimentModel, text: str) -> list[tuple[str, float]]:
     return [(word.token, word.total) for word in explain_in_full(model, text).words]
 
 
+@torch.inference_mode()
 def explain_in_full(model: SentimentModel, text: str) -> Explanation:
-    """Explain a prediction. Of a text of more than 1,000 words the first ones are named, the others and all that the
-    encoder says make up `together`."""
-    text = as_series([text])[0]
-    features = extract(as_series([text]), model.config.features)
-    tokens = read_words(text)[:_MOST_WORDS]
-    count = len(tokens)
-    ngram_weight, encoder_weight, lexicon_weight = model.config.weights.tolist()
-    heed = model.heed(features)
-    ngrams = ngram_weight * _share_ngrams(model.ngram_values(features, heed))
-    lexicon = np.zeros(len(features.words))
-    if heed:
-        reading, lexicon_weight = heed.reading, lexicon_weight * float(heed.lexicon_weights[0])
-        lexicon[reading.positions] = lexicon_weight * reading.contributions
-        marks = [place for place, token in enumerate(tokens, start=1) if token.startswith("!")]
-        lexicon[marks] += lexicon_weight * float(reading.exclamations[0]) / max(len(marks), 1)
+    """Explain a prediction. Of a text of more than 1,000 words the first ones are named; the others, and all that the
+    encoder says of such a text, are in `together`."""
+    texts = as_series([text])
+    batch = Batch.of(extract(texts, model.config.features), model.device)
+    tokens = read_words(texts[0])[:_MOST_WORDS]
+    ngram_weight, encoder_weight, _ = model.config.weights.tolist()
+    reading = None if model.lexicon is None else model.lexicon.read(batch.features)
     with one_torch_thread():
-        total = float(model.part_logits(features)[0] @ model.config.weights)
-        encoder = encoder_weight * _occlude(model, features, heed, count)
+        weights = None if reading is None else model.word_weights(batch, reading, model.config)
+        encoder_weights = torch.ones(len(batch.words), device=model.device) if weights is None else weights.encoder
+        total = float(model.part_logits(batch)[0].cpu().numpy() @ model.config.weights)
+        contributions = model.ngrams.contributions(batch, None if weights is None else weights.ngrams)
+        ngrams = ngram_weight * _share_ngrams(contributions.cpu().numpy())
+        encoder = encoder_weight * _occlude(model, batch, encoder_weights, len(tokens))
+    lexicon = np.zeros(len(batch.words))
+    if reading is not None and weights is not None:
+        lexicon_weight = model.config.lexicon_weight * float(weights.lexicon[0])
+        lexicon = lexicon_weight * _lexicon_contributions(reading, tokens, len(lexicon))
     words = [
         Contribution(token, float(ngrams[place]), float(encoder[place - 1]), float(lexicon[place]))
         for place, token in enumerate(tokens, start=1)
     ]
     every_tweet = float(ngrams[0])
-    bent = float(model.config.bend(np.array([total]))[0])
+    logit = float(model.config.calibration(np.array([total]))[0])
     prediction = model.predict([text])
     return Explanation(
         probability_positive=float(prediction.probability_positive[0]),
         probability_neutral=float(prediction.probability_neutral[0]),
-        evidence=float(model.bent_logits_and_evidence([text])[1][0]),
-        logit=bent,
+        evidence=float(model.logits_and_evidence([text])[1][0]),
+        logit=logit,
         words=words,
         every_tweet=every_tweet,
         together=total - every_tweet - sum(word.total for word in words),
-        calibration=bent - total,
+        calibration=logit - total,
     )
+
+
+def _lexicon_contributions(reading: Reading, tokens: list[str], count: int) -> np.ndarray:
+    """What each of the positions of one text adds to the lexicon's score: float64, shape (count,)."""
+    contributions = np.zeros(count)
+    contributions[reading.positions] = reading.contributions
+    marks = [place for place, token in enumerate(tokens, start=1) if token.startswith("!")]
+    contributions[marks] += float(reading.exclamations[0]) / max(len(marks), 1)
+    return contributions
 
 
 def _share_ngrams(values: np.ndarray) -> np.ndarray:
     """What each position of one text gets of its n-grams' values, in equal shares: (positions, 4) to (positions,).
 
-    Separators get nothing where there is a word to have it.
+    Separators get nothing where there is a word to get it.
     """
     begins = np.arange(len(values))
     shares = np.zeros(len(values))
@@ -124,23 +137,24 @@ def _share_ngrams(values: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _occlude(model: SentimentModel, features: Features, heed: Heed | None, count: int) -> np.ndarray:
-    """What the encoder's logit loses without each of the first `count` words: shape (count,)."""
-    positions = len(features.words)
+def _occlude(model: SentimentModel, batch: Batch, token_weights: Tensor, count: int) -> np.ndarray:
+    """What the encoder's logit loses without each of the first `count` words: float64, shape (count,)."""
+    positions = len(batch.words)
     if model.encoders is None or count == 0 or positions > _MOST_WORDS + 1:
         return np.zeros(count)
-    weights = np.ones(positions, dtype=np.float32) if heed is None else heed.encoder_weights
-    whole = model.encoders.logits(features, weights)[0]
+    whole = float(model.encoders(batch, token_weights)[0])
     lost = np.zeros(count)
     for first in range(1, count + 1, _ROWS_AT_ONCE):
         places = np.arange(first, min(first + _ROWS_AT_ONCE, count + 1))
         times = len(places)
-        repeated = np.tile(weights, (times, 1))
-        repeated[np.arange(times), places] = 0
+        weights = token_weights.repeat(times, 1)
+        weights[np.arange(times), places] = 0
+        features = batch.features
         copies = features._replace(
+            words=np.tile(features.words, times),
             hashes=np.tile(features.hashes, times),
             ngrams=np.tile(features.ngrams, (times, 1)),
             offsets=np.arange(times + 1) * positions,
         )
-        lost[places - 1] = whole - model.encoders.logits(copies, repeated.ravel())
+        lost[places - 1] = whole - model.encoders(Batch.of(copies, model.device), weights.ravel()).cpu().numpy()
     return lost

@@ -1,14 +1,14 @@
 """Hashed word n-grams of tweets, computed for whole batches from raw bytes and never stored.
 
-A saved model must see the same features for ever, on every machine and library version. So nothing here rests on a
-regular expression's or a library's idea of a letter: a table of 256 entries says what each byte is, and every rule is
-arithmetic on bytes. Bytes over 127 count as letters, so words of any script are tokens without a Unicode table.
+A saved model must see the same features on every machine and library version. So nothing here depends on what a regular
+expression or a library takes for a letter: a table of 256 entries classifies bytes, and every rule is arithmetic on bytes.
+Bytes over 127 count as letters, so words of any script are tokens without a Unicode table.
 
-The rules, in order: links go; emoticons and emoji become words (`symbols`); ASCII letters become small; apostrophes go
-(don't = dont); three or more of the same byte in a row become two (sooooo = soo); runs of letters and digits are words;
-words that follow an `@` go, because who is mentioned is a shortcut to the label in this data and says nothing about
-sentiment; runs of one punctuation mark are words too, all but `#`, so that a hashtag is its word. A separator stands before
-the first word and behind the last, so that n-grams know where a tweet begins and ends and an empty tweet has a feature too.
+The rules, in order: links are removed; emoticons and emoji become words (`symbols`); ASCII letters become lower case;
+apostrophes are removed (don't = dont); three or more of the same byte in a row become two (sooooo = soo); runs of letters
+and digits are words; words after an `@` are removed, because who is mentioned is a shortcut to the label in this data and
+no sentiment; runs of one punctuation mark are words, except `#`, so that a hashtag is its word. A separator precedes the
+first word and follows the last, so n-grams see where a tweet begins and ends, and an empty tweet has a feature too.
 
 Costs about 2.2 microseconds a tweet on one core, in numpy calls that release the interpreter lock, so that threads help.
 """
@@ -24,7 +24,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from . import hashing
 from .symbols import in_python, spell_out, spell_out_one
 
-_NEWLINE = ord("\n")
 _OTHER, _WORD, _AT, _FIRST_MARK = 0, 1, 2, 3
 _MARKS = b'!"$%&()*+,-./:;<=>?[\\]^`{|}~'
 _LINK = r"(?:[hH][tT][tT][pP][sS]?://|[wW][wW][wW]\.)[^ \t\r\n]*"
@@ -32,7 +31,7 @@ _LINK_IN_PYTHON = in_python(_LINK)
 _FEW_ROWS, _FEW_CHARACTERS = 100, 10_000
 _LONGEST_TOKEN = 64
 _SEPARATOR = np.uint64(0x5E9A4A7024C0FFEE)
-_MULTIPLIER_A = np.uint64(0x9E3779B97F4A7C15)
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER_B = np.uint64(0xD6E8FEB86659FD93)
 _MULTIPLIER_C = np.uint64(0xA0761D6478BD642F)
 NGRAMS_PER_POSITION = 4
@@ -66,7 +65,7 @@ class FeatureConfig(BaseModel):
     hash: Literal["poly64-v1"] = "poly64-v1"
     ngram_bits: int = Field(default=24, ge=4, le=26, description="n-grams are hashed into 2**ngram_bits buckets")
     word_bits: int = Field(
-        default=16, ge=4, le=20, description="words are hashed into 2**word_bits buckets to tell frequent ones"
+        default=16, ge=4, le=20, description="words are hashed into 2**word_bits buckets of the vocabulary"
     )
     vector_bits: int = Field(
         default=16, ge=4, le=22, description="words are hashed into 2**vector_bits rows of each encoder"
@@ -92,7 +91,7 @@ class Words(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """Where the words of a batch stand in one buffer of bytes."""
+    """Where the words of a batch are in one buffer of bytes."""
 
     buffer: np.ndarray
     starts: np.ndarray
@@ -137,7 +136,7 @@ def _find_words(texts: pl.Series) -> _Found:
 
 
 def _join_lines(texts: pl.Series) -> tuple[bytes, np.ndarray]:
-    """Texts without links and with symbols spelt out, each with a line's end behind it, and where these ends stand."""
+    """Texts without links and with symbols spelt out, each ended by a newline, and the positions of these newlines."""
     rows = texts.to_list() if len(texts) <= _FEW_ROWS else None
     if rows is not None and sum(map(len, rows)) <= _FEW_CHARACTERS:
         # A column's operations cost 0.1 ms each, whatever its length, and wake other threads.
@@ -162,14 +161,14 @@ def hash_words(texts: pl.Series) -> Words:
     return Words(
         hashes=hashing.hash_spans(found.buffer, starts, np.minimum(found.ends, starts + _LONGEST_TOKEN)),
         ends=np.searchsorted(starts, found.line_ends),
-        is_shouted=found.is_capital[starts] & found.is_capital[starts + 1],  # a line's end stands behind the last word
+        is_shouted=found.is_capital[starts] & found.is_capital[starts + 1],  # a newline follows the last word
         exclamations=found.exclamations,
         hashtags=found.hashtags,
     )
 
 
 def read_words(text: str) -> list[str]:
-    """The words of a text as `hash_words` sees them, for people to read."""
+    """The words of a text as `hash_words` sees them, in a readable form."""
     found = _find_words(pl.Series([text]))
     spans = zip(found.starts.tolist(), found.ends.tolist(), strict=True)
     return [found.buffer[start:end].tobytes().decode("utf-8", "replace") for start, end in spans]
@@ -182,7 +181,7 @@ class Features(NamedTuple):
     """int32, shape (positions, 4), each below 2**ngram_bits: buckets of the n-grams of one, two and three words that begin
     at the position, and of the first and third of these words without the second."""
     words: np.ndarray
-    """int32, shape (positions,), each below 2**word_bits: bucket of the word, to tell frequent ones."""
+    """int32, shape (positions,), each below 2**word_bits: bucket of the word, for the vocabulary."""
     offsets: np.ndarray
     """int64, shape (rows + 1,): the positions of row i are those from `offsets[i]` to `offsets[i + 1]`; the first of them
     is its separator."""
@@ -243,15 +242,15 @@ def features_of(words: Words, config: FeatureConfig) -> Features:
     is_shouted[is_word[:count_positions]] = words.is_shouted
     first, second = padded[:-2], padded[1:-1]
     third = padded[2:].copy()
-    third[separators[1:] - 1] = _SEPARATOR  # else the next row's first word would stand behind a row's last one
+    third[separators[1:] - 1] = _SEPARATOR  # else the next row's first word would follow a row's last one
     ngrams = np.empty((count_positions, NGRAMS_PER_POSITION), dtype=np.int32)
     shift = np.uint64(64 - config.ngram_bits)
-    one = first * _MULTIPLIER_A
+    one = first * MULTIPLIER
     ngrams[:, 0] = one >> shift
-    two = (one * _MULTIPLIER_B + second) * _MULTIPLIER_A
+    two = (one * _MULTIPLIER_B + second) * MULTIPLIER
     ngrams[:, 1] = two >> shift
-    ngrams[:, 2] = ((two * _MULTIPLIER_B + third) * _MULTIPLIER_A) >> shift
-    ngrams[:, 3] = ((one * _MULTIPLIER_C + third) * _MULTIPLIER_A) >> shift
+    ngrams[:, 2] = ((two * _MULTIPLIER_B + third) * MULTIPLIER) >> shift
+    ngrams[:, 3] = ((one * _MULTIPLIER_C + third) * MULTIPLIER) >> shift
     offsets = np.append(separators, count_positions)
     return Features(
         ngrams,
@@ -266,29 +265,6 @@ def features_of(words: Words, config: FeatureConfig) -> Features:
 
 def word_buckets(hashes: np.ndarray, bits: int, number: int = 0) -> np.ndarray:
     """The buckets of words by the hash function of this number: uint64 hashes to int32 below 2**bits, shape kept."""
-    multiplier = np.uint64(pow(int(_MULTIPLIER_A), number + 1, 1 << 64))
+    multiplier = np.uint64(pow(int(MULTIPLIER), number + 1, 1 << 64))
     buckets: np.ndarray = ((hashes * multiplier) >> np.uint64(64 - bits)).astype(np.int32)
     return buckets
-
-
-def pair_buckets(features: Features, bits: int, number: int = 0) -> np.ndarray:
-    """The buckets of the two words that begin at each position, by the hash function of this number: int32 below 2**bits,
-    shape (positions,)."""
-    return word_buckets(features.ngrams[:, 1].astype(np.uint64), bits, number)
-
-
-def holds_known_word(features: Features, is_known: np.ndarray) -> np.ndarray:
-    """Which n-grams hold a word that is marked: bool, shape (positions, 4).
-
-    Args:
-        is_known: bool, shape (positions,), false at separators.
-    """
-    padded = np.append(is_known, [False, False])
-    first, second, third = padded[:-2], padded[1:-1], padded[2:].copy()
-    third[features.offsets[1:-1] - 1] = False
-    holds = np.empty((len(first), NGRAMS_PER_POSITION), dtype=bool)
-    holds[:, 0] = first
-    np.logical_or(first, second, out=holds[:, 1])
-    np.logical_or(holds[:, 1], third, out=holds[:, 2])
-    np.logical_or(first, third, out=holds[:, 3])
-    return holds

@@ -1,7 +1,7 @@
 """A stable 64-bit hash of strings, computed for whole columns at once.
 
-Subset order, text keys and n-gram features must be the same for ever, on every machine and library version; the hashes
-of Python, polars and DuckDB promise none of that. This one is defined by three constants: a polynomial over the UTF-8
+Subset order, text keys and n-gram features must stay the same on every machine and library version; the hashes of Python,
+polars and DuckDB do not promise that. This one is defined by three constants: a polynomial over the UTF-8
 bytes, modulo 2^64, followed by a finaliser that spreads every bit (Stafford's variant 13 of the SplitMix64 finaliser).
 
 The polynomial is a difference of two prefix sums, so that all spans of a buffer are hashed in a handful of numpy passes:
@@ -20,7 +20,6 @@ NAME = "poly64-v1"
 
 _MULTIPLIER = 0x9E3779B97F4A7C55
 _TABLE_LENGTH = 1 << 15
-_MASK = (1 << 64) - 1
 
 
 @functools.cache
@@ -49,7 +48,7 @@ def hash_spans(buffer: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.n
         starts, ends: int64, shape (spans,), ascending in both; `buffer[starts[i]:ends[i]]` is span i.
 
     Returns:
-        uint64, shape (spans,); equal bytes give equal values, wherever they stand.
+        uint64, shape (spans,); equal bytes give equal values, wherever they are.
     """
     hashes = np.empty(len(starts), dtype=np.uint64)
     longest = int((ends - starts).max(initial=0))

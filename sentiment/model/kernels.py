@@ -1,12 +1,13 @@
-"""The inner loops of training, compiled when they are first used.
+"""The inner loops of the model, compiled by numba when they are first used.
 
-Learning row by row, each row seeing what the one before it taught, needs fewer passes than learning by batches, and numpy and
-torch have no word for it: their gathers, scatters and copies cost five times the arithmetic. So do an encoder's walks along
-texts of unequal length, in training and in scoring; the n-grams alone score without these loops.
+They are the CPU implementation of the operators in `operators`, which holds the same computation in plain torch. Texts have
+unequal lengths: with torch's own kernels, gathers, scatters and padding cost five times the arithmetic.
 
-The compiled code is kept beside the source where that is writable, else in NUMBA_CACHE_DIR if that is set, so that just the
-first use pays some seconds.
-Loops run on the thread that calls them, without the interpreter lock, and add up in the order that is written here.
+The compiled code is cached next to the source where that is writable, else in NUMBA_CACHE_DIR if that is set, so only the
+first use pays some seconds. Loops run on the calling thread without the interpreter lock, and add up in a fixed order.
+
+Shapes throughout: `offsets` is int64, (rows + 1,); row i has the positions `offsets[i]` to `offsets[i + 1]`, of which the
+first is a separator. `token_weights` is float, (positions,): how much each word counts.
 """
 
 from __future__ import annotations
@@ -20,182 +21,139 @@ import numba
 import numpy as np
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_LARGEST_LOGIT = np.float32(30)
 
 
-def _compiled(function: _Function) -> _Function:
-    is_kept = "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK)
-    return cast(_Function, numba.njit(nogil=True, fastmath=True, error_model="numpy", cache=is_kept)(function))
+def compiled(function: _Function) -> _Function:
+    """Compile with numba for whatever types the function is called with, and cache the result on disk."""
+    is_cached = "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK)
+    return cast(_Function, numba.njit(nogil=True, fastmath=True, error_model="numpy", cache=is_cached)(function))
 
 
-@_compiled
-def learn_ngrams(
-    table: np.ndarray,
-    ngrams: np.ndarray,
-    offsets: np.ndarray,
-    given: np.ndarray,
-    labels: np.ndarray,
-    steps: np.ndarray,
-    cautions: np.ndarray,
-) -> float:
-    """Logistic regression with Adagrad, one row after the other.
+@compiled
+def ngram_bag_forward(
+    weight: np.ndarray, ngrams: np.ndarray, offsets: np.ndarray, ngram_weights: np.ndarray, sums: np.ndarray
+) -> None:
+    """Sum the weights of each row's n-grams; see `operators.ngram_bag`.
 
     Args:
-        table: float32, shape (buckets, 2): value and sum of squared gradients of each n-gram, side by side because a visit
-            costs its way to memory; changed in place.
-        ngrams, offsets: as in `features.Features`.
-        given: float32, shape (rows,): a logit that is added to each row's and learns nothing.
-        labels: float32 0 or 1, shape (rows,).
-        steps, cautions: float32, shape (4,): size of the step and the squared gradient to start with, by kind of n-gram.
-
-    Returns:
-        The sum of the rows' log losses, each before its row was learnt from, in nats.
+        weight: float, shape (buckets,).
+        ngrams: int32, shape (positions, kinds).
+        ngram_weights: float, shape (positions, kinds) or (1, kinds).
+        sums: float, shape (rows,); written.
     """
-    loss = 0.0
-    for row in range(len(labels)):
-        logit = given[row]
+    step = 0 if len(ngram_weights) == 1 else 1
+    for row in range(len(offsets) - 1):
+        total = weight[0] * 0
         for position in range(offsets[row], offsets[row + 1]):
-            for kind in range(4):
-                logit += table[ngrams[position, kind], 0]
-        logit = min(max(logit, -_LARGEST_LOGIT), _LARGEST_LOGIT)
-        loss += np.log1p(np.exp(-logit)) if labels[row] > 0.5 else np.log1p(np.exp(logit))
-        slope = np.float32(1) / (np.float32(1) + np.exp(-logit)) - labels[row]
-        square = slope * slope
-        for position in range(offsets[row], offsets[row + 1]):
-            for kind in range(4):
-                entry = table[ngrams[position, kind]]
-                entry[1] += square
-                entry[0] -= steps[kind] * slope / np.sqrt(entry[1] + cautions[kind])
-    return loss
+            for kind in range(ngrams.shape[1]):
+                total += ngram_weights[step * position, kind] * weight[ngrams[position, kind]]
+        sums[row] = total
 
 
-@_compiled
-def embed(
-    table: np.ndarray,
+@compiled
+def ngram_bag_backward(grad: np.ndarray, offsets: np.ndarray, ngram_weights: np.ndarray, values: np.ndarray) -> None:
+    """Gradient of the n-gram at each place.
+
+    Args:
+        grad: float, shape (rows,): gradient of the sums.
+        values: float, shape (positions, kinds); written.
+    """
+    step = 0 if len(ngram_weights) == 1 else 1
+    for row in range(len(offsets) - 1):
+        for position in range(offsets[row], offsets[row + 1]):
+            for kind in range(values.shape[1]):
+                values[position, kind] = grad[row] * ngram_weights[step * position, kind]
+
+
+@compiled
+def _pair_weight(token_weights: np.ndarray, position: int, end: int) -> float:
+    weight = token_weights[position]
+    following = token_weights[position + 1] if position + 1 < end else weight
+    return max(weight, following) if min(weight, following) > 0 else weight * 0
+
+
+@compiled
+def embed_forward(
+    word_table: np.ndarray,
     pair_table: np.ndarray,
+    bias: np.ndarray,
     words: np.ndarray,
     pairs: np.ndarray,
     offsets: np.ndarray,
-    weights: np.ndarray,
-    bias: np.ndarray,
+    token_weights: np.ndarray,
     inputs: np.ndarray,
 ) -> None:
-    """What each word, the one before and the one after say of its position, and the pair that begins there; zero at separators.
+    """Inputs of an encoder's first layer, zero at separators; see `operators.embed`.
 
     Args:
-        table: float32, shape (buckets, 6 * width): what a word says of the position after it, its own and the one before.
-        pair_table: float32, shape (pair buckets, 2 * width).
-        words, pairs, offsets: rows of the tables for each position, and the rows of texts as in `features.Features`.
-        weights: float32, shape (positions,): how far each word counts; a pair counts as its stronger word does, and not at all
-            if one of them does not.
-        bias: float32, shape (2 * width,).
-        inputs: float32, shape (positions, 2 * width); written.
+        word_table: float, shape (buckets, 3 * size): a word's vectors for the position after it, its own and the one before.
+        pair_table: float, shape (pair buckets, size).
+        bias: float, shape (size,).
+        words, pairs: int32, shape (positions,): rows of the tables.
+        inputs: float, shape (positions, size); written.
     """
     size = len(bias)
     for row in range(len(offsets) - 1):
         first, end = offsets[row], offsets[row + 1]
         inputs[first] = 0
         for position in range(first + 1, end):
-            word, pair, weight = words[position], pairs[position], weights[position]
-            beside = weights[position + 1] if position + 1 < end else weight
-            of_pair = max(weight, beside) if min(weight, beside) > 0 else np.float32(0)
+            word, pair, weight = words[position], pairs[position], token_weights[position]
+            pair_weight = _pair_weight(token_weights, position, end)
             for k in range(size):
-                inputs[position, k] = bias[k] + weight * table[word, size + k] + of_pair * pair_table[pair, k]
+                inputs[position, k] = bias[k] + weight * word_table[word, size + k] + pair_weight * pair_table[pair, k]
             if position > first + 1:
-                word, weight = words[position - 1], weights[position - 1]
+                word, weight = words[position - 1], token_weights[position - 1]
                 for k in range(size):
-                    inputs[position, k] += weight * table[word, k]
+                    inputs[position, k] += weight * word_table[word, k]
             if position + 1 < end:
-                word = words[position + 1]
+                word, weight = words[position + 1], token_weights[position + 1]
                 for k in range(size):
-                    inputs[position, k] += beside * table[word, 2 * size + k]
+                    inputs[position, k] += weight * word_table[word, 2 * size + k]
 
 
-@_compiled
-def learn_embedding(
-    table: np.ndarray,
-    squares: np.ndarray,
-    is_frozen: np.ndarray,
-    words: np.ndarray,
+@compiled
+def embed_backward(
+    grad: np.ndarray,
     offsets: np.ndarray,
-    slopes: np.ndarray,
-    step: float,
-    caution: float,
+    token_weights: np.ndarray,
+    word_grad: np.ndarray,
+    pair_grad: np.ndarray,
+    bias_grad: np.ndarray,
 ) -> None:
-    """The words' way back of `embed` with all weights 1, by Adagrad with one sum of squared gradients a word.
+    """Gradients of `embed_forward`, for each position instead of each row of a table.
 
     Args:
-        squares: float32, shape (buckets,); changed in place like the table.
-        is_frozen: bool, shape (buckets,): whose vectors stay as they are.
-        slopes: float32, shape (positions, 2 * width): slopes of the loss by the inputs.
-        caution: the sum of squared gradients that each begins with: what was seen a few times moves little.
+        grad: float, shape (positions, size): gradient of the inputs.
+        word_grad, pair_grad: float, shapes (positions, 3 * size) and (positions, size); written, zero at separators.
+        bias_grad: float, shape (size,); added to.
     """
-    size = slopes.shape[1]
+    size = grad.shape[1]
     for row in range(len(offsets) - 1):
         first, end = offsets[row], offsets[row + 1]
+        word_grad[first] = 0
+        pair_grad[first] = 0
         for position in range(first + 1, end):
-            word = words[position]
-            if is_frozen[word]:
-                continue
-            # Separators' slopes are zero, so that a text's first and last word meet nothing there.
-            before, after = position - 1, position + 1 if position + 1 < end else first
-            square = np.float32(0)
+            weight = token_weights[position]
+            pair_weight = _pair_weight(token_weights, position, end)
             for k in range(size):
-                square += slopes[position, k] ** 2 + slopes[after, k] ** 2 + slopes[before, k] ** 2
-            squares[word] += square / np.float32(3 * size)
-            rate = np.float32(step / np.sqrt(squares[word] + caution))
-            for k in range(size):
-                table[word, k] -= rate * slopes[after, k]
-            for k in range(size):
-                table[word, size + k] -= rate * slopes[position, k]
-            for k in range(size):
-                table[word, 2 * size + k] -= rate * slopes[before, k]
+                word_grad[position, size + k] = weight * grad[position, k]
+                pair_grad[position, k] = pair_weight * grad[position, k]
+                bias_grad[k] += grad[position, k]
+            if position + 1 < end:
+                for k in range(size):
+                    word_grad[position, k] = weight * grad[position + 1, k]
+            else:
+                word_grad[position, :size] = 0
+            if position > first + 1:
+                for k in range(size):
+                    word_grad[position, 2 * size + k] = weight * grad[position - 1, k]
+            else:
+                word_grad[position, 2 * size :] = 0
 
 
-@_compiled
-def learn_pairs(
-    table: np.ndarray,
-    squares: np.ndarray,
-    pairs: np.ndarray,
-    offsets: np.ndarray,
-    slopes: np.ndarray,
-    step: float,
-    caution: float,
-) -> None:
-    """The pairs' way back of `embed`; see `learn_embedding`."""
-    size = slopes.shape[1]
-    for row in range(len(offsets) - 1):
-        for position in range(offsets[row] + 1, offsets[row + 1]):
-            pair = pairs[position]
-            square = np.float32(0)
-            for k in range(size):
-                square += slopes[position, k] ** 2
-            squares[pair] += square / np.float32(size)
-            rate = np.float32(step / np.sqrt(squares[pair] + caution))
-            for k in range(size):
-                table[pair, k] -= rate * slopes[position, k]
-
-
-@_compiled
-def add_up_slopes(words: np.ndarray, offsets: np.ndarray, slopes: np.ndarray, sums: np.ndarray) -> None:
-    """The way back of `embed` with all weights 1, as plain sums: sums float32, shape (buckets, 6 * width), are added to."""
-    size = slopes.shape[1]
-    for row in range(len(offsets) - 1):
-        first, end = offsets[row], offsets[row + 1]
-        for position in range(first + 1, end):
-            word, before, after = words[position], position - 1, position + 1 if position + 1 < end else first
-            for k in range(size):
-                sums[word, k] += slopes[after, k]
-            for k in range(size):
-                sums[word, size + k] += slopes[position, k]
-            for k in range(size):
-                sums[word, 2 * size + k] += slopes[before, k]
-
-
-@_compiled
+@compiled
 def _sigmoid(value: np.float32) -> np.float32:
-    """By the rational approximation of tanh that Eigen uses, to 1e-7: unlike the exponential, it is computed for many
-    numbers at once."""
+    """The rational approximation of tanh that Eigen uses, accurate to 1e-7. Unlike the exponential it is vectorised."""
     half = min(max(np.float32(0.5) * value, np.float32(-7.9)), np.float32(7.9))
     square = half * half
     above = np.float32(-2.76076847742355e-16)
@@ -212,13 +170,13 @@ def _sigmoid(value: np.float32) -> np.float32:
     return np.float32(0.5) + np.float32(0.5) * half * above / below
 
 
-@_compiled
-def remember(inputs: np.ndarray, offsets: np.ndarray, gates: np.ndarray, states: np.ndarray) -> None:
-    """The gated memory of `encoder.Encoder`: the first half of the numbers reads forwards, the other backwards.
+@compiled
+def gated_scan_forward(inputs: np.ndarray, offsets: np.ndarray, gates: np.ndarray, states: np.ndarray) -> None:
+    """The recurrence of `operators.gated_scan`: the first half of the numbers runs forwards, the second half backwards.
 
     Args:
-        inputs: float32, shape (positions, 2 * width): new values, then gates before their sigmoid.
-        gates, states: float32, shape (positions, width); written, zero at separators.
+        inputs: float, shape (positions, 2 * width): new values, then gates before their sigmoid.
+        gates, states: float, shape (positions, width); written, zero at separators.
     """
     width = states.shape[1]
     half = width // 2
@@ -239,64 +197,64 @@ def remember(inputs: np.ndarray, offsets: np.ndarray, gates: np.ndarray, states:
                 states[position, k] = new + gates[position, k] * (past - new)
 
 
-@_compiled
-def remember_back(
+@compiled
+def gated_scan_backward(
+    grad: np.ndarray,
     inputs: np.ndarray,
     offsets: np.ndarray,
     gates: np.ndarray,
     states: np.ndarray,
-    slopes: np.ndarray,
-    input_slopes: np.ndarray,
+    input_grad: np.ndarray,
 ) -> None:
-    """The way back of `remember`.
+    """Gradient of `gated_scan_forward`.
 
     Args:
-        slopes: float32, shape (positions, width): slopes of the loss by the states, without what later states add.
-        input_slopes: float32, shape (positions, 2 * width); written, zero at separators.
+        grad: float, shape (positions, width): gradient of the states, without what later states pass back.
+        input_grad: float, shape (positions, 2 * width); written, zero at separators.
     """
     width = states.shape[1]
     half = width // 2
-    from_later = np.zeros(width, dtype=np.float32)
+    carried = np.zeros(width, dtype=states.dtype)
     for row in range(len(offsets) - 1):
         first, end = offsets[row], offsets[row + 1]
-        input_slopes[first] = 0
-        from_later[:] = 0
+        input_grad[first] = 0
+        carried[:] = 0
         for position in range(end - 1, first, -1):
             for k in range(half):
-                slope = slopes[position, k] + from_later[k]
-                from_later[k] = slope * gates[position, k]
-                of_new = slope - from_later[k]
-                input_slopes[position, k] = of_new
-                input_slopes[position, width + k] = (
-                    (states[position - 1, k] - inputs[position, k]) * gates[position, k] * of_new
+                total = grad[position, k] + carried[k]
+                carried[k] = total * gates[position, k]
+                new_grad = total - carried[k]
+                input_grad[position, k] = new_grad
+                input_grad[position, width + k] = (
+                    (states[position - 1, k] - inputs[position, k]) * gates[position, k] * new_grad
                 )
         for position in range(first + 1, end):
             past_position = position + 1 if position + 1 < end else first
             for k in range(half, width):
-                slope = slopes[position, k] + from_later[k]
-                from_later[k] = slope * gates[position, k]
-                of_new = slope - from_later[k]
-                input_slopes[position, k] = of_new
-                input_slopes[position, width + k] = (
-                    (states[past_position, k] - inputs[position, k]) * gates[position, k] * of_new
+                total = grad[position, k] + carried[k]
+                carried[k] = total * gates[position, k]
+                new_grad = total - carried[k]
+                input_grad[position, k] = new_grad
+                input_grad[position, width + k] = (
+                    (states[past_position, k] - inputs[position, k]) * gates[position, k] * new_grad
                 )
 
 
-@_compiled
-def pool(states: np.ndarray, offsets: np.ndarray, pooled: np.ndarray, places: np.ndarray) -> None:
-    """Maximum and scaled sum over each row's positions, separator included.
+@compiled
+def max_sum_pool_forward(states: np.ndarray, offsets: np.ndarray, pooled: np.ndarray, argmax: np.ndarray) -> None:
+    """Maximum and scaled sum over each row's words; see `operators.max_sum_pool`.
 
     Args:
-        pooled: float32, shape (rows, 2 * width); written.
-        places: int64, shape (rows, width): where the maximum stands; written.
+        pooled: float, shape (rows, 2 * width); written.
+        argmax: int64, shape (rows, width): position of the maximum, -1 where no word is above zero; written.
     """
     width = states.shape[1]
     for row in range(len(offsets) - 1):
         first, end = offsets[row], offsets[row + 1]
-        both, place = pooled[row], places[row]
-        scale = np.float32(1 / np.sqrt(end - first))
+        both, place = pooled[row], argmax[row]
+        scale = states.dtype.type(1) / np.sqrt(states.dtype.type(end - first))
         both[:] = 0
-        place[:] = first
+        place[:] = -1
         for position in range(first + 1, end):
             state = states[position]
             for k in range(width):
@@ -307,15 +265,17 @@ def pool(states: np.ndarray, offsets: np.ndarray, pooled: np.ndarray, places: np
                     place[k] = position
 
 
-@_compiled
-def pool_back(slopes: np.ndarray, offsets: np.ndarray, places: np.ndarray, state_slopes: np.ndarray) -> None:
-    """The way back of `pool`: slopes float32, shape (rows, 2 * width); state_slopes (positions, width) is written."""
-    width = state_slopes.shape[1]
+@compiled
+def max_sum_pool_backward(grad: np.ndarray, offsets: np.ndarray, argmax: np.ndarray, state_grad: np.ndarray) -> None:
+    """Gradient of `max_sum_pool_forward`: grad float, shape (rows, 2 * width); state_grad (positions, width) is written."""
+    width = state_grad.shape[1]
     for row in range(len(offsets) - 1):
         first, end = offsets[row], offsets[row + 1]
-        scale = np.float32(1 / np.sqrt(end - first))
-        for position in range(first, end):
+        scale = grad.dtype.type(1) / np.sqrt(grad.dtype.type(end - first))
+        state_grad[first] = 0
+        for position in range(first + 1, end):
             for k in range(width):
-                state_slopes[position, k] = slopes[row, width + k] * scale
+                state_grad[position, k] = grad[row, width + k] * scale
         for k in range(width):
-            state_slopes[places[row, k], k] += slopes[row, k]
+            if argmax[row, k] >= 0:
+                state_grad[argmax[row, k], k] += grad[row, k]

@@ -1,18 +1,18 @@
-"""What words mean beside the training data: a lexicon with the rules of negation and emphasis, for whole batches.
+"""What words mean outside the training data: a lexicon with the rules of negation and emphasis, for whole batches.
 
-The labels of Sentiment140 are emoticons that were taken out of the text: a model trained on them learns topics and moods
-of spring 2009 beside sentiment, and never sees an emoticon or emoji. People's judgements of words are older than any topic.
-Words, values and rules are those of VADER (Hutto and Gilbert 2014), with the words, phrases and emoji of tweets that it
-lacks; they lie in `lexicon_words/`, VADER's under its MIT licence. A saved model holds a copy among its weights, so that it
-means the same for ever.
+The labels of Sentiment140 are emoticons that were removed from the text: a model trained on them learns topics and moods
+of spring 2009 along with sentiment, and never sees an emoticon or emoji. People's judgements of words depend on no topic.
+Words, values and rules are those of VADER (Hutto and Gilbert 2014), plus words, phrases and emoji of tweets that it lacks;
+they are in `lexicon_words/`, VADER's under its MIT licence. A saved model holds a copy among its weights, so that its scores
+never change.
 
 The rules, over the words of a tweet: one of up to three words before may negate (times -0.74, unless a comma or another end
-of a clause is between), intensify or dampen (0.29 to or from the value, less the further away); capitals among small letters
-and exclamation marks add to it; before `but` words count half, behind it one and a half times, and
-what `although` begins the other way round; a phrase of two words counts
-instead of its words. The sum s becomes s / sqrt(s^2 + 15), so that a tweet is never more than certain.
+of a clause is between), intensify or dampen (0.29 to or from the value, less with distance); capitals among lower-case letters
+and exclamation marks add to it; words before `but` count half, words after it one and a half times, and the clause that
+`although` begins the other way round; a phrase of two words replaces its words. The sum s becomes s / sqrt(s^2 + 15), so
+that no tweet is entirely certain.
 
-A tweet has 15 words and two of them in the lexicon, so all but the first look-up works on a few positions. Costs about
+A tweet has 15 words and two of them in the lexicon, so every step after the first look-up works on few positions. Costs about
 a third of what the features cost; no loop over tweets.
 """
 
@@ -27,8 +27,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import torch
+from torch import Tensor
 
 from . import hashing
+from .batch import Batch
 from .config import LexiconConfig
 from .features import Features, hash_words
 
@@ -65,7 +67,7 @@ class Reading(NamedTuple):
     symbols: np.ndarray
     """int64, shape (symbols,), ascending: positions of emoticons and emoji."""
     clause_weights: np.ndarray
-    """float32, shape (positions,): how far a word counts beside a contrast; 1 where there is none."""
+    """float32, shape (positions,): how much a word counts in its clause of a contrast; 1 without one."""
     positions: np.ndarray
     """int64, shape (hits,), ascending: the words that count, a phrase at its first word."""
     contributions: np.ndarray
@@ -73,13 +75,28 @@ class Reading(NamedTuple):
     exclamations: np.ndarray
     """float64, shape (rows,): what exclamation marks add to the score."""
     is_negated: np.ndarray
-    """bool, shape (hits,): a word before turns the value round."""
+    """bool, shape (hits,): a word before negates the value."""
     strength: np.ndarray
     """float64, shape (rows,): values of the words that count, without signs and added up; 0 where there is none."""
 
 
+class _Index(NamedTuple):
+    """The entries as numpy arrays, and where to find a hash: a slot is the upper bits of a hash."""
+
+    hashes: np.ndarray
+    values: np.ndarray
+    roles: np.ndarray
+    is_taken: np.ndarray
+    """bool, shape (slots,): whether an entry has the slot."""
+    first: np.ndarray
+    """int32, shape (slots,): the first entry that is not below the slot, the last one at most."""
+
+
 class Lexicon(torch.nn.Module):
-    """Values of words, emoji and phrases, and what words do to others."""
+    """Values of words, emoji and phrases, and what words do to others.
+
+    Works in main memory whatever the device: most of it is look-ups by the hash of a word.
+    """
 
     hashes: torch.Tensor
     """int64, shape (entries,), ascending as uint64: of words as in `features.hash_words`, of phrases as in `_pair`."""
@@ -94,7 +111,11 @@ class Lexicon(torch.nn.Module):
         self.register_buffer("hashes", torch.zeros(config.count_entries, dtype=torch.int64))
         self.register_buffer("values", torch.zeros(config.count_entries))
         self.register_buffer("roles", torch.zeros(config.count_entries, dtype=torch.uint8))
-        self._slots: tuple[np.ndarray, np.ndarray] | None = None
+        self._index: _Index | None = None
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._index = None
 
     @classmethod
     def shipped(cls) -> Lexicon:
@@ -109,6 +130,10 @@ class Lexicon(torch.nn.Module):
         lexicon.values.copy_(torch.tensor(values)[order])
         lexicon.roles.copy_(torch.tensor(roles, dtype=torch.uint8)[order])
         return lexicon
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Scores: float32, shape (rows,), on the batch's device."""
+        return torch.from_numpy(self.read(batch.features).scores).to(batch.offsets.device)
 
     def read(self, features: Features) -> Reading:
         """Find the words that count in each row, apply the rules, and sum up."""
@@ -150,38 +175,37 @@ class Lexicon(torch.nn.Module):
 
     def _look_up(self, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions whose word is in the lexicon, ascending, and their values and roles."""
-        is_taken, _ = self._entries_by_slot()
-        maybe = np.flatnonzero(is_taken[_slot(features.hashes)])
+        index = self._indexed()
+        maybe = np.flatnonzero(index.is_taken[_slot(features.hashes)])
         entries, is_found = self._find(features.hashes[maybe])
-        return maybe[is_found], self.values.numpy()[entries], self.roles.numpy()[entries]
+        return maybe[is_found], index.values[entries], index.roles[entries]
 
     def _look_up_phrases(self, features: Features, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the positions where a phrase may start those where one does, and its value."""
         starts = starts[starts + 1 < len(features.hashes)]
         entries, is_found = self._find(_pair(features.hashes[starts], features.hashes[starts + 1]))
-        return starts[is_found], self.values.numpy()[entries]
+        return starts[is_found], self._indexed().values[entries]
 
     def _find(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The entries of the hashes that have one, and which these are."""
-        known = self.hashes.numpy().view(np.uint64)
-        _, first_of_slot = self._entries_by_slot()
-        entries = first_of_slot[_slot(hashes)]
-        # Entries of one slot stand side by side; few slots have two.
-        while len(behind := np.flatnonzero((known[entries] < hashes) & (entries < len(known) - 1))):
+        index = self._indexed()
+        entries = index.first[_slot(hashes)]
+        # Entries of one slot are adjacent; few slots have two.
+        while len(behind := np.flatnonzero((index.hashes[entries] < hashes) & (entries < len(index.hashes) - 1))):
             entries[behind] += 1
-        is_found = known[entries] == hashes
+        is_found = index.hashes[entries] == hashes
         return entries[is_found], is_found
 
-    def _entries_by_slot(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of each slot, the upper bits of a hash: whether an entry has it, and the first entry that is not below it, the
-        last at most."""
-        if self._slots is None:
-            slots = _slot(self.hashes.numpy().view(np.uint64)).astype(np.int64)
+    def _indexed(self) -> _Index:
+        if self._index is None:
+            hashes = self.hashes.cpu().numpy().view(np.uint64)
+            slots = _slot(hashes).astype(np.int64)
             is_taken = np.zeros(1 << _SLOT_BITS, dtype=bool)
             is_taken[slots] = True
             first = np.searchsorted(slots, np.arange(1 << _SLOT_BITS))
-            self._slots = is_taken, np.minimum(first, len(slots) - 1).astype(np.int32)
-        return self._slots
+            first = np.minimum(first, len(slots) - 1).astype(np.int32)
+            self._index = _Index(hashes, self.values.cpu().numpy(), self.roles.cpu().numpy(), is_taken, first)
+        return self._index
 
 
 def _changes(roles: np.ndarray) -> np.ndarray:
@@ -217,8 +241,8 @@ def _apply_words_before(values: np.ndarray, role_at: np.ndarray, positions: np.n
 
 
 def _weigh_clauses(role_at: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """How far each word counts: float32, shape (positions,). Words before a row's first `but` count less, those behind it
-    more; what `although` begins counts less, up to the end of its clause, and the rest more."""
+    """How much each word counts: float32, shape (positions,). Words before a row's first `but` count less, those after it
+    more; the clause that `although` begins counts less and the rest more."""
     weights = np.ones(int(offsets[-1]), dtype=np.float32)
     contrasts = np.flatnonzero((role_at == _TURNS) | (role_at == _CONCEDES))
     if len(contrasts) == 0:

@@ -1,7 +1,7 @@
 """Emoticons and emoji as words of their own, and the punctuation of phones as that of keyboards.
 
-An emoticon becomes the emoji that it stands for, so both share what is known of them; each emoji stands alone, whatever
-was written against it, without its skin tone and variant. Curly quotes and apostrophes become straight ones, so that
+An emoticon becomes the emoji it represents, so both share what is known of them; each emoji becomes a word of its own,
+without its skin tone and variant. Curly quotes and apostrophes become straight ones, so that
 don’t is don't, and other typographic signs divide words like any sign.
 
 Each rule names its characters, none rests on a library's idea of a letter or an emoji. Only rows that may hold something

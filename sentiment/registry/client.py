@@ -30,7 +30,14 @@ from sentiment.errors import ModelError
 from sentiment.locks import operation_lock
 from sentiment.registry.environment import MLFLOW_ENVIRONMENT, import_mlflow
 from sentiment.registry.mlflow_format import digest_of_model, write_mlflow_model
-from sentiment.registry.names import CHAMPION, FED_ROWS, MODEL_DIGEST, PROBE, TRAINING_KEY, RegisteredVersion
+from sentiment.registry.names import (
+    CHAMPION,
+    FED_ROWS,
+    MODEL_DIGEST,
+    REFERENCE_PREDICTIONS,
+    TRAINING_KEY,
+    RegisteredVersion,
+)
 from sentiment.registry.store import create_store
 from sentiment.settings import Home
 
@@ -325,9 +332,9 @@ class Registry:
         """The list of rows that a version was fed (`tweet_id`, `text_key`), or None when it is missing or damaged."""
         return self._run_file(version, FED_ROWS)
 
-    def probe(self, version: RegisteredVersion) -> Path | None:
+    def reference_predictions(self, version: RegisteredVersion) -> Path | None:
         """Ids of hold-out tweets and the probabilities that the model gave them right after training."""
-        return self._run_file(version, PROBE)
+        return self._run_file(version, REFERENCE_PREDICTIONS)
 
     def _run_file(self, version: RegisteredVersion, name: str) -> Path | None:
         from mlflow.artifacts import download_artifacts

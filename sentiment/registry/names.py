@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 CHAMPION = "champion"
-
-
 TRAINING_KEY = "training_key"
-
-
 FED_ROWS = "fed_rows.parquet"
-
-
-PROBE = "probe.parquet"
+REFERENCE_PREDICTIONS = "probe.parquet"
+"""The file keeps the name that versions registered earlier have."""
 
 
 MODEL_DIGEST = "model_digest"

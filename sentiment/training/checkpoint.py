@@ -1,7 +1,7 @@
-"""One file that holds everything a training run needs to go on: tensors, and a small JSON document beside them.
+"""One file that holds everything a training run needs to continue: tensors, and a small JSON document in its header.
 
-Written under another name and moved into place, so that a kill leaves the old one or the new one, never half of one; the
-old one is gone with the move. A checkpoint of another run (other rows, config or seed) or a damaged one is not used.
+A checkpoint of another run (other rows, config or seed) or a damaged one is not used. It is written under another name and
+moved into place, so a kill leaves the old one or the new one, never half of one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from sentiment.model.atomic import atomic_write, draft_of
 
@@ -22,11 +23,11 @@ _FILE = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What one run has come to: `run` identifies it, `progress` is JSON, `tensors` everything that learns."""
+    """How far a run is: `run` identifies it, `progress` is JSON, `tensors` everything that training changes."""
 
     run: str
     progress: dict[str, Any]
-    tensors: dict[str, torch.Tensor]
+    tensors: dict[str, Tensor]
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -34,7 +35,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     metadata = {"run": checkpoint.run, "progress": json.dumps(checkpoint.progress)}
     with atomic_write(folder / _FILE) as draft:
-        save_file(checkpoint.tensors, draft, metadata=metadata)
+        save_file({name: value.contiguous() for name, value in checkpoint.tensors.items()}, draft, metadata=metadata)
 
 
 def read_checkpoint(folder: Path, run: str) -> Checkpoint | None:
@@ -54,3 +55,23 @@ def remove_checkpoint(folder: Path) -> None:
     """Remove the folder's checkpoint and what a killed write left; no error if there is none."""
     for path in (folder / _FILE, draft_of(folder / _FILE)):
         path.unlink(missing_ok=True)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The state of an optimizer as named tensors; numbers become tensors without dimensions."""
+    state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
+    return {
+        f"{parameter}.{name}": value if isinstance(value, Tensor) else torch.tensor(value)
+        for parameter, values in state.items()
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Restore what `optimizer_tensors` gave; learning rates and other options stay those of the optimizer."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        parameter, _, name = key.partition(".")
+        state.setdefault(int(parameter), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

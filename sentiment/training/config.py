@@ -1,6 +1,10 @@
-"""How much work a training does: the dial `effort` and what is behind it. Without torch, like `model_config`."""
+"""How much work a training does: the dial `effort` and what it sets, and a training as one value. Free of torch."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,7 +12,7 @@ from sentiment.model.config import EncoderConfig
 from sentiment.model.features import FeatureConfig
 
 PASSES = 2
-"""How often the rows are read. In a third pass n-grams and encoders would learn them by heart."""
+"""How often the rows are read. In a third pass n-grams and encoders would memorise them."""
 
 EFFORTS: dict[int, EncoderConfig | None] = {
     1: None,
@@ -16,16 +20,15 @@ EFFORTS: dict[int, EncoderConfig | None] = {
     3: EncoderConfig(width=64, layers=3, count=2),
     4: EncoderConfig(width=64, layers=3, count=4),
 }
-"""The steps of the dial: which encoders stand beside the n-grams, if any."""
+"""The steps of the dial: which encoders a model has besides n-grams and lexicon, if any."""
 
 
 class VectorsConfig(BaseModel):
-    """Which pretrained word vectors the encoders begin with. A model is known by what is in the file, not by where it lies."""
+    """Which pretrained word vectors the encoders begin with: identified by the content of the file, not by its path."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     digest: str = Field(description="SHA-256 of the file")
-    frozen: bool = Field(default=False, description="whether words keep their vectors; else they are fine-tuned")
 
 
 class TrainingConfig(BaseModel):
@@ -37,8 +40,31 @@ class TrainingConfig(BaseModel):
         default=1,
         ge=1,
         le=max(EFFORTS),
-        description="1: n-grams alone; 2 to 4: encoders too, ever more and larger ones",
+        description="1: n-grams and lexicon; 2 to 4: encoders too, increasingly many and large",
     )
     features: FeatureConfig = FeatureConfig()
     vectors: VectorsConfig | None = None
+    recipe: Literal[2] = Field(default=2, description="raised when the same rows, config and seed give other weights")
     checkpoint_rows: int = Field(default=400_000, ge=1, description="rows between two checkpoints")
+
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One training: what to train, on how many rows, where.
+
+    Attributes:
+        rows: how many of the subset's first rows.
+        seed: decides the order of rows and every random draw.
+        word_vectors: the file of `config.vectors`.
+        device: `cpu`, `cuda`, or `auto` for a GPU where there is one. It is no part of a version's identity, and a killed
+            run may continue on another.
+    """
+
+    rows: int
+    config: TrainingConfig = field(default_factory=TrainingConfig)
+    seed: int = 0
+    word_vectors: Path | None = None
+    device: Device = "cpu"

@@ -141,11 +141,6 @@ def gain(points: Sequence[CurvePoint], rows: int) -> Gain:
     return Gain(fitted.largest, rows, expected, lower, upper, _seconds(points, rows), _missing(points))
 
 
-def gain_of_doubling(points: Sequence[CurvePoint]) -> Gain:
-    """`gain` of twice the rows of the largest rung."""
-    return gain(points, 2 * max((point.rows for point in points), default=0))
-
-
 def is_flat(points: Sequence[CurvePoint], rows: int, detectable: float) -> Outlook:
     """Whether to stop: the hold-out could not show what the next rung should bring. Below three rungs there is no forecast.
 

@@ -34,7 +34,7 @@ def fit_neutral(model: SentimentModel, rows: pl.DataFrame) -> NeutralRule:
     counts = [rows.filter(pl.col("label") == place).height for place in range(len(LABELS))]
     if model.lexicon is None or counts[_NEUTRAL] < FEWEST_NEUTRAL or min(counts) < FEWEST_OF_A_SIDE:
         return NeutralRule()
-    logits, evidence = model.bent_logits_and_evidence(rows["text"])
+    logits, evidence = model.logits_and_evidence(rows["text"])
     labels = rows["label"].to_numpy()
     threshold = _best_threshold(labels, logits, evidence)
     return NeutralRule(

@@ -1,8 +1,8 @@
-"""The rows that training feeds: a prefix of a subset file, read and hashed by a thread beside training.
+"""The rows to train on: a prefix of a subset file, read and prepared by a thread ahead of training.
 
 A small part of the rows, chosen by hash of `text_key` so that near-duplicates stay together, is held back for early
 stopping and calibration. The rest come row group by row group; at most three are in memory, however many there are.
-Everything about the order follows from the seed and the step, so that a run can go on where it was killed.
+Everything about the order follows from the seed and the step, so that a run can continue where it was killed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import queue
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 from sentiment.errors import TrainingError
 from sentiment.model import hashing
 from sentiment.model.atomic import draft_of, put_in_place
-from sentiment.model.features import FeatureConfig, Features, extract, hash_words
+from sentiment.model.features import hash_words
 
 FEWEST_ROWS_OF_A_CLASS = 20
 _EARLY_STOPPING_SHARE = 0.05
@@ -35,7 +36,7 @@ _FED_ROWS_SCHEMA = pa.schema([("tweet_id", pa.int64()), ("text_key", pa.int64())
 
 @dataclass(frozen=True)
 class Subset:
-    """The prefix to train on. Nothing here grows with the number of rows but one number a row group."""
+    """The prefix to train on. Nothing here grows with the number of rows except one number a row group."""
 
     path: Path
     group_rows: list[int]
@@ -60,7 +61,7 @@ def _read_group(file: pq.ParquetFile, group: int, count_rows: int, columns: list
 
 
 def open_subset(path: Path, count_rows: int) -> Subset:
-    """Collect the early-stopping rows, one for each text key, and check that there is enough of each class to train on.
+    """Collect the early-stopping rows, one for each text key, and check that there are enough of each class to train on.
 
     Raises:
         TrainingError: fewer rows than asked for, or too few of a class.
@@ -105,7 +106,7 @@ def open_subset(path: Path, count_rows: int) -> Subset:
 
 
 def count_words(subset: Subset) -> tuple[np.ndarray, np.ndarray]:
-    """The words of the first `_VOCABULARY_ROWS` rows or so: what is rarer than that, nothing much is learnt of.
+    """The words of the first `_VOCABULARY_ROWS` rows or so; little can be learnt of rarer ones.
 
     Returns:
         their hashes, uint64, ascending, and how often each was seen, int64; both of shape (words,).
@@ -128,18 +129,20 @@ def count_words(subset: Subset) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Group:
-    """One row group, ready to train on: features and labels of its training rows in shuffled order, and which rows they
-    and the held-back ones are."""
+    """One row group, ready to train on."""
 
-    features: Features
+    inputs: Any
+    """What `prepare` made of the texts of the training rows, in shuffled order."""
     labels: np.ndarray
+    """float32 0 or 1, shape (training rows,), in the same order."""
     rows: pl.DataFrame
+    """`tweet_id` and `text_key` of all rows of the group, held-back ones included."""
 
 
 def read_groups(
-    subset: Subset, features: FeatureConfig, *, passes: int, seed: int, first_step: int
+    subset: Subset, prepare: Callable[[pl.Series], Any], *, passes: int, seed: int, first_step: int
 ) -> Generator[Group]:
-    """Read and hash row groups in a thread, two ahead, from step `first_step` (passes × row groups) on."""
+    """Read and prepare row groups in a thread, two ahead, from step `first_step` (passes × row groups) on."""
     count_groups = len(subset.group_rows)
     ready: queue.Queue[Group | BaseException | None] = queue.Queue(maxsize=2)
     stopped = threading.Event()
@@ -165,12 +168,12 @@ def read_groups(
                     shuffled = train[order]
                     labels = shuffled["label"].to_numpy().astype(np.float32)
                     rows = frame.select("tweet_id", "text_key")
-                    put(Group(extract(shuffled["text"], features), labels, rows))
+                    put(Group(prepare(shuffled["text"]), labels, rows))
             put(None)
         except BaseException as error:  # handed to the consumer, which raises it
             put(error)
 
-    thread = threading.Thread(target=produce, name="hash-ngrams", daemon=True)
+    thread = threading.Thread(target=produce, name="prepare-rows", daemon=True)
     thread.start()
     try:
         while (item := ready.get()) is not None:
@@ -191,7 +194,7 @@ def group_at(step: int, count_groups: int, seed: int) -> int:
 
 
 class FedRows:
-    """Writes down which rows were fed, as they are fed: Parquet with `tweet_id`, `text_key` and `purpose` ('train' or
+    """Lists the rows that were fed, as they are fed: Parquet with `tweet_id`, `text_key` and `purpose` ('train' or
     'early_stopping'). The file appears under its name when it is complete."""
 
     def __init__(self, path: Path, subset: Subset) -> None:

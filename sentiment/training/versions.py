@@ -1,7 +1,7 @@
-"""From an export to a registered version with its proof: what it was fed, what it reaches, how it was made.
+"""From an export to a registered version with its evidence: what it was trained on, its accuracy, its config.
 
-A version is known by its training key, a digest of subset, config and seed. Equal keys give equal weights, so a run that
-is repeated, or was killed after registration, takes the version that is there.
+A version is identified by its training key, a digest of subset, config and seed. Equal keys give equal weights, so a run
+that is repeated, or was killed after registration, takes the version that exists.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sentiment.errors import InputError, ModelError, TrainingError
+from sentiment.errors import InputError, ModelError
 from sentiment.evaluation.comparison import alpha_of_look, detectable_difference
 from sentiment.evaluation.metrics import Evaluation, evaluate
 from sentiment.evaluation.shares import ClassScores, class_scores
 from sentiment.model.neutral import LABELS
 from sentiment.registry.client import Registry
 from sentiment.registry.history import config_json, count_looks, record_evaluation, record_version
-from sentiment.registry.names import FED_ROWS, PROBE, RegisteredVersion
+from sentiment.registry.names import FED_ROWS, REFERENCE_PREDICTIONS, RegisteredVersion
 from sentiment.settings import Home
-from sentiment.training.config import TrainingConfig
+from sentiment.training.config import TrainingJob
 from sentiment.training.learning_curve import USUAL_DISCORDANCE, CurvePoint, Outlook, is_flat, noise_of_rung
 from sentiment.training.learning_curve_plot import curve_figure
 from sentiment.training.neutrality import FEWEST_NEUTRAL, fit_neutral
@@ -36,9 +36,9 @@ from sentiment.training.subsets import SUBSET_RULE, Export, next_rung
 from sentiment.warehouse.connection import writer
 
 if TYPE_CHECKING:
-    from sentiment.training.fit import Progress
+    from sentiment.training.fit import Progress, TrainingResult
 
-PROBE_ROWS = 1_000
+REFERENCE_ROWS = 1_000
 _MOST_RUNGS = 8
 """Evaluated again at once when the hold-out has changed: the largest, which tell most."""
 
@@ -58,54 +58,44 @@ def train_version(
     home: Home,
     registry: Registry,
     export: Export,
-    *,
-    rows: int,
-    config: TrainingConfig,
-    seed: int,
-    warm_start: RegisteredVersion | None = None,
-    word_vectors: Path | None = None,
+    job: TrainingJob,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> TrainedVersion:
-    """Train on the first `rows` rows of an export and register the version; or take the one that was trained so before.
-
-    Args:
-        warm_start: the version whose weights training begins with. What it was fed counts as fed to the new one too.
-        word_vectors: the file that `config.vectors` speaks of.
+    """Train on the first rows of an export and register the version; or take the one that was trained so before.
 
     Raises:
         InputError: more rows are asked for than there are, or the word vectors cannot be used.
-        TrainingError: the subset is too small to train on, or the warm start's shape or list of fed rows is in the way.
+        TrainingError: the subset is too small to train on.
     """
-    if rows > export.count_train_rows:
+    if job.rows > export.count_train_rows:
         raise InputError(
-            f"Asked to train on {rows:,} rows; the training split has {export.count_train_rows:,} labelled rows. "
+            f"Asked to train on {job.rows:,} rows; the training split has {export.count_train_rows:,} labelled rows. "
             "Ask for fewer rows, or leave the number out for the next growing subset."
         )
-    settled = config.model_dump(mode="json")
-    if warm_start is not None:
-        settled["warm_start"] = warm_start.training_key
+    described = job.config.model_dump(mode="json")
     if (count_neutral := _count_fitted_on(export)) >= FEWEST_NEUTRAL:
-        settled["neutral"] = [count_neutral, export.neutral_digest]
-    subset_digest = export.subset_digest(rows)
-    key = hashlib.sha256(f"{subset_digest}|{config_json(settled)}|{seed}".encode()).hexdigest()
+        described["neutral"] = [count_neutral, export.neutral_digest]
+    config = config_json(described)
+    subset_digest = export.subset_digest(job.rows)
+    key = hashlib.sha256(f"{subset_digest}|{config}|{job.seed}".encode()).hexdigest()
     found = registry.find(key)
     was_reused = found is not None
     if found is None:
-        found = _train(home, registry, export, rows, config, seed, key, warm_start, word_vectors, on_progress)
+        found = _train(home, registry, export, job, key, on_progress)
     cost = registry.metrics(found)
     row: dict[str, Any] = {
         "model_version": found.model_version,
         "run_id": found.run_id,
         "training_key": key,
-        "count_train_rows": rows,
+        "count_train_rows": job.rows,
         "count_fed_rows": int(cost["fed_rows"]),
-        "subset_rule": SUBSET_RULE.format(rows=f"{rows:,}"),
+        "subset_rule": SUBSET_RULE.format(rows=f"{job.rows:,}"),
         "data_digest": export.data_digest,
         "subset_digest": subset_digest,
         "holdout_digest": export.holdout_digest,
         "gold_digest": export.gold_digest,
-        "seed": seed,
-        "config": config_json(settled),
+        "seed": job.seed,
+        "config": config,
         "train_seconds": cost["train_seconds"],
         "train_peak_mb": cost["train_peak_mb"],
     }
@@ -113,7 +103,7 @@ def train_version(
     with writer(home) as warehouse:
         record_version(warehouse, row, evaluations, scores)
     shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
-    return TrainedVersion(found, was_reused, rows, cost["train_seconds"], evaluations["holdout"])
+    return TrainedVersion(found, was_reused, job.rows, cost["train_seconds"], evaluations["holdout"])
 
 
 def look_ahead(home: Home, registry: Registry, export: Export, trained: TrainedVersion) -> tuple[Outlook, bytes]:
@@ -180,84 +170,45 @@ def _train(
     home: Home,
     registry: Registry,
     export: Export,
-    rows: int,
-    config: TrainingConfig,
-    seed: int,
+    job: TrainingJob,
     key: str,
-    warm_start: RegisteredVersion | None,
-    word_vectors: Path | None,
     on_progress: Callable[[Progress], None] | None,
 ) -> RegisteredVersion:
     from sentiment.training.fit import fit
 
     folder = home.checkpoints / key[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    fed_rows, probe = folder / FED_ROWS, folder / PROBE
-    fed_before = registry.fed_rows(warm_start) if warm_start else None
-    if warm_start and fed_before is None:
-        raise TrainingError(
-            f"The list of rows that version {warm_start.model_version} was fed is missing, so nothing could prove that a model "
-            "that begins with its weights has not seen the hold-out. Train without a warm start."
-        )
-    with registry.training_run(key, run_name=f"{rows:,} rows, effort {config.effort}, seed {seed}") as run_id:
-        registry.log(
-            run_id,
-            parameters={
-                "rows": rows,
-                "seed": seed,
-                "subset_rule": SUBSET_RULE.format(rows=f"{rows:,}"),
-                "data_digest": export.data_digest,
-                "holdout_digest": export.holdout_digest,
-                **_flat(config.model_dump(mode="json")),
-                **({"warm_start_version": warm_start.model_version} if warm_start else {}),
-            },
-        )
-        registry.log_dataset(run_id, rows, digest=export.data_digest, source=export.train)
-        result = fit(
-            export.train,
-            rows,
-            config,
-            seed=seed,
-            fed_rows_path=fed_rows,
-            warm_start=registry.load(warm_start.model_version) if warm_start else None,
-            word_vectors=word_vectors,
-            on_progress=on_progress,
-            checkpoint_folder=folder,
-        )
+    fed_rows, reference = folder / FED_ROWS, folder / REFERENCE_PREDICTIONS
+    described = {
+        "data_digest": export.data_digest,
+        "holdout_digest": export.holdout_digest,
+    }
+    with registry.training_run(
+        key, run_name=f"{job.rows:,} rows, effort {job.config.effort}, seed {job.seed}"
+    ) as run_id:
+        parameters = {
+            "rows": job.rows,
+            "seed": job.seed,
+            "device": job.device,
+            "subset_rule": SUBSET_RULE.format(rows=f"{job.rows:,}"),
+            **described,
+            **_flat(job.config.model_dump(mode="json")),
+        }
+        registry.log(run_id, parameters=parameters)
+        registry.log_dataset(run_id, job.rows, digest=export.data_digest, source=export.train)
+        result = fit(job, export.train, fed_rows_path=fed_rows, checkpoint_folder=folder, on_progress=on_progress)
         neutral_rows = pl.read_parquet(export.neutral).filter(evaluation_set="fit")
-        result.model.config = result.model.config.model_copy(
-            update={"neutral": fit_neutral(result.model, neutral_rows)}
-        )
-        if fed_before is not None:
-            _add_fed_rows(fed_rows, fed_before)
-        _write_probe(export, result.model.predict_probability, probe)
-        holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
-        found = evaluate(holdout["label"].to_numpy(), result.model.predict_probability(holdout["text"]))
+        neutral = fit_neutral(result.model, neutral_rows)
+        result.model.config = result.model.config.model_copy(update={"neutral": neutral})
+        _write_reference_predictions(export, result.model.predict_probability, reference)
         registry.log_curve(run_id, result.curve, step="rows_seen")
-        registry.log(
-            run_id,
-            metrics={
-                "holdout_accuracy": found.accuracy,
-                "holdout_accuracy_lower": found.lower,
-                "holdout_accuracy_upper": found.upper,
-                "holdout_log_loss": found.log_loss,
-                "holdout_calibration_error": found.calibration_error,
-                "train_seconds": result.seconds,
-                "train_rows_per_second": result.rows_per_second,
-                "train_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-                "fed_rows": pl.scan_parquet(fed_rows).select(pl.len()).collect().item(),
-            },
-        )
+        registry.log(run_id, metrics=_metrics(export, result, fed_rows))
         return registry.register(
             run_id,
             key,
             result.model,
-            files={FED_ROWS: fed_rows, PROBE: probe},
-            tags={
-                "count_train_rows": str(rows),
-                "data_digest": export.data_digest,
-                "holdout_digest": export.holdout_digest,
-            },
+            files={FED_ROWS: fed_rows, REFERENCE_PREDICTIONS: reference},
+            tags={"count_train_rows": str(job.rows), **described},
         )
 
 
@@ -268,16 +219,28 @@ def _count_fitted_on(export: Export) -> int:
     return count
 
 
-def _add_fed_rows(path: Path, before: Path) -> None:
-    """What the model was fed whose weights it began with is in its weights too."""
-    own, earlier = pl.read_parquet(path), pl.read_parquet(before)
-    keys = ["tweet_id", "text_key"]
-    pl.concat([own, earlier.join(own, on=keys, how="anti", nulls_equal=True)], how="diagonal").write_parquet(path)
+def _metrics(export: Export, result: TrainingResult, fed_rows: Path) -> dict[str, float]:
+    """What MLflow shows of a training: accuracy on the hold-out, and what it took."""
+    holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
+    found = evaluate(holdout["label"].to_numpy(), result.model.predict_probability(holdout["text"]))
+    return {
+        "holdout_accuracy": found.accuracy,
+        "holdout_accuracy_lower": found.lower,
+        "holdout_accuracy_upper": found.upper,
+        "holdout_log_loss": found.log_loss,
+        "holdout_calibration_error": found.calibration_error,
+        "train_seconds": result.seconds,
+        "train_rows_per_second": result.rows_per_second,
+        "train_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "fed_rows": pl.scan_parquet(fed_rows).select(pl.len()).collect().item(),
+    }
 
 
-def _write_probe(export: Export, predict: Callable[[pl.Series], NDArray[np.float32]], path: Path) -> None:
-    """Keep what the model says of some hold-out tweets right after training; the gate asks the registered copy again."""
-    rows = pl.scan_parquet(export.holdout).select("tweet_id", "text").head(PROBE_ROWS).collect()
+def _write_reference_predictions(
+    export: Export, predict: Callable[[pl.Series], NDArray[np.float32]], path: Path
+) -> None:
+    """Keep the model's predictions for some hold-out tweets right after training; the gate compares the registered copy's."""
+    rows = pl.scan_parquet(export.holdout).select("tweet_id", "text").head(REFERENCE_ROWS).collect()
     rows.select("tweet_id", probability_positive=pl.Series(predict(rows["text"]))).write_parquet(path)
 
 

@@ -1,7 +1,7 @@
-"""Pretrained word vectors in the usual text formats: GloVe's, and fastText's `.vec`, whose first line counts.
+"""Pretrained word vectors in the usual text formats: GloVe's, and fastText's `.vec`, whose first line is a header.
 
-Just the vectors of words that stand in the training rows are read and kept. A file's words are put through the same rules as
-tweets, so `Don't` of the file is `dont` of the tweet; of several that come to the same, the first counts, since these files
+Only the vectors of words that occur in the training rows are read and kept. A file's words are normalised like tweets, so
+`Don't` in the file is `dont` in the tweet; of several that become the same word the first is used, since these files
 begin with the most frequent words.
 """
 
@@ -23,7 +23,7 @@ from sentiment.training.config import VectorsConfig
 _LINES_AT_ONCE = 20_000
 _LARGEST_SIZE = 2_000
 _EXPECTED = (
-    "expected a word and its numbers on each line, parted by blanks, as in GloVe's text files and fastText's .vec"
+    "expected a word and its numbers on each line, separated by spaces, as in GloVe's text files and fastText's .vec"
 )
 
 
@@ -39,7 +39,6 @@ class WordVectors:
     """int64, shape (words,): row of `vectors`, or -1."""
     vectors: np.ndarray
     """float32, shape (words with one, size); their mean squared length is 1."""
-    frozen: bool
 
     def by_bucket(self, bits: int, number: int) -> tuple[np.ndarray, np.ndarray]:
         """The vector of each bucket of words, which is that of its most frequent word: float32, shape (2**bits, size), zeros
@@ -53,27 +52,27 @@ class WordVectors:
         return vectors, has_vector
 
 
-def describe(path: Path, *, frozen: bool) -> VectorsConfig:
-    """What a training's config says of a file of word vectors.
+def describe(path: Path) -> VectorsConfig:
+    """Describe a file of word vectors for a training's config.
 
     Raises:
         InputError: it cannot be read.
     """
     try:
         with path.open("rb") as file:
-            return VectorsConfig(digest=hashlib.file_digest(file, "sha256").hexdigest(), frozen=frozen)
+            return VectorsConfig(digest=hashlib.file_digest(file, "sha256").hexdigest())
     except OSError as error:
         raise InputError(
             f"The word vectors {path} cannot be read ({error.strerror}). Name a text file of word vectors."
         ) from error
 
 
-def read_word_vectors(path: Path, hashes: np.ndarray, counts: np.ndarray, *, frozen: bool) -> WordVectors:
+def read_word_vectors(path: Path, hashes: np.ndarray, counts: np.ndarray) -> WordVectors:
     """Read the vectors of words that are known by their hashes.
 
     Args:
         hashes: uint64, shape (words,), ascending: the vocabulary.
-        counts: int64, shape (words,): how often each stands in the training rows.
+        counts: int64, shape (words,): how often each occurs in the training rows.
 
     Raises:
         InputError: the file cannot be read, is no text file of vectors, or has none of these words.
@@ -102,12 +101,12 @@ def read_word_vectors(path: Path, hashes: np.ndarray, counts: np.ndarray, *, fro
         ) from error
     if not vectors:
         raise InputError(
-            f"None of the {number:,} words in {path} stands in the tweets to train on; {_EXPECTED}, of the tweets' language. "
+            f"None of the {number:,} words in {path} occurs in the tweets to train on; {_EXPECTED}, of the tweets' language. "
             "Name another file, or train without one."
         )
     table = np.stack(vectors)
     length = float(np.sqrt(np.mean(np.sum(table.astype(np.float64) ** 2, axis=1))))
-    return WordVectors(hashes, counts, places, table / np.float32(length or 1), frozen)
+    return WordVectors(hashes, counts, places, table / np.float32(length or 1))
 
 
 def _batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
@@ -125,7 +124,7 @@ def _size_of(path: Path, lines: list[bytes]) -> int:
     if not 0 < size <= _LARGEST_SIZE or b"\0" in lines[0]:
         shown = lines[0][:60].decode("utf-8", "replace").strip()
         raise InputError(
-            f"{path} is no text file of word vectors: it begins with {shown!r}; {_EXPECTED}. "
+            f"{path} is no text file of word vectors: it starts with {shown!r}; {_EXPECTED}. "
             "A file in word2vec's or fastText's binary format has to be saved as text first."
         )
     return size
@@ -153,6 +152,6 @@ def _numbers(path: Path, line: int, parts: list[bytes], size: int) -> np.ndarray
         shown = b" ".join(parts)[:60].decode("utf-8", "replace")
         raise InputError(
             f"{path}, line {line:,}: found {len(parts)} values behind the word ({shown} …), expected {size} finite numbers. "
-            "The file is damaged or broken off; fetch it again."
+            "The file is damaged or incomplete; download it again."
         )
     return numbers

@@ -141,7 +141,6 @@ def test_a_challenger_may_begin_with_word_vectors_and_is_known_by_what_is_in_the
     for options, words in [
         (RetrainOptions(rows=100, effort=1, word_vectors=renamed), "expected effort 2 or more"),
         (RetrainOptions(rows=100, effort=2, word_vectors=path), "cannot be read"),
-        (RetrainOptions(rows=100, effort=2, freeze_word_vectors=True), "nothing to freeze"),
     ]:
         state = retrain(options, return_state=True)
         assert state.is_failed()

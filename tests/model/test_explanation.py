@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sentiment.model.classifier import SentimentModel
-from sentiment.model.config import Bend, EncoderConfig, ModelConfig
+from sentiment.model.config import BetaCalibration, EncoderConfig, ModelConfig
 from sentiment.model.explanation import Explanation, explain, explain_in_full
 from sentiment.model.features import FeatureConfig
 from sentiment.model.lexicon import Lexicon
@@ -24,9 +24,9 @@ def make_model(*, encoder: EncoderConfig | None, with_lexicon: bool) -> Sentimen
         ngram_weight=0.8,
         lexicon=lexicon.config if with_lexicon else None,
         lexicon_weight=1.5,
-        topic_fade=0.7,
-        lexicon_lift=1.5,
-        bend=Bend(rise=0.8, fall=1.2, middle=0.1, offset=-0.2),
+        oov_discount=0.7,
+        oov_lexicon_boost=1.5,
+        calibration=BetaCalibration(b=0.8, a=1.2, asinh=0.1, c=-0.2),
     )
     torch.manual_seed(3)
     model = SentimentModel(config)

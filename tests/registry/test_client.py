@@ -45,7 +45,7 @@ def with_encoders(model: SentimentModel) -> SentimentModel:
     richer = SentimentModel(model.config.model_copy(update=update))
     torch.manual_seed(5)
     for name, parameter in richer.named_parameters():
-        parameter.data = model.ngrams.data if name == "ngrams" else torch.randn(parameter.shape) * 0.3
+        parameter.data = model.ngrams.weight.data if name == "ngrams.weight" else torch.randn(parameter.shape) * 0.3
     richer.round_vectors()
     return richer
 
@@ -132,7 +132,7 @@ def test_the_files_of_a_run_are_there_or_none(world: Home, registry: Registry, r
     path = registry.fed_rows(version)
     assert path is not None
     assert pl.read_parquet(path).columns == ["tweet_id", "text_key"]
-    assert registry.probe(version) is not None
+    assert registry.reference_predictions(version) is not None
     (listed,) = world.mlflow.rglob("fed_rows.parquet")
     listed.write_bytes(b"PAR1 damaged")
     assert registry.fed_rows(version) is None
@@ -147,7 +147,7 @@ def test_reading_the_files_of_a_run_leaves_no_copies(
     (tmp_path / "system").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "system"))
     assert registry.fed_rows(version) is not None
-    assert registry.probe(version) is not None
+    assert registry.reference_predictions(version) is not None
     registry.load(version.model_version)
     assert list((tmp_path / "system").iterdir()) == []
 

@@ -27,7 +27,7 @@ def test_the_first_registry_still_finds_its_files_after_a_second_was_opened(
 ) -> None:
     version = register(5)
     Registry(new_home())
-    fed_rows, probe = registry.fed_rows(version), registry.probe(version)
+    fed_rows, probe = registry.fed_rows(version), registry.reference_predictions(version)
     assert fed_rows is not None
     assert probe is not None
     assert fed_rows.is_relative_to(registry.home.root)

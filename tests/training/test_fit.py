@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,10 @@ import pytest
 import torch
 
 from sentiment.errors import TrainingError
-from sentiment.model import hashing
+from sentiment.model import hashing, operators
 from sentiment.model.features import FeatureConfig
-from sentiment.training.calibration import fit_bend, fit_weights, log_loss, raise_last_weight
-from sentiment.training.config import PASSES, TrainingConfig
+from sentiment.training.calibration import fit_calibration, fit_weights, log_loss, raise_last_weight
+from sentiment.training.config import PASSES, TrainingConfig, TrainingJob
 from sentiment.training.fit import Progress, TrainingResult, fit
 
 FEATURES = FeatureConfig(ngram_bits=12, word_bits=8, vector_bits=8, pair_bits=8)
@@ -47,13 +48,13 @@ def subset(tmp_path: Path) -> Path:
 
 def train(subset: Path, rows: int = 600, *, effort: int = 2, seed: int = 1, **options) -> TrainingResult:  # type: ignore[no-untyped-def]
     config = TrainingConfig(effort=effort, features=FEATURES, checkpoint_rows=150)
-    return fit(subset, rows, config, seed=seed, fed_rows_path=subset.with_name("fed.parquet"), **options)
+    return fit(TrainingJob(rows, config, seed), subset, fed_rows_path=subset.with_name("fed.parquet"), **options)
 
 
 def weights_of(result: TrainingResult) -> dict[str, list[float]]:
     tensors = {name: value.flatten().tolist() for name, value in result.model.state_dict().items()}
     config = result.model.config
-    return tensors | {"calibration": [*config.weights.tolist(), *config.bend.model_dump().values()]}
+    return tensors | {"calibration": [*config.weights.tolist(), *config.calibration.model_dump().values()]}
 
 
 @pytest.mark.parametrize("effort", [1, 2])
@@ -200,18 +201,18 @@ def test_the_last_part_is_trusted_as_far_as_the_tolerance_goes() -> None:
     labels = (chance.random(40_000) < 1 / (1 + np.exp(-truth))).astype(np.int8)
     logits = np.stack([truth, np.sign(truth) * (chance.random(40_000) < 0.7)], axis=1)
     best = fit_weights(logits, labels)
-    bent = fit_bend(logits @ best, labels)(logits @ best)
+    calibrated = fit_calibration(logits @ best, labels)(logits @ best)
     costs = []
     for tolerance in (0.0, 0.005, 0.02):
-        weights = raise_last_weight(logits, labels, best, bent, tolerance)
+        weights = raise_last_weight(logits, labels, best, calibrated, tolerance)
         assert weights[0] == best[0]
         costs.append(float(np.mean(((logits @ best) > 0) == labels) - np.mean(((logits @ weights) > 0) == labels)))
     assert costs == pytest.approx([0.0, 0.0, 0.0], abs=0.004), "a part that agrees costs nothing"
     assert weights[1] == pytest.approx(4, abs=0.01)
     opposed = np.stack([truth, chance.choice([-1.0, 1.0], 40_000)], axis=1)
     best = fit_weights(opposed, labels)
-    bent = fit_bend(opposed @ best, labels)(opposed @ best)
-    small, large = (raise_last_weight(opposed, labels, best, bent, tolerance)[1] for tolerance in (0.005, 0.02))
+    calibrated = fit_calibration(opposed @ best, labels)(opposed @ best)
+    small, large = (raise_last_weight(opposed, labels, best, calibrated, tolerance)[1] for tolerance in (0.005, 0.02))
     assert max(best[1], 0) < small < large < 4
     right = [np.mean((opposed @ np.array([best[0], weight]) > 0) == labels) for weight in (max(best[1], 0), large)]
     assert right[0] - right[1] == pytest.approx(0.02, abs=0.006)
@@ -222,31 +223,51 @@ def test_calibration_of_a_handful_of_rows_stays_near_its_prior() -> None:
     assert weights == pytest.approx([1.0], abs=0.1)
 
 
-def test_the_bend_mends_each_side_by_itself_and_keeps_the_order() -> None:
+def test_calibration_scales_each_side_and_keeps_the_order() -> None:
     chance = np.random.default_rng(2)
     truth = chance.normal(size=20_000) * 2
     labels = (chance.random(20_000) < 1 / (1 + np.exp(-truth))).astype(np.int8)
     shown = np.where(truth > 0, truth / 2, truth * 2) + 0.3
-    bend = fit_bend(shown, labels)
-    assert bend.rise > 1.2
-    assert bend.fall < 0.8
-    assert log_loss(bend(shown), labels) < log_loss(shown, labels) - 0.01
-    assert np.all(np.diff(bend(np.linspace(-20, 20, 500))) > 0)
+    calibration = fit_calibration(shown, labels)
+    assert calibration.b > 1.2
+    assert calibration.a < 0.8
+    assert log_loss(calibration(shown), labels) < log_loss(shown, labels) - 0.01
+    assert np.all(np.diff(calibration(np.linspace(-20, 20, 500))) > 0)
 
 
-def test_the_bend_undoes_logits_that_are_never_quite_sure() -> None:
+def test_calibration_undoes_label_smoothing() -> None:
     chance = np.random.default_rng(6)
     truth = 1 / (1 + np.exp(-3 * chance.normal(size=40_000)))
     labels = (chance.random(40_000) < truth).astype(np.int8)
     softened = 0.1 + 0.8 * truth
     shown = np.log(softened / (1 - softened))
-    bend = fit_bend(shown, labels)
-    assert bend.ends > 0.1
-    assert np.mean(np.abs(1 / (1 + np.exp(-bend(shown))) - truth)) < 0.015
-    assert np.all(np.diff(bend(np.linspace(-20, 20, 500))) > 0)
+    calibration = fit_calibration(shown, labels)
+    assert calibration.signed_square > 0.1
+    assert np.mean(np.abs(1 / (1 + np.exp(-calibration(shown))) - truth)) < 0.015
+    assert np.all(np.diff(calibration(np.linspace(-20, 20, 500))) > 0)
 
 
 def test_labels_against_the_logits_never_turn_the_order_round() -> None:
     logits = np.linspace(-3, 3, 400)
-    bend = fit_bend(logits, (logits < 0).astype(np.int8))
-    assert np.all(np.diff(bend(logits)) > 0)
+    calibration = fit_calibration(logits, (logits < 0).astype(np.int8))
+    assert np.all(np.diff(calibration(logits)) > 0)
+
+
+def test_without_a_gpu_auto_trains_on_the_cpu_and_cuda_is_refused(
+    subset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    job = TrainingJob(600, TrainingConfig(features=FEATURES), device="auto")
+    fit(job, subset, fed_rows_path=subset.with_name("fed.parquet"))
+    with pytest.raises(TrainingError, match="torch finds none") as refusal:
+        fit(dataclasses.replace(job, device="cuda"), subset, fed_rows_path=subset.with_name("fed.parquet"))
+    assert "auto or cpu" in str(refusal.value)
+
+
+def test_plain_torch_trains_to_the_same_probabilities_as_the_compiled_loops(
+    subset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["lovely rain", "great bus", "awful rain", "sad bus"]
+    compiled = train(subset).model.predict_probability(texts)
+    monkeypatch.setattr(operators, "COMPILED_DEVICES", set())
+    np.testing.assert_allclose(train(subset).model.predict_probability(texts), compiled, atol=1e-3)

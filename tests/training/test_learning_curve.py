@@ -12,11 +12,15 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from sentiment.errors import TrainingError
-from sentiment.training.learning_curve import CurvePoint, forecast, gain, gain_of_doubling, is_flat, noise_of_rung
+from sentiment.training.learning_curve import CurvePoint, Gain, forecast, gain, is_flat, noise_of_rung
 from sentiment.training.learning_curve_plot import curve_figure
 
 RUNGS = (25_000, 50_000, 100_000, 200_000, 400_000)
 NOISE = noise_of_rung(80_000)
+
+
+def gain_of_doubling(points: list[CurvePoint]) -> Gain:
+    return gain(points, 2 * max((point.rows for point in points), default=0))
 
 
 def law(rows: float, limit: float = 0.85, factor: float = 1.5, exponent: float = 0.28) -> float:

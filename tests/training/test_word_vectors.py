@@ -11,7 +11,7 @@ import pytest
 from sentiment.errors import InputError, TrainingError
 from sentiment.model.classifier import SentimentModel
 from sentiment.model.features import hash_words, word_buckets
-from sentiment.training.config import TrainingConfig, VectorsConfig
+from sentiment.training.config import TrainingConfig, TrainingJob, VectorsConfig
 from sentiment.training.fit import fit
 from sentiment.training.word_vectors import WordVectors, describe, read_word_vectors
 from tests.training.test_fit import FEATURES, KilledError, weights_of, write_subset
@@ -37,7 +37,7 @@ def write(path: Path, text: str) -> Path:
 @pytest.mark.parametrize("header", ["", "6 3\n"])
 def test_words_of_the_tweets_get_their_vectors_in_either_format(tmp_path: Path, header: str) -> None:
     path = write(tmp_path / "vectors.txt", header + GLOVE)
-    found = read_word_vectors(path, *vocabulary("the", "dont", "almost", "other"), frozen=False)
+    found = read_word_vectors(path, *vocabulary("the", "dont", "almost", "other"))
     length = np.sqrt((0.25 + 1 + 4 + 9 + 16) / 2)
     assert len(found.vectors) == 2, "one of a word that no tweet has, or of two words, is not read"
     assert vector_of(found, "the") == pytest.approx((np.array([0.5, -1, 2]) / length).tolist())
@@ -51,7 +51,7 @@ def test_a_bucket_has_the_vector_of_its_most_frequent_word() -> None:
     counts = np.random.default_rng(0).permutation(40)
     places = np.where(np.arange(40) % 3 == 0, -1, np.cumsum(np.arange(40) % 3 != 0) - 1)
     vectors = np.arange(places.max() + 1, dtype=np.float32)[:, None] + 1
-    given, has_vector = WordVectors(hashes, counts, places, vectors, frozen=True).by_bucket(4, 2)
+    given, has_vector = WordVectors(hashes, counts, places, vectors).by_bucket(4, 2)
     buckets = word_buckets(hashes, 4, 2)
     for bucket in range(16):
         members = np.flatnonzero(buckets == bucket)
@@ -76,14 +76,14 @@ def test_what_is_no_file_of_vectors_is_refused_with_a_sentence(tmp_path: Path, c
     path = tmp_path / "vectors.txt"
     path.write_bytes(content)
     with pytest.raises(InputError, match=words):
-        read_word_vectors(path, *vocabulary("the", "other"), frozen=False)
+        read_word_vectors(path, *vocabulary("the", "other"))
 
 
 def test_a_missing_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be read \(No such file"):
-        describe(tmp_path / "none.vec", frozen=False)
+        describe(tmp_path / "none.vec")
     with pytest.raises(InputError, match=r"cannot be read \(No such file"):
-        read_word_vectors(tmp_path / "none.vec", *vocabulary("the"), frozen=False)
+        read_word_vectors(tmp_path / "none.vec", *vocabulary("the"))
 
 
 @pytest.fixture
@@ -99,20 +99,17 @@ def path(tmp_path: Path) -> Path:
     return write(tmp_path / "vectors.vec", "\n".join([f"{len(words)} 8", *lines]) + "\n")
 
 
-def train(subset: Path, path: Path | None, *, frozen: bool = False, effort: int = 2, **options):  # type: ignore[no-untyped-def]
-    vectors = path and describe(path, frozen=frozen)
+def train(subset: Path, path: Path | None, *, effort: int = 2, **options):  # type: ignore[no-untyped-def]
+    vectors = path and describe(path)
     config = TrainingConfig(effort=effort, features=FEATURES, vectors=vectors, checkpoint_rows=150)
     fed = subset.with_name("fed.parquet")
-    return fit(subset, 600, config, seed=1, fed_rows_path=fed, word_vectors=path, **options)
+    return fit(TrainingJob(600, config, 1, word_vectors=path), subset, fed_rows_path=fed, **options)
 
 
-@pytest.mark.parametrize("frozen", [False, True])
-def test_a_model_trained_with_vectors_needs_their_file_no_more(
-    subset: Path, path: Path, tmp_path: Path, frozen: bool
-) -> None:
-    result = train(subset, path, frozen=frozen)
+def test_a_model_trained_with_vectors_does_not_need_their_file(subset: Path, path: Path, tmp_path: Path) -> None:
+    result = train(subset, path)
     assert weights_of(result) != weights_of(train(subset, None))
-    assert weights_of(result) == weights_of(train(subset, path, frozen=frozen))
+    assert weights_of(result) == weights_of(train(subset, path))
     path.unlink()
     result.model.save(tmp_path / "model")
     texts = ["lovely rain", "great bus", "awful rain", "sad bus"]
@@ -135,16 +132,14 @@ def test_a_killed_run_with_vectors_goes_on_to_the_same_weights(subset: Path, pat
     assert weights_of(again) == weights_of(train(subset, path))
 
 
-def test_vectors_need_an_encoder_and_no_warm_start(subset: Path, path: Path) -> None:
+def test_vectors_need_an_encoder(subset: Path, path: Path) -> None:
     with pytest.raises(TrainingError, match="expected effort 2 or more"):
         train(subset, path, effort=1)
-    with pytest.raises(TrainingError, match="Leave out one of the two"):
-        train(subset, path, warm_start=train(subset, None).model)
 
 
 def test_a_file_is_known_by_what_is_in_it(path: Path) -> None:
-    found = describe(path, frozen=True)
+    found = describe(path)
     copy = path.rename(path.with_name("renamed.vec"))
-    assert describe(copy, frozen=True) == found == VectorsConfig(digest=found.digest, frozen=True)
+    assert describe(copy) == found == VectorsConfig(digest=found.digest)
     copy.write_text(copy.read_text() + "more 1 2 3 4 5 6 7 8\n")
-    assert describe(copy, frozen=True) != found
+    assert describe(copy) != found

@@ -1,0 +1,138 @@
+"""Row-wise Adagrad for embedding tables with sparse gradients.
+
+Adagrad (Duchi et al. 2011) with one accumulator for each row of a table instead of one for each number, as recommenders
+use it (the exact row-wise Adagrad of FBGEMM). A step touches only the rows of its gradient: `torch.optim.Adagrad` and
+`SparseAdam` first sort and merge the entries of a sparse gradient, which here costs more than all the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sentiment.model import operators
+from sentiment.model.kernels import compiled
+
+
+class RowwiseAdagrad(torch.optim.Optimizer):
+    """Adagrad with one accumulator a row, for parameters whose gradients are sparse.
+
+    An entry that occurs several times in a gradient is not merged: each occurrence adds its own square to the accumulator.
+    Accumulators are updated before the rows, so the order of the entries does not matter.
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float = 0.01, initial_accumulator_value: float = 0.0) -> None:
+        """Prepare the accumulators.
+
+        Args:
+            params: tensors whose first dimension are rows.
+            lr: learning rate.
+            initial_accumulator_value: what each row's mean of squared gradients starts with. A large value lets a row
+                move little until it has been seen often.
+        """
+        super().__init__(params, {"lr": lr, "initial_accumulator_value": initial_accumulator_value})
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                # As for the n-grams' weights: numpy asks for huge pages.
+                zeros = torch.from_numpy(np.zeros(len(parameter), dtype=np.float32))
+                self.state[parameter]["sum"] = zeros.to(parameter.device, parameter.dtype)
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Update every parameter that has a gradient.
+
+        Raises:
+            RuntimeError: a gradient is dense.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                if not parameter.grad.is_sparse:
+                    raise RuntimeError(
+                        "RowwiseAdagrad expects sparse gradients; use torch.optim.Adagrad for dense ones."
+                    )
+                rows, values = parameter.grad._indices()[0], parameter.grad._values()
+                is_compiled = parameter.device.type in operators.COMPILED_DEVICES
+                update: Callable[..., Any] = rowwise_adagrad_ if is_compiled else rowwise_adagrad_plain_
+                accumulator = self.state[parameter]["sum"]
+                update(parameter, accumulator, rows, values, group["lr"], group["initial_accumulator_value"])
+        return loss
+
+
+def rowwise_adagrad_plain_(
+    parameter: Tensor, accumulator: Tensor, rows: Tensor, values: Tensor, lr: float, initial: float
+) -> None:
+    """`rowwise_adagrad_` in torch's own operators."""
+    width = values[0].numel() if len(values) else 1
+    accumulator.index_add_(0, rows, values.square().reshape(len(rows), width).mean(1))
+    rates = lr / (accumulator[rows] + initial).sqrt()
+    parameter.index_add_(0, rows, -rates.reshape(-1, *[1] * (values.dim() - 1)) * values)
+
+
+@torch.library.custom_op("sentiment::rowwise_adagrad_", mutates_args=("parameter", "accumulator"), device_types="cpu")
+def rowwise_adagrad_(
+    parameter: Tensor, accumulator: Tensor, rows: Tensor, values: Tensor, lr: float, initial: float
+) -> None:
+    """One step of row-wise Adagrad, in place.
+
+    Args:
+        parameter: float, shape (rows of the table, ...).
+        accumulator: float, shape (rows of the table,): sums of mean squared gradients.
+        rows: int64, shape (entries,): which row each entry belongs to; a row may occur several times.
+        values: float, shape (entries, ...): gradients.
+        lr: learning rate.
+        initial: added to the accumulator.
+    """
+    table = parameter.detach().view(len(parameter), -1).numpy()
+    grads = values.contiguous().view(len(rows), table.shape[1]).numpy()
+    dtype = table.dtype.type
+    if grads.shape[1] == 1:
+        _adagrad(table[:, 0], accumulator.numpy(), rows.numpy(), grads[:, 0], dtype(lr), dtype(initial))
+    else:
+        _rowwise_adagrad(table, accumulator.numpy(), rows.numpy(), grads, dtype(lr), dtype(initial))
+
+
+@rowwise_adagrad_.register_fake
+def _(parameter: Tensor, accumulator: Tensor, rows: Tensor, values: Tensor, lr: float, initial: float) -> None:
+    return None
+
+
+@compiled
+def _adagrad(
+    table: np.ndarray, accumulator: np.ndarray, rows: np.ndarray, grads: np.ndarray, lr: float, initial: float
+) -> None:
+    for entry in range(len(rows)):
+        accumulator[rows[entry]] += grads[entry] * grads[entry]
+    for entry in range(len(rows)):
+        row = rows[entry]
+        table[row] -= lr * grads[entry] / np.sqrt(accumulator[row] + initial)
+
+
+@compiled
+def _rowwise_adagrad(
+    table: np.ndarray, accumulator: np.ndarray, rows: np.ndarray, grads: np.ndarray, lr: float, initial: float
+) -> None:
+    width = grads.shape[1]
+    for entry in range(len(rows)):
+        square = lr * 0
+        for k in range(width):
+            square += grads[entry, k] * grads[entry, k]
+        accumulator[rows[entry]] += square / width
+    for entry in range(len(rows)):
+        row = rows[entry]
+        rate = lr / np.sqrt(accumulator[row] + initial)
+        for k in range(width):
+            table[row, k] -= rate * grads[entry, k]
