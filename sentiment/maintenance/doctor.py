@@ -91,7 +91,7 @@ def diagnose(
 def check_cluster(home: Home) -> Iterator[Finding]:
     """The scheduler that is named: reachable, with workers of the same versions and the right configuration."""
     from sentiment.scoring import cluster
-    from sentiment.scoring.executors import ClusterError
+    from sentiment.scoring.workers import ClusterError
 
     address = home.settings.scheduler
     start = f"DASK_CONFIG=deployments/dask.yaml dask worker {address}"

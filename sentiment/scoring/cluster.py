@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sentiment.scoring.executors import ONE_THREAD_ROWS, ClusterError, Workers
 from sentiment.scoring.worker import refuse_other_versions, versions
+from sentiment.scoring.workers import ONE_THREAD_ROWS, ClusterError, Workers
 from sentiment.settings import Settings
 
 if TYPE_CHECKING:

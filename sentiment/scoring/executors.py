@@ -13,38 +13,12 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sentiment.model.errors import SentimentError
+from sentiment.scoring.workers import ALL_THREADS_ROWS, ONE_THREAD_ROWS, Workers
 from sentiment.settings import Settings
 
 T = TypeVar("T")
-# The model shares out larger batches to threads; in a process of many, and on a worker, one thread is what there is.
-ONE_THREAD_ROWS = 20_000
-ALL_THREADS_ROWS = 100_000
-
-
-class ClusterError(SentimentError):
-    """The scheduler or its workers cannot be used; what was committed is kept."""
-
-
-@dataclass(frozen=True)
-class Workers:
-    """An executor and what a run needs to know of it.
-
-    Attributes:
-        count: tasks that run at the same time.
-        batch_rows: tweets that a worker predicts at a time.
-        is_remote: whether workers may lie on other machines, without access to the home.
-        check: raises a sentence when the workers are gone for good; called while a run waits.
-    """
-
-    executor: Executor
-    count: int
-    batch_rows: int
-    is_remote: bool = False
-    check: Callable[[], None] = lambda: None
 
 
 class InlineExecutor(Executor):

@@ -26,7 +26,7 @@ from sentiment.errors import InputError, NoChampionError, SentimentError
 from sentiment.locks import operation_lock
 from sentiment.registry.champion import known_champion, publish_if_complete
 from sentiment.registry.client import Registry
-from sentiment.scoring.executors import ClusterError, Workers, open_workers
+from sentiment.scoring.executors import open_workers
 from sentiment.scoring.store import ShardStore
 from sentiment.scoring.worker import (
     MODELS,
@@ -39,6 +39,7 @@ from sentiment.scoring.worker import (
     predict_shard,
     versions,
 )
+from sentiment.scoring.workers import ClusterError, Workers
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.scored_ranges import Piece, count_unscored, unscored_pieces

@@ -190,7 +190,7 @@ class TestDailySentiment:
         with listening(app) as api:
             answer = api.get("/daily_sentiment")
         assert answer.status_code == 503
-        assert "cannot be opened as a DuckDB 1.x file" in answer.json()["detail"]
+        assert "is damaged" in answer.json()["detail"]
 
 
 class TestOpenApi:

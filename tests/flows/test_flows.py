@@ -181,7 +181,7 @@ def test_the_monitor_measures_days_and_leaves_a_page_and_events(
     assert rows("select count(distinct day) > 5, count(distinct year(measured_at)) from monitoring") == [(True, 1)]
     assert rows("select year(max(started_at)) from runs where flow = 'monitor'") == [(2009,)]
     text = newest_artifact("monitor")
-    assert "day(s) were measured" in text
+    assert "new alarm(s)" in text
     page = Path(load_settings().home) / "reports" / "monitor-2009-06-28.html"
     assert str(page) in text
     assert page.exists()

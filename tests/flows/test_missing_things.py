@@ -74,6 +74,17 @@ TABLE: dict[str, Entry] = {
         "column": Case("ingest {two_columns}", "column"),
         "server": Case("ingest {tweets}", NO_SERVER),
     },
+    "withdraw": {
+        "home": Case("withdraw {tweets}", NO_HOME),
+        "empty home": Case("withdraw {tweets}", "no file|No file|not loaded|was loaded"),
+        "file": Case("withdraw {folder}/nowhere.csv", "no file|No file|not loaded|was loaded"),
+        "column": "it reads no column of the file",
+    },
+    "monitor": {
+        "home": Case("monitor", NO_HOME),
+        "empty home": Case("monitor", "", (0, 1, 2)),
+        "server": Case("monitor", NO_SERVER),
+    },
     "download": {
         "home": "it needs none, and would reach for the network",
         "empty home": "it needs none, and would reach for the network",

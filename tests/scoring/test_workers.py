@@ -16,9 +16,9 @@ import pytest
 
 from sentiment.maintenance.doctor import check_cluster
 from sentiment.scoring import cluster, worker
-from sentiment.scoring.executors import ClusterError
 from sentiment.scoring.store import ShardStore, StoreError
 from sentiment.scoring.worker import ModelFiles, ShardTask, WorkerError
+from sentiment.scoring.workers import ClusterError
 from sentiment.settings import Home
 
 PREDICTED = "select tweet_id, model_version, probability_positive, label from predictions order by all"

@@ -1,0 +1,35 @@
+"""What a run needs to know of the workers that predict its shards, whatever kind they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from sentiment.model.errors import SentimentError
+
+# The model shares out larger batches to threads; in a process of many, and on a worker, one thread is what there is.
+ONE_THREAD_ROWS = 20_000
+ALL_THREADS_ROWS = 100_000
+
+
+class ClusterError(SentimentError):
+    """The scheduler or its workers cannot be used; what was committed is kept."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """An executor and what a run needs to know of it.
+
+    Attributes:
+        count: tasks that run at the same time.
+        batch_rows: tweets that a worker predicts at a time.
+        is_remote: whether workers may lie on other machines, without access to the home.
+        check: raises a sentence when the workers are gone for good; called while a run waits.
+    """
+
+    executor: Executor
+    count: int
+    batch_rows: int
+    is_remote: bool = False
+    check: Callable[[], None] = lambda: None
