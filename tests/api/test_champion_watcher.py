@@ -91,7 +91,8 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_old_one_answering(
     wait_until(lambda: api.get("/model").json()["problem"])
     found = api.get("/model").json()
     assert (found["model_version"], found["champion_version"]) == (first, second)
-    assert "weights.safetensors" in found["problem"]
+    assert f"The files of version {second} of" in found["problem"]
+    assert "are damaged" in found["problem"]
     assert api.get("/ready").status_code == 200
     assert api.post("/predict", json={"text": "sad19"}).json()["model_version"] == first
     weights.write_bytes(whole)

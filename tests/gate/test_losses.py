@@ -68,5 +68,6 @@ def test_a_decision_keeps_no_text_of_a_tweet_and_shows_none_that_was_forgotten(w
         assert [loss.text for loss in find_losses(warehouse, "k")] == ["sad2 4", "not good"]
         schema = {"kind": pl.String, "tweet_id": pl.Int64, "text": pl.String, "user_name": pl.String}
         gone = pl.DataFrame([["tweet", 4, None, None]], schema=schema, orient="row")
+        warehouse.run("steps/maintenance/create_user_key")
         warehouse.load("steps/maintenance/forget_rows", gone)
         assert [loss.text for loss in find_losses(warehouse, "k")] == ["not good"]

@@ -105,9 +105,7 @@ def two_champions(world: Home, registry: Registry, register: Callable) -> Home:
 
 
 def test_files_of_the_champion_that_are_missing(two_champions: Home, registry: Registry) -> None:
-    source = registry.client.get_model_version_download_uri(registry.name, "2")
-    folder = Path(registry._download(source, 2))
-    shutil.rmtree(folder / "artifacts" / "model")
+    shutil.rmtree(registry.files(2) / "artifacts" / "model")
     (finding,) = find(two_champions)
     assert finding.check == "registry"
     assert finding.remedy.startswith("sentiment promote 1 ")
@@ -172,8 +170,10 @@ def test_packages_other_than_the_pins(home: Home, repository: Path) -> None:
 
 def test_a_file_left_unfinished_by_a_kill(home: Home, wrong: Callable, rows_of: Callable) -> None:
     with writer(home) as warehouse:
-        half = "select 1, null, null, null, 'half', null, null, null, false, 1, 'train', 'f', timestamptz '2026-01-01'"
-        warehouse.connection.execute(f"insert into tweets {half}")
+        warehouse.connection.execute(
+            "insert into tweets by name select 1 as tweet_id, 'half' as text, false as has_label_conflict, 1 as text_key, "
+            "'train' as split, 'f' as file_id, timestamptz '2026-01-01' as ingested_at"
+        )
         warehouse.connection.execute("insert into unfinished_files values ('f', timestamptz '2026-01-01')")
     finding = next(finding for finding in wrong() if "killed while it loaded a file" in finding.found)
     assert_mended(finding, home)

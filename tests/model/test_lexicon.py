@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentiment.model.batch import Batch
 from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import ModelConfig
 from sentiment.model.features import FeatureConfig, extract
@@ -117,12 +118,21 @@ def learnt() -> SentimentModel:
     config = ModelConfig(features=FeatureConfig(ngram_bits=12), lexicon=LEXICON.config, lexicon_weight=1.0)
     model = SentimentModel(config)
     model.lexicon = LEXICON
-    model.ngrams.data.normal_(generator=torch.Generator().manual_seed(1))
+    model.ngrams.weight.data.normal_(generator=torch.Generator().manual_seed(1))
     return model
 
 
 def of_ngrams(model: SentimentModel, *texts: str) -> np.ndarray:
-    return model.logits(list(texts))[:, 0]
+    return model.predict_part_logits(list(texts))[:, 0]
+
+
+def contributions(model: SentimentModel, text: str) -> tuple[np.ndarray, np.ndarray]:
+    """What each n-gram adds, without and with the lexicon's rules."""
+    assert model.lexicon is not None
+    batch = Batch.of(extract(pl.Series([text]), model.config.features))
+    weights = model.word_weights(batch, model.lexicon.read(batch.features), model.config)
+    with torch.inference_mode():
+        return model.ngrams.contributions(batch).numpy(), model.ngrams.contributions(batch, weights.ngrams).numpy()
 
 
 def test_what_was_learnt_does_not_depend_on_the_neighbours_either(learnt: SentimentModel) -> None:
@@ -140,16 +150,15 @@ def test_nothing_is_learnt_of_emoticons_and_emoji(learnt: SentimentModel) -> Non
 def test_a_negated_word_means_the_opposite_in_what_was_learnt_too(learnt: SentimentModel) -> None:
     reading = LEXICON.read(extract(pl.Series(["isnt that bad"]), FeatureConfig()))
     assert reading.is_negated.tolist() == [False, True]
-    plain = extract(pl.Series(["isnt that bad"]), learnt.config.features)
-    before, after = learnt.ngram_values(plain), learnt.ngram_values(plain, learnt.heed(plain))
+    before, after = contributions(learnt, "isnt that bad")
     np.testing.assert_allclose(after[3], before[3] * np.float32(-0.74), rtol=1e-5)
 
 
 def test_models_of_the_rules_before_keep_what_they_learnt(learnt: SentimentModel) -> None:
     rules = LEXICON.config.model_copy(update={"rules": "valence-v1"})
-    old = SentimentModel(learnt.config.model_copy(update={"lexicon": rules}))
+    old = SentimentModel(learnt.config.model_copy(update={"lexicon": rules, "oov_discount": 0.0}))
     old.lexicon = Lexicon(rules)
     old.lexicon.load_state_dict(LEXICON.state_dict())
-    old.ngrams.data = learnt.ngrams.data
-    features = extract(pl.Series(["at home 😍 but not bad"]), old.config.features)
-    np.testing.assert_array_equal(old.ngram_values(features, old.heed(features)), old.ngram_values(features))
+    old.ngrams.load_state_dict(learnt.ngrams.state_dict())
+    before, after = contributions(old, "at home 😍 but not bad")
+    np.testing.assert_array_equal(after, before)

@@ -15,7 +15,7 @@ from sentiment.maintenance.retention import keep_house
 from sentiment.registry import champion
 from sentiment.registry.client import EXPERIMENT, Registry
 from sentiment.registry.names import CHAMPION
-from sentiment.scoring.score import score
+from sentiment.scoring.score import Selection, score
 from sentiment.settings import GateThresholds, Home, Settings
 from sentiment.training.subsets import Export
 
@@ -101,7 +101,7 @@ def test_promote_puts_a_deleted_alias_back(two_champions: Home, registry: Regist
 def test_housekeeping_keeps_the_predictions_of_a_champion_whose_alias_was_deleted(
     two_champions: Home, registry: Registry, rows_of: Callable
 ) -> None:
-    score(two_champions, registry, run_id="run", model_version=2)
+    score(two_champions, registry, run_id="run", selection=Selection(model_version=2))
     count = rows_of(two_champions, "select count(*) from predictions where model_version = 2")
     delete_alias(registry)
     keep_house(two_champions, registry)

@@ -246,6 +246,6 @@ def test_a_text_without_mood_is_neutral_unless_two_labels_are_asked_for(
         ModelConfig(features=FeatureConfig(ngram_bits=10), lexicon=lexicon.config, lexicon_weight=4.0)
     )
     model.lexicon = lexicon
-    frame = scoring.predict_frame(model, pl.DataFrame({"text": ["the train to york", "i love it"]}), count_labels)
+    frame = worker.predict_frame(model, pl.DataFrame({"text": ["the train to york", "i love it"]}), count_labels)
     assert frame["label"].to_list() == [label, "positive"]
     assert frame["probability_neutral"].null_count() == (0 if count_labels == 3 else 2)
