@@ -45,7 +45,7 @@ def run_demo(rows: int, as_json: bool) -> None:
 
         with show_in(show):
             orchestration.run(ingest, IngestOptions(paths=[str(gold)], gold="manual"))
-            first = orchestration.run(pipeline, PipelineOptions(paths=[str(history)], rows=rows // 30))
+            first = orchestration.run(pipeline, PipelineOptions(paths=[str(history)], rows=rows // 15))
             better = orchestration.run(retrain, RetrainOptions(all_rows=True))
             worse = orchestration.run(retrain, RetrainOptions(rows=rows // 10))
             arrived = orchestration.run(ingest, IngestOptions(paths=[str(day)], label_by_emoticon=True)).files[0]

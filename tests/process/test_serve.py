@@ -39,4 +39,4 @@ def test_listening_for_other_machines_is_said(new_command: Callable[[str], Comma
     assert process.stdout is not None
     assert process.stdout.readline().startswith("ready: http://0.0.0.0:")
     process.terminate()
-    assert "Listening on 0.0.0.0: anybody, since SENTIMENT_API_KEY is not set" in process.communicate(timeout=60)[1]
+    assert "Listening on 0.0.0.0: anyone, since SENTIMENT_API_KEY is not set" in process.communicate(timeout=60)[1]

@@ -234,7 +234,9 @@ class TestPostgresql:
         columns = {column["name"]: column for column in found.get_columns("scored_tweets", target.schema)}
         assert str(columns["posted_at"]["type"]) == "TIMESTAMP"
         assert columns["posted_at"]["type"].timezone
-        assert columns["probability_positive"]["comment"].startswith("Probability that the tweet is positive rather than")
+        assert columns["probability_positive"]["comment"].startswith(
+            "Probability that the tweet is positive rather than"
+        )
         assert str(found.get_table_comment("scored_tweets", target.schema)["text"]).startswith(
             "The champion's prediction"
         )

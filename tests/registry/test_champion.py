@@ -127,7 +127,7 @@ class TestWithTheGate:
         register: Callable,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        first, best, challenger = register(10), register(20), register(15)
+        first, best, challenger = register(5), register(20), register(15)
         assert gate.decide_on(gated, registry, frozen, first).is_champion
         decide, moved = gate.decide, []
 

@@ -6,13 +6,14 @@ import polars as pl
 
 from sentiment.ingest.mapping import labels, names
 from sentiment.ingest.mapping.choice import Choice, place_of, ranked
-from sentiment.ingest.mapping.labels import Doubt, Scheme, find_scheme
+from sentiment.ingest.mapping.labels import Doubt, Scheme, find_scheme, sentiment140_scheme
 from sentiment.ingest.mapping.question import Question
 from sentiment.ingest.mapping.survey import ColumnSurvey, Survey
 from sentiment.ingest.mapping.words import agreement
 from sentiment.ingest.readers.form import Form
 
 # As `names.plain` gives them.
+_FEW_DAMAGED = 0.01
 _SENTIMENT_NAMES = frozenset(
     (
         *("sentiment", "label", "polarity", "airlinesentiment", "sentimentlabel", "labeltext", "tweetsentiment"),
@@ -56,6 +57,9 @@ class LabelChooser:
         rank = names.rank(column.name, "label")
         is_stars = rank is not None and rank[0] == 1
         is_sentiment140 = self.choice.is_sentiment140 and (not self.has_names or rank is not None)
+        if is_sentiment140 and sum(column.values.values()) <= _FEW_DAMAGED * column.count:
+            # Daily tweets have no labels; what a damaged line holds there is none either.
+            return sentiment140_scheme(dict(column.values))
         return find_scheme(
             dict(column.values),
             is_sentiment140=is_sentiment140,

@@ -184,6 +184,13 @@ def _word_scheme(words: dict[str, int], numbers: dict[str, int], is_sentiment140
 _SENTIMENT140: dict[str, Label | None] = {"0": "negative", "2": "neutral", "4": "positive"}
 
 
+def sentiment140_scheme(counts: dict[str, int]) -> Scheme:
+    """Sentiment140's numbers; all other values are strays, whose rows are rejected."""
+    return Scheme(
+        "Sentiment140's numbers", _sorted(dict(_SENTIMENT140)), tuple(sorted(counts.keys() - _SENTIMENT140.keys()))
+    )
+
+
 def _number_scheme(
     numbers: dict[str, int], words: dict[str, int], is_sentiment140: bool, is_stars: bool
 ) -> Scheme | Doubt | None:

@@ -28,6 +28,7 @@ from sentiment.ingest.readers.form import Form
 Ids = Literal["numbers", "strings", "content"]
 NO_COLUMN = "none"
 _LEAST_RELIABLE_FLOAT = 2**53
+_FEW_DAMAGED = 0.01
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,9 @@ def _id_kind(choice: Choice, survey: Survey) -> Ids:
 def _refuse_rounded(column: ColumnSurvey) -> None:
     whole = column.count_whole_ids
     is_rounded = whole >= 10 and whole == column.count_given
-    if column.largest_float and float(column.largest_float) > _LEAST_RELIABLE_FLOAT:
+    # A few of them among whole numbers are damaged lines, which are rejected one by one; a spreadsheet rounds many.
+    are_floats = column.count_floats > _FEW_DAMAGED * column.count_given
+    if are_floats and column.largest_float and float(column.largest_float) > _LEAST_RELIABLE_FLOAT:
         found = f"holds {column.largest_float}: ids above 2^53 went through a floating-point number and were rounded"
     elif is_rounded:
         found = f"holds {whole:,} ids of 17 digits and more that all end in 000, as a spreadsheet writes them: rounded"

@@ -36,6 +36,7 @@ class ColumnSurvey:
     times: TimeSurvey | None = None
     count_digits: int = 0
     count_whole_ids: int = 0
+    count_floats: int = 0
     largest_float: str = ""
     is_id: bool = False
     languages: Counter[str] | None = None
@@ -133,6 +134,7 @@ def _count_ids(column: ColumnSurvey, values: pl.Series) -> None:
     column.count_digits += count_digits
     if count_digits < len(values):
         floats = values.filter(values.str.contains(_FLOAT_ID).fill_null(False))
+        column.count_floats += len(floats)
         if len(floats) and not column.largest_float:
             column.largest_float = floats[0]
     if column.longest > 16:
