@@ -29,7 +29,7 @@ FILES = {
     ],
 }
 STATE = (
-    "select * exclude (ingested_at) from tweets order by all",
+    "select * exclude (ingested_at, change_number) from tweets order by all",
     "select file_id, line_number, reason from rejected_rows order by all",
     "select path, count_lines, count_loaded, count_duplicate, count_rejected from ingest_files order by all",
     "select * exclude (stated_at) from repeated_tweets order by all",

@@ -76,7 +76,10 @@ class ColumnChooser:
         is_number_label = counts is not None and all(value.lstrip("-").isdigit() for value in counts)
         is_id = tweet_id.count_digits >= 0.5 * tweet_id.count_given
         is_date = date.times is not None or date.sampled == 0
-        return (is_target or (is_number_label and is_date)) and is_id and (text.letters >= 0.5 or text.sampled < 5)
+        if is_target and is_id and is_date:
+            return True
+        is_text = text.letters >= 0.5 or text.sampled < 5
+        return is_text and ((is_target and (is_id or is_date)) or (is_number_label and is_date and is_id))
 
     # -- Roles by name and content
 
