@@ -17,7 +17,9 @@ from sentiment.warehouse.query import query
 def test_a_profile_is_a_page_figures_in_sql_and_an_artifact(
     home: Path, tmp_path: Path, tweet_line: Callable[..., bytes]
 ) -> None:
-    (tmp_path / "some.csv").write_bytes(b"".join(tweet_line(number, f"fine {number}") + b"\n" for number in range(30)))
+    (tmp_path / "some.csv").write_bytes(
+        b"".join(tweet_line(number, f"fine {number}", ("0", "4")[number % 2]) + b"\n" for number in range(30))
+    )
     ingest(IngestOptions(paths=[str(tmp_path / "some.csv")]))
     summary = profile()
     assert summary.count_tweets == 30

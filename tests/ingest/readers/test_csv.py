@@ -233,8 +233,9 @@ class TestParsersAgree:
     def test_whole_columns_are_split_as_the_careful_parser_splits_each_line(self, path: Path, lines: list[str]) -> None:
         data = "".join(f"{text}\n" for text in lines).encode("utf-8", "replace")
         block = Block(data, line_ends(data), first_line=1)
-        (batch,) = DelimitedReader(path, FORM.dialect, FORM.names).read([block])
-        found = dict(zip(batch.line_numbers.tolist(), batch.columns.rows(), strict=True))
+        found = {}
+        for batch in DelimitedReader(path, FORM.dialect, FORM.names).read([block]):
+            found |= dict(zip(batch.line_numbers.tolist(), batch.columns.rows(), strict=True))
         for number, text in enumerate(lines, start=1):
             fields = FORM.dialect.split(text.encode("utf-8", "replace").decode().removesuffix("\r"))
             if number in found and fields is not None and len(fields) == 6:
