@@ -26,11 +26,11 @@ def test_a_profile_is_a_page_figures_in_sql_and_an_artifact(
     assert summary.page == home / "reports" / "profile.html"
     assert "Data profile" in summary.page.read_text()
     counted = query(Home(home), "select value from profile_figures where section = 'rows' and item = 'positive'")
-    assert counted.item() == 30
+    assert counted.item() == 15
     assert query(Home(home), "select count_rows, outcome from runs where flow = 'profile'").rows() == [
-        (30, "30 tweets: 0 negative, 30 positive.")
+        (30, "30 tweets: 15 negative, 15 positive.")
     ]
     with get_client(sync_client=True) as client:
         found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["profile"])))
     newest = max(found, key=lambda artifact: artifact.created)
-    assert "**30 tweets: 0 negative, 30 positive.**" in str(newest.data)
+    assert "**30 tweets: 15 negative, 15 positive.**" in str(newest.data)
