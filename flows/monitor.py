@@ -92,7 +92,7 @@ def tell(report: MonitorReport) -> None:
 
 
 def warn_of_full_disk(root: Path, least_free_mb: int) -> None:
-    """Say so while there is still room to mend it."""
+    """Raise the alert while there is still room to act."""
     free = shutil.disk_usage(root).free >> 20
     if free < least_free_mb:
         raise_alert(

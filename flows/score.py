@@ -54,7 +54,7 @@ def score(options: ScoreOptions = ScoreOptions()) -> ScoreReport | None:
     except NoChampionError as error:
         if deployment.id is None:
             raise
-        # On a schedule, before the first model, there is nothing to mend.
+        # On a schedule, before the first model, there is nothing to fix.
         get_run_logger().info("%s", error)
         return None
 
