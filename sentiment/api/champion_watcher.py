@@ -15,7 +15,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -46,15 +46,22 @@ class Served:
     loaded_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
+@dataclass(frozen=True)
+class Followed:
+    """What the last look found, replaced as a whole: no request sees the model of one look with the problem of another."""
+
+    served: Served | None = None
+    champion_version: int | None = None
+    problem: str | None = STARTING
+
+
 class ChampionFollower(Thread):
-    """Keeps `served` at the champion, from `start` to `stop`."""
+    """Keeps `now.served` at the champion, from `start` to `stop`."""
 
     def __init__(self, home: Home) -> None:
         super().__init__(name="champion", daemon=True)
         self.home = home
-        self.served: Served | None = None
-        self.champion_version: int | None = None
-        self.problem: str | None = STARTING
+        self.now = Followed()
         self._registry: Registry | None = None
         self._seen: object = "nothing"
         self._ask_at = 0.0
@@ -77,24 +84,26 @@ class ChampionFollower(Thread):
             return
         # Noted before asking, so that a change made meanwhile is seen next time.
         self._seen, self._ask_at = state, time.monotonic() + SECONDS_UNTIL_ASKED_ANYWAY
+        before = self.now
         try:
             champion = self._champion() if state is not None else None
-            self.champion_version = champion.model_version if champion else None
             if champion is None:
-                self.served, self.problem = None, NO_CHAMPION
-            elif self.served is None or self.served.version != champion:
-                self.served, self.problem = self._load(champion), None
+                self.now = Followed(problem=NO_CHAMPION)
+                return
+            self.now = before = replace(before, champion_version=champion.model_version)
+            if before.served is None or before.served.version != champion:
+                self.now = Followed(self._load(champion), champion.model_version, problem=None)
                 log.info("version %d answers", champion.model_version)
             else:
-                self.problem = None
+                self.now = replace(before, problem=None)
         # Whatever MLflow or the disk says while others work on them: what answers goes on answering.
         except Exception as error:
             found = str(error) if isinstance(error, SentimentError) else f"{type(error).__name__}: {error}"
-            if found != self.problem:
+            if found != before.problem:
                 log.warning(
                     "the champion cannot be followed: %s", found, exc_info=not isinstance(error, SentimentError)
                 )
-            self.problem = found
+            self.now = replace(before, problem=found)
 
     def _state_of_store(self) -> tuple[int, int, int] | None:
         try:

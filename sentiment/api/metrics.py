@@ -49,10 +49,10 @@ class Metrics:
         )
         Gauge(
             "sentiment_model_version", "The version that answers; 0 when there is none.", registry=self.registry
-        ).set_function(lambda: follower.served.version.model_version if follower.served else 0)
+        ).set_function(lambda: served.version.model_version if (served := follower.now.served) else 0)
         Gauge(
             "sentiment_champion_version", "The version that is champion; 0 when there is none.", registry=self.registry
-        ).set_function(lambda: follower.champion_version or 0)
+        ).set_function(lambda: follower.now.champion_version or 0)
         self._of_requests = functools.cache(self.requests.labels)
         self._of_seconds = functools.cache(self.seconds.labels)
 

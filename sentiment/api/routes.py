@@ -72,17 +72,17 @@ predictions.add_api_route(
 @model.get("/model", summary="The version that answers", responses=problems(503))
 async def get_model(service: CurrentService) -> Model:
     """What `Model` says of the version that answers."""
-    follower, served = service.follower, service.follower.served
-    if served is None:
-        raise HTTPException(503, follower.problem)
+    now = service.follower.now
+    if (served := now.served) is None:
+        raise HTTPException(503, now.problem)
     found = served.metrics
     return Model(
-        model_name=follower.home.settings.model_name,
+        model_name=service.follower.home.settings.model_name,
         model_version=served.version.model_version,
         run_id=served.version.run_id,
         loaded_at=served.loaded_at,
-        champion_version=follower.champion_version or served.version.model_version,
-        problem=follower.problem,
+        champion_version=now.champion_version or served.version.model_version,
+        problem=now.problem,
         has_encoder=served.model.encoders is not None,
         count_train_rows=int(found["fed_rows"]) if "fed_rows" in found else None,
         holdout_accuracy=found.get("holdout_accuracy"),
@@ -117,9 +117,10 @@ async def get_health() -> Status:
 @health.get("/ready", summary="Whether there is a model to answer with", responses=problems(503))
 async def ready(service: CurrentService) -> Ready:
     """Which version answers."""
-    if service.follower.served is None:
-        raise HTTPException(503, service.follower.problem)
-    return Ready(model_version=service.follower.served.version.model_version)
+    now = service.follower.now
+    if now.served is None:
+        raise HTTPException(503, now.problem)
+    return Ready(model_version=now.served.version.model_version)
 
 
 @metrics.get(

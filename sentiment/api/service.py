@@ -54,9 +54,10 @@ class Service:
         return replace(self._predict(served, texts), explanations=[explain(served.model, text) for text in texts])
 
     def _served(self) -> Served:
-        if self.follower.served is None:
-            raise NoChampionError(self.follower.problem)
-        return self.follower.served
+        now = self.follower.now
+        if now.served is None:
+            raise NoChampionError(now.problem)
+        return now.served
 
     def _predict(self, served: Served, texts: Sequence[str]) -> Answer:
         version = served.version.model_version

@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from sentiment.api.app import Service, create_app
-from sentiment.api.champion_watcher import NO_CHAMPION, Served
+from sentiment.api.champion_watcher import NO_CHAMPION, Followed, Served
 from sentiment.model.classifier import SentimentModel
 from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import Home, Settings
@@ -54,11 +54,11 @@ def serve_model(new_home: Callable[[], Home], lexicon_model: Callable[[int], Sen
         follower = service_of(app).follower
         follower.run = lambda: None  # type: ignore[method-assign]
         if count_known is None:
-            follower.problem = NO_CHAMPION
+            follower.now = Followed(problem=NO_CHAMPION)
         else:
             model = lexicon_model(count_known)
-            follower.served = Served(RegisteredVersion(7, "run", "key"), model, {"holdout_accuracy": 0.8})
-            follower.champion_version, follower.problem = 7, None
+            served = Served(RegisteredVersion(7, "run", "key"), model, {"holdout_accuracy": 0.8})
+            follower.now = Followed(served, champion_version=7, problem=None)
         return app
 
     return make

@@ -120,11 +120,11 @@ def test_a_store_put_in_the_place_of_the_old_one_is_seen(
     registry.set_champion(second)
     follower = ChampionFollower(world)
     follower.look()
-    assert follower.served is not None
-    assert follower.served.version.model_version == second
+    assert follower.now.served is not None
+    assert follower.now.served.version.model_version == second
     backup.replace(store)
     follower.look()
-    assert follower.served.version.model_version == first
+    assert follower.now.served.version.model_version == first
 
 
 def test_looking_costs_no_question_while_nothing_has_changed(
@@ -150,7 +150,7 @@ def test_following_writes_nothing(world: Home, new_home: Callable[[], Home]) -> 
     before = (world.mlflow / "mlflow.db").read_bytes()
     follower = ChampionFollower(world)
     follower.look()
-    assert follower.problem == champion_watcher.NO_CHAMPION
+    assert follower.now.problem == champion_watcher.NO_CHAMPION
     assert (world.mlflow / "mlflow.db").read_bytes() == before
 
 
@@ -162,6 +162,6 @@ def test_a_home_that_was_moved_is_served_from_where_it_is(
     moved = Home(world.root.rename(tmp_path / "moved"))
     follower = ChampionFollower(moved)
     follower.look()
-    assert follower.problem is None
-    assert follower.served is not None
-    assert follower.served.version.model_version == version
+    assert follower.now.problem is None
+    assert follower.now.served is not None
+    assert follower.now.served.version.model_version == version

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from sentiment.api.app import create_app
-from sentiment.api.champion_watcher import Served
+from sentiment.api.champion_watcher import Followed, Served
 from sentiment.desk.store import Store, View
 from sentiment.model.classifier import SentimentModel
 from sentiment.registry.names import RegisteredVersion
@@ -100,7 +100,7 @@ def make_desk(lexicon_model: Callable[[int], SentimentModel]) -> Callable[..., F
         app = create_app(Home(home.root, Settings(**settings)))  # type: ignore[arg-type]
         follower = app.state.service.follower
         follower.run = lambda: None
-        follower.served = Served(RegisteredVersion(7, "run", "key"), lexicon_model(20), {})
+        follower.now = Followed(Served(RegisteredVersion(7, "run", "key"), lexicon_model(20), {}))
         if home.published.exists():
             first_view(app.state.store)
         return app
