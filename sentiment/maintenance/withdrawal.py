@@ -3,8 +3,8 @@
 Tweets that no other file has go, with their predictions. Of those that others have too, all that this file said is taken
 back: labels, conflicts, times and users follow from what the others say, and the tweet belongs to the first of them. Rows
 that were rejected because of this file's texts come back when their own file is read again, which is named. Corrections by
-people stay: they are about a tweet, not about a file. Lists of fed rows stay as well, since a model was fed what it was fed;
-which versions learnt from the file is said, and the next training does without it.
+people stay: they are about a tweet, not about a file; how a tweet was chosen for review goes with it. Lists of fed rows stay as
+well, since a model was fed what it was fed; which versions learnt from the file is said, and the next training does without.
 
 All of it is one transaction. Costs seconds for a million tweets.
 """
