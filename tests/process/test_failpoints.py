@@ -1,4 +1,4 @@
-"""Whatever changes a home is killed at some of its failpoints and run again; `python -m simulations.failpoints` tries them all."""
+"""Each operation is killed at some of its failpoints and run again; `python -m simulations.failpoints` tries them all."""
 
 from __future__ import annotations
 
