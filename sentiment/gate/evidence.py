@@ -86,7 +86,9 @@ def gather_evidence(
         challenger=evaluate(labels, found.probabilities)
         if found
         else evaluate(np.zeros(0, np.int8), np.zeros(0, np.float32)),
-        behaviour=BehaviourEvidence(len(cases), found.behaviour.rate.share) if found else None,
+        behaviour=BehaviourEvidence(len(cases), found.behaviour.rate.share, biases=found.behaviour.biases)
+        if found
+        else None,
         rescoring_seconds=count_tweets / found.rows_per_second if found else None,
         look=look,
     )
@@ -122,6 +124,7 @@ def gather_evidence(
         former.behaviour.rate.share,
         paired_difference(former.behaviour.passed, found.behaviour.passed, BEHAVIOUR_ALPHA),
         _by_group(cases, former.behaviour.passed, found.behaviour.passed),
+        found.behaviour.biases,
     )
     neutral, lost_neutral = (
         _compare_neutral(_three_labels(export), former.neutral, found.neutral)
