@@ -21,7 +21,8 @@ ifneq ($(UV),)
 	test -x $(BIN)/python || $(UV) venv --quiet --seed $(if $(PYTHON),--python $(PYTHON)) .venv
 	grep -v '^torch==' requirements.lock > .venv/without-torch.txt
 	$(UV) pip install --quiet --python .venv --no-deps -r .venv/without-torch.txt
-	$(UV) pip install --quiet --python .venv $(TORCH) --constraints requirements.lock $(if $(TORCH_INDEX),--index "$(TORCH_INDEX)")
+	# Without pyproject.toml's metadata for torch: a CUDA build needs libraries that the lock leaves out.
+	$(UV) pip install --quiet --no-config --python .venv $(TORCH) --constraints requirements.lock $(if $(TORCH_INDEX),--index "$(TORCH_INDEX)")
 	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation -e .
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

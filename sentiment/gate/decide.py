@@ -124,7 +124,7 @@ _TAG = {Outcome.PROMOTED: "passed", Outcome.AWAITS_APPROVAL: "awaits approval", 
 
 
 def _describe_in_mlflow(registry: Registry, challenger: RegisteredVersion, decision: Decision) -> None:
-    """Put the verdict on the version's page, in the same words however often it is repeated."""
+    """Write the verdict on the version's page in MLflow; repeating it changes nothing."""
     if decision.outcome is Outcome.REFUSED_BEFORE:
         decision = replace(decision, outcome=Outcome.REFUSED)
     report = decision_markdown(decision)

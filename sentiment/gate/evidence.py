@@ -1,7 +1,7 @@
 """Measures what the gate looks at: challenger and champion on the same frozen rows, loaded from the registry.
 
-What cannot be measured is evidence too: a challenger that cannot be loaded fails the checks that need it, and a champion
-that cannot be loaded scores nothing any more, so whatever passes the other checks is better.
+A failure to load counts as evidence. A challenger that cannot be loaded fails the checks that need it. A champion that cannot
+be loaded can no longer score, so any challenger that passes the other checks is better.
 """
 
 from __future__ import annotations
