@@ -27,7 +27,7 @@ from sentiment.settings import Home, Settings
 from sentiment.training.subsets import Export, export
 from sentiment.warehouse.connection import writer
 
-# Whoever runs the tests may work with a home and thresholds of their own.
+# The environment may name a home and thresholds of the user who runs the tests.
 for name in [name for name in os.environ if name.startswith("SENTIMENT_")]:
     del os.environ[name]
 

@@ -86,7 +86,7 @@ def test_nothing_in_sql_lies_about_unused(repository: Path) -> None:
     for folder, texts in (("steps", code), ("checks", code | tests)):
         root = repository / "sql"
         names = [str(path.relative_to(root).with_suffix("")) for path in (root / folder).rglob("*.sql")]
-        # A bare `*` stands for any value at all.
+        # A bare `*` matches any value.
         patterns = [text for text in texts if text.strip("*/")]
         unused = [
             name

@@ -374,7 +374,7 @@ def _speed(evidence: Evidence, thresholds: GateThresholds) -> Check:
     seconds, budget = evidence.rescoring_seconds, thresholds.rescoring_seconds
     if seconds is None:
         return Check("speed", False, "It cannot be loaded, so it scores nothing.", threshold=budget)
-    reason = f"Scoring every tweet anew would take about {seconds:,.0f} s; allowed are {budget:,.0f} s."
+    reason = f"Scoring every tweet again would take about {seconds:,.0f} s; allowed are {budget:,.0f} s."
     return Check("speed", seconds <= budget, reason, challenger_value=seconds, threshold=budget)
 
 

@@ -141,7 +141,7 @@ def reported_missing(what: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise StoreError(f"{what} is not in the store any more. Run it again; it is written anew.") from error
+        raise StoreError(f"{what} is not in the store any more. Run it again, and it is rewritten.") from error
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -108,7 +108,7 @@ def predict_shard(task: ShardTask) -> ShardResult:
     with reported_missing(f"The shard {task.shard}"):
         content = store.read(task.shard)
     if hashlib.sha256(content).hexdigest() != task.digest:
-        raise WorkerError(f"The shard {task.shard} in {task.store} is damaged. Run it again; it is written anew.")
+        raise WorkerError(f"The shard {task.shard} in {task.store} is damaged. Run it again, and it is rewritten.")
     model = load_model(task.model)
     with pq.ParquetFile(pa.BufferReader(content)) as file:
         parts = [
@@ -170,7 +170,7 @@ def load_model(files: ModelFiles) -> SentimentModel:
     with reported_missing(f"A file of the model in {files.address}"):
         contents = [store.read(name) for name in files.names]
     if digest_files(files.names, contents) != files.digest:
-        raise WorkerError(f"The model in {files.address} is damaged. Run it again; it is written anew.")
+        raise WorkerError(f"The model in {files.address} is damaged. Run it again, and it is rewritten.")
     with tempfile.TemporaryDirectory(prefix="sentiment-model-") as folder:
         for name, content in zip(files.names, contents, strict=True):
             path = Path(folder) / name
