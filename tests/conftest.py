@@ -49,6 +49,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+ROOT = Path(__file__).resolve().parents[1]
+FOUND_AT_START = pytest.StashKey[set[str]]()
+
+
+def _entries() -> set[str]:
+    """Files and folders at the top of the checkout, without caches."""
+    return {path.name for path in ROOT.iterdir() if not path.name.startswith((".", "__pycache__"))}
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[FOUND_AT_START] = _entries()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail when a test leaves something in the checkout, such as the database of MLflow's default store."""
+    is_worker = hasattr(session.config, "workerinput")
+    left = _entries() - session.config.stash[FOUND_AT_START]
+    if left and not is_worker:
+        names = ", ".join(sorted(left))
+        session.config.get_terminal_writer().line(f"\nTests left these in the checkout: {names}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 DATE = "Mon Apr 06 22:19:45 PDT 2009"
 
 
