@@ -65,7 +65,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail when a test leaves something in the checkout, such as the database of MLflow's default store."""
     is_worker = hasattr(session.config, "workerinput")
-    left = _entries() - session.config.stash[FOUND_AT_START]
+    before: set[str] = session.config.stash[FOUND_AT_START]
+    left = _entries() - before
     if left and not is_worker:
         names = ", ".join(sorted(left))
         session.config.get_terminal_writer().line(f"\nTests left these in the checkout: {names}", red=True)

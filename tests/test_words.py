@@ -91,7 +91,7 @@ def test_the_words_are_those_of_the_field(repository: Path) -> None:
 def test_every_room_is_read(repository: Path) -> None:
     read = {str(path.relative_to(repository)) for path in files(repository)}
     assert {
-        "sentiment/model/kernels.py",
+        "sentiment/gate/checks.py",
         "flows/cli/app.py",
         "docs/glossary.md",
         "sql/views/01_scored_tweets.sql",
