@@ -14,6 +14,8 @@ MLFLOW_ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # Of files on this disk.
     # Without a pool, a store that was put in the place of another one, by `restore`, is seen at once.
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
+    # Hugging Face's hub counts downloads by default, also of what a user's own environment is.
+    "HF_HUB_DISABLE_TELEMETRY": "1",
     "GIT_PYTHON_REFRESH": "quiet",  # On a machine without git, MLflow would print a page about that.
 }
 
