@@ -64,7 +64,7 @@ imports:
 	$(BIN)/lint-imports --no-cache
 
 spelling:
-	$(BIN)/codespell sentiment flows sql tests benchmarks docs deployments *.md Makefile
+	$(BIN)/codespell sentiment flows sql tests benchmarks simulations docs deployments *.md Makefile
 
 bench: setup
 	$(BIN)/python -m benchmarks

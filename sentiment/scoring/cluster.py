@@ -137,9 +137,9 @@ def setup_problems(client: Client) -> list[str]:
     ]
     seconds = client.run_on_scheduler(_worker_ttl)
     if seconds is None or seconds > LONGEST_TTL:
-        shown = "for ever" if seconds is None else f"{seconds:.0f} s"
+        waits = "never gives up" if seconds is None else f"waits {seconds:.0f} s for"
         problems.append(
-            f"The scheduler waits {shown} for a machine that has gone silent: start it with DASK_CONFIG=deployments/dask.yaml, "
+            f"The scheduler {waits} a machine that has gone silent: start it with DASK_CONFIG=deployments/dask.yaml, "
             f"which says {LONGEST_TTL:.0f} s."
         )
     return problems
