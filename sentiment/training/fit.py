@@ -14,7 +14,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -119,7 +119,7 @@ def fit(
     rows_total = PASSES * subset.count_train_rows
     rows_at_checkpoint, written = run.rows_seen, time.perf_counter()
     groups = read_groups(subset, recipe, passes=PASSES, seed=job.seed, first_step=run.step)
-    with _threads(len(recipe.parts)) as run_all, FedRows(fed_rows_path, subset) as fed, closing(groups):
+    with _threads(recipe.parts) as run_all, FedRows(fed_rows_path, subset) as fed, closing(groups):
         fed.add_again(min(run.step, count_groups))
         for group in groups:
             if run.step < count_groups:
@@ -152,14 +152,16 @@ def fit(
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[Callable[..., list[float]]]:
+def _threads(parts: Sequence[Part]) -> Iterator[Callable[..., list[float]]]:
     """A `map` that runs on a thread for each part, as far as there are cores; torch itself uses one thread in each.
 
-    The order in which torch's own threads add up, and so the rounding of a sum, would depend on their number.
+    The order in which torch's own threads add up, and so the rounding of a sum, would depend on their number. A custom module
+    has them all nevertheless: it would leave most cores idle. The number is the same in all parts, since MKL has just one.
     """
+    number = max(part.threads for part in parts)
     with (
-        one_torch_thread(),
-        ThreadPoolExecutor(min(count, _CORES), initializer=torch.set_num_threads, initargs=(1,)) as threads,
+        one_torch_thread() if number == 1 else nullcontext(),
+        ThreadPoolExecutor(min(len(parts), _CORES), initializer=torch.set_num_threads, initargs=(number,)) as threads,
     ):
         yield lambda function, values: list(threads.map(function, values))
 
@@ -171,7 +173,6 @@ def _train_on_group(
     inputs, labels = recipe.batch(group.inputs), torch.from_numpy(group.labels)
 
     def train(part: Part) -> float:
-        torch.set_num_threads(part.threads)
         part.seed(seed << 32 | run.step)
         for module in part.modules:
             module.train()

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sentiment.errors import InputError, ModelError
+from sentiment.errors import InputError, ModelError, TrainingError
 from sentiment.evaluation.comparison import alpha_of_look, detectable_difference
 from sentiment.evaluation.metrics import Evaluation, evaluate
 from sentiment.evaluation.shares import ClassScores, class_scores
@@ -233,7 +233,11 @@ def _try_out(home: Home, export: Export, job: TrainingJob, folder: Path) -> Trai
     budget = custom.Budget(gate.rescoring_seconds, count_tweets, texts)
     custom.copy_source(job.model, job.config.custom, folder)
     is_asked = "speed" not in gate.switched_off
-    custom.try_out(job.config.custom, folder, job.config.features, budget if is_asked else None)
+    try:
+        custom.try_out(job.config.custom, folder, job.config.features, budget if is_asked else None)
+    except TrainingError:
+        shutil.rmtree(folder)
+        raise
     return replace(job, custom_folder=folder)
 
 
