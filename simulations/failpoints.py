@@ -136,7 +136,7 @@ def _forget(home: Home) -> None:
             "select user_name from tweets where user_name is not null group by 1 order by count(*) desc, 1 limit 1"
         ).fetchone()
     assert found is not None
-    # The request is what the user typed: the same the second time, whoever is the most active by then.
+    # The second request names the same user, even if another one is the most active by then.
     asked = home.root.parent / "asked"
     if not asked.exists():
         asked.write_text(str(found[0]))
@@ -325,7 +325,7 @@ def run_in_child(name: str, root: Path, stop_at: int | None = None) -> tuple[lis
 
 
 def copy_home(source: Path, target: Path) -> Path:
-    """Copy a home and what lies beside it to another folder; returns the home."""
+    """Copy a home and the files next to it to another folder; returns the home."""
     shutil.copytree(source.parent, target, symlinks=True)
     home = target / source.name
     if (store := home / "mlflow" / "mlflow.db").exists():
