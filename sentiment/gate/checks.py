@@ -3,10 +3,10 @@
 Each check is a row in `decisions` with both values, the interval, the threshold and a sentence. A tie keeps the champion,
 and what cannot be shown fails. The first model faces all checks but those that need a champion.
 
-A loss in one respect is weighed against the gain in accuracy. A champion of few rows leans on the lexicon, so it may do
-better in some slice, hand-labelled set or group of behaviour cases than any larger model will; if each such loss refused the
-challenger, that champion would stay for good. So `gold`, `neutral`, `slices` and `behaviour` forgive a loss of up to
-`tradeoff` points for each point of hold-out accuracy that the challenger is sure to gain. The floors hold whatever the gain.
+A loss in one respect is weighed against the gain in accuracy. A champion trained on few rows leans on the lexicon, so it may do
+better than any larger model in some slice, hand-labelled set or group of behaviour cases. If each such loss refused the
+challenger, that champion would stay forever. So `gold`, `neutral`, `slices` and `behaviour` forgive a loss of up to
+`tradeoff` points for each point of hold-out accuracy that the challenger is sure to gain. No gain outweighs a floor.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Loss:
     `neutral` that it is neutral.
 
     Attributes:
-        check_name: the check that it speaks against: gold, neutral, slices or behaviour.
+        check_name: the check that it fails: gold, neutral, slices or behaviour.
         found_in: the hand-labelled set, the slice or the behaviour case.
         expected: what is right, in words.
         tweet_id, text_key: what a tweet of the hold-out, or a hand-labelled one, is known by; None elsewhere.
@@ -56,13 +56,13 @@ class Loss:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the gate looks at. Accuracies are shares, 0 to 1.
+    """The input of the gate. Accuracies are shares, 0 to 1.
 
     Attributes:
         count_evaluation_rows: rows of hold-out and gold sets that were looked for among the fed ones.
         count_leaked: how many of them, by id or text key, the challenger was fed; None when its list is missing.
         load_difference: largest difference of a probability after loading in a fresh process; None when it did not load.
-        load_error: what loading said, when it failed.
+        load_error: the error message, when it did not load.
         challenger: the challenger on the whole hold-out.
         comparison: both on the rows that the champion was not fed; None for the first model.
         champion_error: why the champion could not be loaded, and so counts as wrong everywhere; empty if it could.
@@ -74,10 +74,10 @@ class Evidence:
             two labels.
         slices: the same on each slice of the compared rows that is large enough.
         behaviour: behaviour tests passed.
-        rescoring_seconds: what scoring every tweet with the challenger would take; None when it cannot be loaded.
+        rescoring_seconds: how long scoring every tweet with the challenger would take; None when it cannot be loaded.
         look: which comparison of the last year this is, from 1.
-        rolled_back: why people went back from the challenger earlier, if they did.
-        losses: up to ten texts for each check that the champion has right and the challenger wrong.
+        rolled_back: the reason for an earlier rollback from the challenger, if there was one.
+        losses: for each check, up to ten texts that the champion has right and the challenger wrong.
     """
 
     count_evaluation_rows: int
@@ -148,7 +148,7 @@ def decide(evidence: Evidence, thresholds: GateThresholds) -> Verdict:
 
 @dataclass(frozen=True)
 class _Allowance:
-    """How much a challenger may lose in one respect for what it gains in accuracy, both as shares."""
+    """How much a challenger may lose in one respect, given its gain in accuracy; both are shares."""
 
     gain: float
     tradeoff: float
@@ -162,7 +162,7 @@ class _Allowance:
 
     @property
     def sentence(self) -> str:
-        """What is forgiven and why, to be put behind a list of losses."""
+        """Say which losses are forgiven and why; appended to a list of losses."""
         if self.gain == 0:
             return ""
         return (
@@ -374,7 +374,7 @@ def _speed(evidence: Evidence, thresholds: GateThresholds) -> Check:
     seconds, budget = evidence.rescoring_seconds, thresholds.rescoring_seconds
     if seconds is None:
         return Check("speed", False, "It cannot be loaded, so it scores nothing.", threshold=budget)
-    reason = f"Scoring every tweet anew would take about {seconds:,.0f} s; allowed are {budget:,.0f} s."
+    reason = f"Scoring every tweet again would take about {seconds:,.0f} s; allowed are {budget:,.0f} s."
     return Check("speed", seconds <= budget, reason, challenger_value=seconds, threshold=budget)
 
 

@@ -36,7 +36,7 @@ from .errors import ModelError
 from .features import extract
 from .lexicon import NEGATED, Lexicon, Reading
 from .neutral import Prediction, evidence_of
-from .ngrams import NgramBag, max_over_words
+from .ngrams import NgramBag, max_over_words, zero_ngrams_with
 
 if TYPE_CHECKING:
     from .custom import CustomEncoder
@@ -215,9 +215,9 @@ class SentimentModel(torch.nn.Module):
             encoder[negated] *= 0.5
             if len(symbols):
                 # Nothing was learnt of symbols: rows are labelled by them and hold none.
-                is_symbol = torch.zeros_like(tokens).index_fill(0, symbols, 1)
-                ngrams[max_over_words(is_symbol, batch.offsets) > 0] = 0
-                lexicon[torch.searchsorted(batch.offsets, symbols, right=True) - 1] *= _SYMBOL_BOOST
+                rows = torch.searchsorted(batch.offsets, symbols, right=True) - 1
+                zero_ngrams_with(ngrams, symbols, batch.offsets[rows])
+                lexicon[rows] *= _SYMBOL_BOOST
         return WordWeights(ngrams, encoder, lexicon)
 
     def _oov_rate(self, batch: Batch, is_known: Tensor, hashtag_weight: float) -> Tensor:

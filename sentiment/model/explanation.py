@@ -21,9 +21,9 @@ from torch import Tensor
 
 from .batch import Batch
 from .classifier import SentimentModel, as_series, one_torch_thread
-from .features import read_words
 from .lexicon import Reading
 from .neutral import Prediction
+from .words import read_words
 
 _MEMBERS = ((0,), (0, 1), (0, 1, 2), (0, 2))
 """Of each kind of n-gram: its words, as distances from the position where it begins."""

@@ -1,7 +1,7 @@
 """Writes generated tweets to files, chunk by chunk.
 
 A file is one stretch of rows by time (daily tweets, hand-labelled tweets) or two (all negative rows, then all positive
-ones, as in the training file). Memory holds one chunk whatever the number of rows, besides the one line in a thousand
+ones, as in the training file). Memory holds one chunk for any number of rows, and the one line in a thousand
 that comes back under the other label. Each chunk has a random generator of its own, seeded by file, stretch and chunk.
 About 200,000 rows a second on one core; a first file takes half a second more, to number the vocabulary.
 """
@@ -27,7 +27,7 @@ from sentiment.sample.flaws import Column, Quotas
 from sentiment.sample.lines import EPOCH, LineBuilder, Lines, Stretch, language
 
 _CHUNK_ROWS = 32_768
-# The last positive tweet of the real file stands at this share of its time span; negative ones go on to the end.
+# The last positive tweet of the real file comes at this share of its time span; negative ones continue to the end.
 _POSITIVE_SPAN = 0.89
 # Negative rows that may come back in the positive class: those safely before its end.
 _SHARED_SPAN = 0.88
@@ -41,7 +41,7 @@ class SampleSummary:
     """What a generated file holds. Every count but `rejected` is of lines that are not rejected.
 
     `traits` counts rows with an entity, a stray byte and so on (`fragments.TRAIT_NAMES`), exactly. `planted` counts
-    rows of which a flaw was made on purpose: texts that stand more than once, ids under both labels, emoticons.
+    rows of which a flaw was made on purpose: texts that occur more than once, ids under both labels, emoticons.
     `wrong_labels` are rows whose label contradicts their text; None for a file without labels.
     """
 

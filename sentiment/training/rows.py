@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from sentiment.errors import TrainingError
 from sentiment.model import hashing
 from sentiment.model.atomic import draft_of, put_in_place
-from sentiment.model.features import hash_words
+from sentiment.model.words import hash_words
 
 FEWEST_ROWS_OF_A_CLASS = 20
 _EARLY_STOPPING_SHARE = 0.05

@@ -32,6 +32,7 @@ from sentiment.training.config import TrainingJob
 from sentiment.training.learning_curve import USUAL_DISCORDANCE, CurvePoint, Outlook, is_flat, noise_of_rung
 from sentiment.training.learning_curve_plot import curve_figure
 from sentiment.training.neutrality import FEWEST_NEUTRAL, fit_neutral
+from sentiment.training.predictions import gold_sets, predictions_of
 from sentiment.training.subsets import SUBSET_RULE, Export, next_rung
 from sentiment.warehouse.connection import writer
 
@@ -105,7 +106,9 @@ def train_version(
         "train_seconds": cost["train_seconds"],
         "train_peak_mb": cost["train_peak_mb"],
     }
-    evaluations, scores = _evaluate(registry, export, found.model_version)
+    evaluations, scores = _evaluate(registry, export, found)
+    if "holdout_accuracy" not in cost:
+        registry.log(found.run_id, metrics=_holdout_metrics(evaluations["holdout"]))
     with writer(home) as warehouse:
         record_version(warehouse, row, evaluations, scores)
     shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
@@ -145,7 +148,7 @@ def _evaluate_rungs(home: Home, registry: Registry, export: Export) -> None:
         )
     for rung in rungs[:_MOST_RUNGS]:
         try:
-            evaluations, scores = _evaluate(registry, export, rung["model_version"])
+            evaluations, scores = _evaluate(registry, export, registry.version(rung["model_version"]))
         except ModelError:
             continue  # removed from the registry, or of a format that this version cannot read
         with writer(home) as warehouse:
@@ -158,18 +161,19 @@ def evaluate_version(registry: Registry, export: Export, model_version: int) -> 
     Raises:
         ModelError: the version cannot be loaded.
     """
-    return _evaluate(registry, export, model_version)[0]
+    return _evaluate(registry, export, registry.version(model_version))[0]
 
 
-def _evaluate(registry: Registry, export: Export, model_version: int) -> tuple[dict[str, Evaluation], ClassScores]:
+def _evaluate(
+    registry: Registry, export: Export, version: RegisteredVersion
+) -> tuple[dict[str, Evaluation], ClassScores]:
     """`evaluate_version`, and how the probabilities of the hold-out are spread in each class."""
-    model = registry.load(model_version)
-    holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
-    labels, probabilities = holdout["label"].to_numpy(), model.predict_probability(holdout["text"])
-    evaluations = {"holdout": evaluate(labels, probabilities)}
-    for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True):
-        evaluations[f"gold:{name}"] = evaluate(rows["label"].to_numpy(), model.predict_probability(rows["text"]))
-    return evaluations, class_scores(labels, probabilities)
+    found = predictions_of(registry, export, version)
+    labels = pl.read_parquet(export.holdout, columns=["label"])["label"].to_numpy()
+    evaluations = {"holdout": evaluate(labels, found.holdout)}
+    for name, rows in gold_sets(export).items():
+        evaluations[f"gold:{name}"] = evaluate(rows["label"].to_numpy(), found.gold[name])
+    return evaluations, class_scores(labels, found.holdout)
 
 
 def _train(
@@ -210,7 +214,7 @@ def _train(
         result.model.config = result.model.config.model_copy(update={"neutral": neutral})
         _write_reference_predictions(export, result.model.predict_probability, reference)
         registry.log_curve(run_id, result.curve, step="rows_seen")
-        registry.log(run_id, metrics=_metrics(export, result, fed_rows))
+        registry.log(run_id, metrics=_cost(result, fed_rows))
         return registry.register(
             run_id,
             key,
@@ -248,16 +252,20 @@ def _count_fitted_on(export: Export) -> int:
     return count
 
 
-def _metrics(export: Export, result: TrainingResult, fed_rows: Path) -> dict[str, float]:
-    """What MLflow shows of a training: accuracy on the hold-out, and what it took."""
-    holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
-    found = evaluate(holdout["label"].to_numpy(), result.model.predict_probability(holdout["text"]))
+def _holdout_metrics(found: Evaluation) -> dict[str, float]:
+    """What MLflow shows of a version's quality."""
     return {
         "holdout_accuracy": found.accuracy,
         "holdout_accuracy_lower": found.lower,
         "holdout_accuracy_upper": found.upper,
         "holdout_log_loss": found.log_loss,
         "holdout_calibration_error": found.calibration_error,
+    }
+
+
+def _cost(result: TrainingResult, fed_rows: Path) -> dict[str, float]:
+    """What MLflow shows of a training's cost."""
+    return {
         "train_seconds": result.seconds,
         "train_rows_per_second": result.rows_per_second,
         "train_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

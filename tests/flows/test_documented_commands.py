@@ -1,4 +1,4 @@
-"""Every command block of README and tutorial is run, line by line, on generated tweets; what cannot be stands in NOT_RUN."""
+"""Every command block of README and tutorial is run, line by line, on generated tweets; NOT_RUN lists the exceptions."""
 
 from __future__ import annotations
 

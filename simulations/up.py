@@ -1,4 +1,4 @@
-"""Kill the parts of `sentiment up`, one at a time and all together: `python -m benchmarks.up [KILLS]`.
+"""Kill the parts of `sentiment up`, one at a time and all together: `python -m simulations.up [KILLS]`.
 
 A file of tweets lands before each kill and a run is asked for; at the end every tweet of every file must be there once. Then
 worker and flow are killed together in the middle of a load, which leaves a run that seems to run: seconds until the automation

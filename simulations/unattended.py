@@ -1,9 +1,9 @@
-"""What `sentiment up` does while nobody looks: `python -m benchmarks.unattended [FILES]`. Takes some ten minutes.
+"""How `sentiment up` works unattended: `python -m simulations.unattended [FILES]`. Takes some ten minutes.
 
-1. A file of 1,000 tweets lands in the inbox: seconds until readers see its tweets with their scores, and where they go.
-2. A file that is none of tweets lands: seconds until a webhook of ours has been told, and what.
-3. Three days switched off: `up` is ended, the runs that its schedules had planned are moved back by three days, as they
-   would be found then, a file lands, and `up` is started again: which runs did work, and which were cancelled unstarted.
+1. A file of 1,000 tweets lands in the inbox: seconds until readers see its tweets with their scores, by step.
+2. A file without tweets lands: seconds until our webhook receives the alert, and its text.
+3. Three days switched off: `up` is ended, its scheduled runs are moved back by three days, a file lands, and `up` is started
+   again: which runs did work, and which were cancelled.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from typing import Any
 import duckdb
 
 from benchmarks.data import run
-from benchmarks.up import Running, wait
 from flows.server.ephemeral import prefect_environment
 from flows.server.rest import ask
 from sentiment.sample import write_sample
+from simulations.up import Running, wait
 
 HISTORY_ROWS, ROWS, DAYS_OFF = 60_000, 1_000, 3
 BLOCK = "custom-webhook/team"
