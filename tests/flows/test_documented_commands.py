@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from flows.cli.app import app
 from sentiment.errors import SentimentError
-from sentiment.sample import write_sample
+from sentiment.sample import Span, write_sample
 from sentiment.settings import Home
 from sentiment.warehouse.query import query
 
@@ -60,7 +60,7 @@ def test_every_command_runs(document: str, home: Path, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sql").symlink_to(ROOT / "sql")
     for name, rows in (("tweets.csv", 3_000), ("monday.csv", 300), (TRAINING, 3_000)):
-        write_sample(Path(name), rows, seed=len(name), first_id=len(name) * 10**9)
+        write_sample(Path(name), rows, seed=len(name), span=Span(first_id=len(name) * 10**9))
     run = 0
     for line in commands(document):
         if line.startswith(tuple(NOT_RUN)):

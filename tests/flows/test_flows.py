@@ -24,7 +24,7 @@ from flows.retrain import RetrainOptions, retrain
 from flows.score import ScoreOptions, score
 from sentiment.errors import InputError, TrainingError
 from sentiment.registry.client import Registry
-from sentiment.sample import SampleSummary, write_gold_sample, write_sample
+from sentiment.sample import SampleSummary, Span, write_gold_sample, write_sample
 from sentiment.settings import Home, load_settings
 from sentiment.warehouse.query import query
 
@@ -164,7 +164,9 @@ def test_the_pipeline_again_loads_trains_and_scores_nothing(
 
 def test_more_tweets_are_scored_alone(looped: tuple[Path, SampleSummary, PipelineSummary]) -> None:
     folder, *_ = looped
-    daily = write_sample(folder / "daily.csv", 200, seed=4, labelled=False, dirty=False, first_id=5_000_000_000)
+    daily = write_sample(
+        folder / "daily.csv", 200, seed=4, labelled=False, dirty=False, span=Span(first_id=5_000_000_000)
+    )
     loaded = ingest(IngestOptions(paths=[str(daily.path)], label_by_emoticon=True))
     report = score(ScoreOptions())
     assert report.count_scored == loaded.count_loaded > 150
