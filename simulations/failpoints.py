@@ -7,6 +7,10 @@ forgotten.
 Each trial starts from a copy of the same home. A process runs the operation and is killed at one failpoint; another one runs
 it again. What the home then holds must be what it holds when nothing was killed, the checks in `sql/checks` must pass, and
 readers must have had a snapshot at every moment.
+
+A power cut loses more than a kill: what was not flushed to the disk. So every rename in the home is checked too: what is renamed
+must have been flushed since it was written, or at the end of the operation where MLflow renames, and the folder must be flushed
+after. DuckDB and SQLite do so themselves.
 """
 
 from __future__ import annotations
@@ -192,10 +196,23 @@ class Watch:
     root: Path
     stop_at: int | None = None
     seen: list[str] = field(default_factory=list)
+    unflushed: list[str] = field(default_factory=list)
     _in_transaction: bool = False
+    _flushed: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    _folders: set[Path] = field(default_factory=set)
+    _renamed: list[Path] = field(default_factory=list)
 
     def install(self) -> None:
         """Watch all threads from now on."""
+        fsync = os.fsync
+
+        def noted(descriptor: int) -> None:
+            fsync(descriptor)
+            status = os.fstat(descriptor)
+            self._flushed[status.st_dev, status.st_ino] = status.st_mtime_ns, status.st_size
+            self._folders.discard(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+        os.fsync = noted  # type: ignore[assignment]
         sys.addaudithook(self._on_audit)
         threading.setprofile(self._on_call)
         sys.setprofile(self._on_call)
@@ -212,6 +229,30 @@ class Watch:
         inside = [path for path in paths if path.is_absolute() and path.is_relative_to(self.root)]
         if inside:
             self._pass(f"before {event} {inside[-1].name}")
+        if event == "os.rename" and inside == paths:
+            if paths[1].suffix not in (".db", ".duckdb"):
+                self._renamed.append(paths[1])
+            if not paths[0].name.startswith(".artifact.uploading"):
+                self.unflushed += [f"{path.name}, renamed to {paths[1].name}" for path in self._not_flushed(paths[0])]
+            self._folders.add(paths[1].parent)
+
+    def _not_flushed(self, path: Path) -> list[Path]:
+        found = []
+        for written in (path, *path.rglob("*")):
+            if written.is_symlink() or not written.exists():
+                continue
+            status = written.stat()
+            if self._flushed.get((status.st_dev, status.st_ino)) != (status.st_mtime_ns, status.st_size):
+                found.append(written)
+        return found
+
+    def end(self) -> None:
+        """Look at what was renamed once more, when the operation has ended."""
+        sys.setprofile(None)
+        self.unflushed += [
+            f"{path.name} at the end" for renamed in self._renamed for path in self._not_flushed(renamed)
+        ]
+        self.unflushed += [f"the folder {folder.name}" for folder in sorted(self._folders) if folder.exists()]
 
     def _on_call(self, frame: FrameType, event: str, argument: Any) -> None:
         if event not in ("c_call", "c_return"):
@@ -248,8 +289,8 @@ def _child(name: str, root: Path, stop_at: int | None, answer: Connection) -> No
     except SentimentError as error:
         if not OPERATIONS[name].is_done(error):
             raise
-    sys.setprofile(None)
-    answer.send(watch.seen)
+    watch.end()
+    answer.send((watch.seen, watch.unflushed))
 
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -257,11 +298,11 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
 
 
-def run_in_child(name: str, root: Path, stop_at: int | None = None) -> list[str] | None:
+def run_in_child(name: str, root: Path, stop_at: int | None = None) -> tuple[list[str], list[str]] | None:
     """Run an operation in a process of its own.
 
     Returns:
-        the failpoints it passed; None if it was killed at one.
+        the failpoints it passed, and what it renamed without flushing it; None if it was killed.
 
     Raises:
         RuntimeError: it failed.
@@ -271,13 +312,13 @@ def run_in_child(name: str, root: Path, stop_at: int | None = None) -> list[str]
     process.start()
     there.close()
     try:
-        seen: list[str] | None = here.recv()
+        found: tuple[list[str], list[str]] | None = here.recv()
     except EOFError:
-        seen = None
+        found = None
     process.join()
     if process.exitcode not in (0, -signal.SIGKILL):
         raise RuntimeError(f"{name} in {root} ended with status {process.exitcode}")
-    return seen
+    return found
 
 
 # -- Homes, and what they hold
@@ -360,8 +401,10 @@ def trials(name: str, template: Path, folder: Path, count: int | None = None) ->
     """Kill an operation at so many of its failpoints, evenly spread, or at all, and say what differs after a second run."""
     folder.mkdir(exist_ok=True)
     undisturbed = copy_home(template, folder / "undisturbed")
-    seen = run_in_child(name, undisturbed)
-    assert seen is not None, "nothing killed it"
+    found = run_in_child(name, undisturbed)
+    assert found is not None, "nothing killed it"
+    seen, unflushed = found
+    yield {"operation": name, "failpoint": "none", "killed": True, "different": unflushed}
     expected = contents(examined(name, undisturbed))
 
     def trial(number: int) -> dict[str, Any]:

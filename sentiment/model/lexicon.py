@@ -32,7 +32,8 @@ from torch import Tensor
 from . import hashing
 from .batch import Batch
 from .config import LexiconConfig
-from .features import Features, hash_words
+from .features import Features
+from .words import hash_words
 
 _SOURCES = Path(__file__).with_name("lexicon_words")
 _NONE, _NEGATES, _INTENSIFIES, _DAMPENS, _TURNS, _STOPS, _CONCEDES = range(7)

@@ -23,11 +23,14 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import polars as pl
 
 from sentiment.errors import ModelError
 from sentiment.locks import operation_lock
+from sentiment.model.atomic import flush_tree
 from sentiment.registry.environment import MLFLOW_ENVIRONMENT, import_mlflow
 from sentiment.registry.mlflow_format import digest_of_model, write_mlflow_model
 from sentiment.registry.names import (
@@ -174,6 +177,7 @@ class Registry:
             )
             digest = write_mlflow_model(Path(folder), model, logged)
             self.client.log_model_artifacts(logged.model_id, str(Path(folder) / "logged"))
+        _flush_artifacts(logged.artifact_location)
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         if not self.client.search_registered_models(f"name = '{self.name}'"):
@@ -241,10 +245,12 @@ class Registry:
     def log_file(self, run_id: str, path: Path) -> None:
         """Keep a file with the run, under its own name."""
         self.client.log_artifact(run_id, str(path))
+        _flush_artifacts(self.client.get_run(run_id).info.artifact_uri)
 
     def log_text(self, run_id: str, text: str, name: str) -> None:
         """Keep a text with the run."""
         self.client.log_text(run_id, text, name)
+        _flush_artifacts(self.client.get_run(run_id).info.artifact_uri)
 
     def set_champion(self, model_version: int) -> None:
         """Move the alias."""
@@ -358,6 +364,11 @@ class Registry:
             f"There is no version {model_version} of {self.name}; found {numbers}. "
             "`sentiment history` names the champions so far."
         )
+
+
+def _flush_artifacts(address: str) -> None:
+    """MLflow flushes its database and not its files: after a power cut a version would be there without its weights."""
+    flush_tree(Path(url2pathname(urlsplit(address).path)))
 
 
 def _registered(version: ModelVersion) -> RegisteredVersion:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sentiment.model.features import FeatureConfig, Features, extract, hash_words
+from sentiment.model.features import FeatureConfig, Features, extract
+from sentiment.model.words import hash_words
 
 CONFIG = FeatureConfig(ngram_bits=16, word_bits=10)
 RELEASED_WORDS = [

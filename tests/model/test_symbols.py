@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sentiment.model.features import hash_words
 from sentiment.model.symbols import spell_out, spell_out_one
+from sentiment.model.words import hash_words
 
 
 def spelt(text: str) -> list[str]:

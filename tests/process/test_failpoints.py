@@ -13,5 +13,5 @@ def test_an_operation_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> No
     with failpoints.templates() as template_of:
         for name in failpoints.OPERATIONS:
             outcomes += failpoints.trials(name, template_of(name), tmp_path / name, kills)
-    assert len(outcomes) == kills * len(failpoints.OPERATIONS)
+    assert len(outcomes) == (1 + kills) * len(failpoints.OPERATIONS)
     assert [outcome for outcome in outcomes if outcome["different"] or not outcome["killed"]] == []
