@@ -1,4 +1,4 @@
-"""`/models/3-vs-1`: a challenger beside the champion it faced: the checks, the texts that count, and what can be done."""
+"""`/models/3-vs-1`: a challenger and the champion it faced: the checks, the texts that count, and what can be done."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def compared_once(view: View, new: int, old: int) -> dict[str, Any]:
 
 
 def compared(view: View, new: int, old: int) -> dict[str, Any]:
-    """What is known of two versions beside each other."""
+    """Two versions side by side."""
     checks = view.rows("select_decisions_between", challenger=new, champion=old)
     losses = find_losses(view.snapshot, checks[0]["decision_key"]) if checks else ()
     evaluations: dict[str, dict[int, Any]] = {}
