@@ -56,6 +56,11 @@ class RetrainOptions(BaseModel):
         description="Pretrained word vectors that the encoders start from, a file in GloVe's or fastText's text format on the "
         "worker's machine; for efforts with encoders.",
     )
+    model: str | None = Field(
+        default=None,
+        description="Your own model in the place of the encoders: my_package.my_module:build, or hf: and a folder or name of a "
+        "Hugging Face model. Empty: SENTIMENT_MODEL, or this project's own.",
+    )
     device: Device = Field(
         default="auto", description="Where to train: auto takes a GPU where there is one; cpu; cuda, or fail."
     )
@@ -139,6 +144,12 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
         with writer(home) as warehouse:
             rows = next_rung(warehouse.value("steps/warehouse/select_largest_subset"), snapshot.count_train_rows)
     vectors = options.word_vectors and describe(options.word_vectors)
+    model = options.model or home.settings.model
+    custom = None
+    if model:
+        from sentiment.training.custom import describe as describe_model  # Imports torch, which takes 2 s.
+
+        custom = describe_model(model)
     step = Step(f"train on {rows:,} rows")
     return train_version(
         home,
@@ -146,10 +157,11 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
         snapshot,
         TrainingJob(
             rows=rows,
-            config=TrainingConfig(effort=options.effort, vectors=vectors),
+            config=TrainingConfig(effort=options.effort, vectors=vectors, custom=custom),
             seed=options.seed,
             word_vectors=options.word_vectors,
             device=options.device,
+            model=model,
         ),
         on_progress=lambda progress: step(progress.rows_done, progress.rows_total),
     )

@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     model_name: str = Field(
         default="tweet-sentiment", pattern=r"^[\w.-]+$", description="Name of the registered model in MLflow."
     )
+    model: str | None = Field(
+        default=None,
+        description="Your own model that `retrain` trains unless it names one: `my_package.my_module:build` or `hf:FOLDER`.",
+    )
     labels: Literal[2, 3] = Field(
         default=3,
         description="How many labels predictions have: negative, neutral and positive, or with 2 negative and positive alone.",

@@ -268,3 +268,39 @@ def register(
             return registry.register(run_id, key, model, {FED_ROWS: fed_rows, REFERENCE_PREDICTIONS: probe}, {})
 
     return register
+
+
+@pytest.fixture(scope="session")
+def write_bert() -> Callable[..., Path]:
+    """Writes a tiny BERT of random weights, with a tokenizer trained here, as `save_pretrained` does."""
+    transformers = pytest.importorskip("transformers", reason="the extra `transformers` is not installed")
+
+    def write(folder: Path, kind: str = "BertModel", **options: Any) -> Path:
+        """A folder as `save_pretrained` writes it."""
+        import torch
+        from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        words = ["lovely great awful sad rain exam coffee football holiday bus music dinner 1 2 3"] * 5
+        tokenizer.train_from_iterator(words, trainers.WordPieceTrainer(vocab_size=200, special_tokens=special))
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+        names = {f"{name.strip('[]').lower()}_token": name for name in special}
+        transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+        torch.manual_seed(7)
+        config = transformers.BertConfig(
+            vocab_size=200,
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=32,
+            max_position_embeddings=32,
+            **options,
+        )
+        getattr(transformers, kind)(config).save_pretrained(folder)
+        return folder
+
+    return write

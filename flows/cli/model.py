@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.ingest import show_ingest
-from flows.cli.options import Effort, Emoticons, Rows, Seed, TrainingDevice, UntilFlat, WordVectors
+from flows.cli.options import Effort, Emoticons, Model, Rows, Seed, TrainingDevice, UntilFlat, WordVectors
 from flows.cli.run import check_paths, run_flow
 from flows.cli.terminal import AsJson, notes, out, print_json, print_table
 from flows.events import CHAMPION_CHANGED
@@ -89,6 +89,7 @@ def retrain(
     effort: Effort = None,
     seed: Seed = 0,
     word_vectors: WordVectors = None,
+    model: Model = None,
     device: TrainingDevice = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -106,6 +107,7 @@ def retrain(
             until_flat=until_flat,
             seed=seed,
             word_vectors=word_vectors and word_vectors.absolute(),
+            model=model,
             device=device,
         )
         return orchestration.run(flow, options.model_copy(update={"effort": effort}) if effort else options)

@@ -14,6 +14,8 @@ MLFLOW_ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # Of files on this disk.
     # A connection pool would go on reading a store that `restore` has replaced.
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
+    # Hugging Face counts downloads from its hub.
+    "HF_HUB_DISABLE_TELEMETRY": "1",
     "GIT_PYTHON_REFRESH": "quiet",  # Without git on the machine, MLflow would print a page of warnings.
 }
 

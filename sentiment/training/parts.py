@@ -74,6 +74,8 @@ class Part:
         modules: put into training mode.
         synchronise: writes what was trained into the model, where that is another tensor.
         tensors: what else changes in training, by name.
+        schedule: from the share of the training that is done to the multiple of the learning rates.
+        threads: that torch may use for this part.
     """
 
     name: str
@@ -85,6 +87,8 @@ class Part:
     modules: Sequence[torch.nn.Module] = ()
     synchronise: Callable[[], None] = lambda: None
     tensors: Callable[[], dict[str, Tensor]] = dict
+    schedule: Callable[[float], float] = lambda done: 1 - done
+    threads: int = 1
 
     def __post_init__(self) -> None:
         for optimizer in self.optimizers:
@@ -134,7 +138,7 @@ def encoder_part(encoder: Encoder, pretrained: WordVectors | None = None, seed: 
     part = Part(
         name=f"encoder{encoder.number}",
         forward=lambda inputs: (module or encoder)(inputs.batch),
-        loss=_smoothed_log_loss,
+        loss=smoothed_log_loss,
         optimizers=[
             RowwiseAdagrad(tables, lr=_TABLE_LR, initial_accumulator_value=_TABLE_INITIAL_ACCUMULATOR),
             torch.optim.Adam(dense, lr=_DENSE_LR, betas=(0.9, 0.99), fused=True),
@@ -202,5 +206,6 @@ def _log_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
 
 
-def _smoothed_log_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def smoothed_log_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """The summed log loss of labels that are 90 % sure; logits and labels float, shape (rows,)."""
     return _log_loss(logits, labels * (1 - 2 * _LABEL_SMOOTHING) + _LABEL_SMOOTHING)

@@ -11,7 +11,7 @@ import resource
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sentiment.errors import InputError, ModelError
+from sentiment.errors import InputError, ModelError, TrainingError
 from sentiment.evaluation.comparison import alpha_of_look, detectable_difference
 from sentiment.evaluation.metrics import Evaluation, evaluate
 from sentiment.evaluation.shares import ClassScores, class_scores
@@ -68,6 +68,12 @@ def train_version(
         InputError: more rows are asked for than there are, or the word vectors cannot be used.
         TrainingError: the subset is too small to train on.
     """
+    if (custom := job.config.custom) and (job.config.effort > 1 or job.config.vectors):
+        what = "word vectors" if job.config.vectors else f"effort {job.config.effort}"
+        raise InputError(
+            f"Asked for {what}, which are about this project's encoders, and for the model {custom.name}, which takes their "
+            "place; expected one of the two. Leave the other out."
+        )
     if job.rows > export.count_train_rows:
         raise InputError(
             f"Asked to train on {job.rows:,} rows; the training split has {export.count_train_rows:,} labelled rows. "
@@ -187,9 +193,11 @@ def _train(
         "data_digest": export.data_digest,
         "holdout_digest": export.holdout_digest,
     }
-    with registry.training_run(
-        key, run_name=f"{job.rows:,} rows, effort {job.config.effort}, seed {job.seed}"
-    ) as run_id:
+    what = f"effort {job.config.effort}"
+    if job.config.custom:
+        what = job.config.custom.name
+        job = _try_out(home, export, job, folder / "custom")
+    with registry.training_run(key, run_name=f"{job.rows:,} rows, {what}, seed {job.seed}") as run_id:
         parameters = {
             "rows": job.rows,
             "seed": job.seed,
@@ -214,6 +222,27 @@ def _train(
             files={FED_ROWS: fed_rows, REFERENCE_PREDICTIONS: reference},
             tags={"count_train_rows": str(job.rows), **described},
         )
+
+
+def _try_out(home: Home, export: Export, job: TrainingJob, folder: Path) -> TrainingJob:
+    """Copy what a user's own module is made from, and refuse one that cannot be trained or is too slow for the gate."""
+    from sentiment.training import custom
+
+    assert job.model is not None
+    assert job.config.custom is not None
+    gate = home.settings.gate
+    with writer(home) as warehouse:
+        count_tweets = warehouse.value("steps/warehouse/count_tweets")
+    texts = pl.read_parquet(export.holdout, columns=["text"])["text"]
+    budget = custom.Budget(gate.rescoring_seconds, count_tweets, texts)
+    custom.copy_source(job.model, job.config.custom, folder)
+    is_asked = "speed" not in gate.switched_off
+    try:
+        custom.try_out(job.config.custom, folder, job.config.features, budget if is_asked else None)
+    except TrainingError:
+        shutil.rmtree(folder)
+        raise
+    return replace(job, custom_folder=folder)
 
 
 def _count_fitted_on(export: Export) -> int:

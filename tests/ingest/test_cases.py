@@ -212,6 +212,41 @@ def test_what_a_file_does_not_say_is_asked(ingest: Callable, content: str, quest
     assert caught.value.exit_status == 2
 
 
+GOOD_WORDS, BAD_WORDS = "i love this great place", "i hate this awful place"
+
+
+def test_words_tell_whether_two_is_positive_where_no_row_is_one(
+    ingest: Callable, rows_of: Callable, home: Home
+) -> None:
+    ingest(table("text,label", [f"{GOOD_WORDS if n % 2 else BAD_WORDS} {n},{n % 2 * 2}" for n in range(60)]))
+    assert dict(rows_of(home, "select label, count(*) from tweets group by 1")) == {"negative": 30, "positive": 30}
+    # Neutral texts lean to the positive side in two of three.
+    words = (BAD_WORDS, GOOD_WORDS, GOOD_WORDS)
+    rows = [f"{words[n // 2 % 3] if n % 2 else BAD_WORDS} again {n},{n % 2 * 2}" for n in range(600)]
+    with pytest.raises(UnsureError, match="0, 2, which can be read in more than one way"):
+        ingest(table("text,label", rows), "neutral.csv")
+
+
+def test_numbers_beside_longer_ids_are_times_and_alone_a_question(
+    ingest: Callable, rows_of: Callable, home: Home
+) -> None:
+    rows = [f"some words in a row {n},{1_300_000_000_000_000_000 + n},{1_600_000_000 + n}" for n in range(20)]
+    ingest("\n".join(rows) + "\n")
+    assert rows_of(home, "select tweet_id, epoch(posted_at)::bigint from tweets order by 1 limit 1") == [
+        (1_300_000_000_000_000_000, 1_600_000_000)
+    ]
+    with pytest.raises(UnsureError, match="may be times since 1970, or ids"):
+        ingest("".join(f"other words in a row {n},{1_600_000_000 + n}\n" for n in range(20)), "alone.csv")
+
+
+def test_ids_that_come_again_and_again_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "posts.csv"
+    path.write_text("".join(f"some words in a row {n},{77_000 + n // 10}\n" for n in range(40)))
+    (chunk,) = read_chunks(path, ReadingOptions(columns="text=1,id=2,label="))
+    assert set(chunk.records["tweet_id"]) == {77_000, 77_001, 77_002, 77_003}
+    assert chunk.records["source_id"].null_count() == 40
+
+
 def test_later_rows_change_how_the_first_are_read(
     ingest: Callable, rows_of: Callable, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

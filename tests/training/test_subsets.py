@@ -104,7 +104,7 @@ def test_the_same_data_give_the_same_export_which_is_reused(
 ) -> None:
     first = take(filled)
     stamp = first.train.stat().st_mtime_ns
-    ingest_lines(filled, b'"","77777","","","","no label and so nothing to train on"', name="unlabelled.csv")
+    ingest_lines(filled, b'"","77777","","","","no label, so nothing to train on"', name="unlabelled.csv")
     again = take(filled)
     assert again == first
     assert again.train.stat().st_mtime_ns == stamp

@@ -227,6 +227,11 @@ class ColumnChooser:
             if c not in times and (c.numbers > 0.9 or ("text" in self.choice.columns and c.longest >= 12))
         ]
         epochs = [c for c in left if c.times is not None and c.numbers > 0.9 and c.times.is_plausible_epoch]
+        # A second column of numbers can be ids or times; where the rows have longer ids already, it is times.
+        has_ids = any(c not in epochs and c.longest >= 12 for c in ids) or "id" in self.given
+        if len(epochs) == 1 and has_ids and "date" not in self.given and not times:
+            times = epochs
+            ids = [c for c in ids if c not in epochs]
         if epochs and "date" not in self.given and not times:
             place = place_of(epochs[0].name, self.has_names)
             sentence = f"{epochs[0].name} holds numbers that may be times since 1970, or ids."

@@ -6,10 +6,10 @@ import polars as pl
 
 from sentiment.ingest.mapping import labels, names
 from sentiment.ingest.mapping.choice import Choice, place_of, ranked
-from sentiment.ingest.mapping.labels import Doubt, Scheme, find_scheme, sentiment140_scheme
+from sentiment.ingest.mapping.labels import Doubt, Scheme, find_scheme, sentiment140_scheme, without_neutral
 from sentiment.ingest.mapping.question import Question
 from sentiment.ingest.mapping.survey import ColumnSurvey, Survey
-from sentiment.ingest.mapping.words import agreement
+from sentiment.ingest.mapping.words import Agreement, agreement, are_positive
 from sentiment.ingest.readers.form import Form
 
 # As `names.plain` gives them.
@@ -60,12 +60,23 @@ class LabelChooser:
         if is_sentiment140 and sum(column.values.values()) <= _FEW_DAMAGED * column.count:
             # Daily tweets have no labels; what a damaged line holds there is none either.
             return sentiment140_scheme(dict(column.values))
-        return find_scheme(
+        found = find_scheme(
             dict(column.values),
             is_sentiment140=is_sentiment140,
             is_stars=is_stars,
             class_names=self.form.class_names.get(column.name, ()),
         )
+        if isinstance(found, Doubt) and set(column.values) == {"0", "2"} and self._is_two_positive(column):
+            return without_neutral()
+        return found
+
+    def _is_two_positive(self, column: ColumnSurvey) -> bool:
+        """Whether the words of the rows with a 2 are those of positive texts."""
+        text = self.choice.columns.get("text")
+        if text is None:
+            return False
+        forms = labels.canonical(self.sample[column.name])
+        return are_positive(self.sample[text].filter((forms == "2").fill_null(False)))
 
     def choose(self) -> None:
         """Take a column for the labels, if there is one, and its scheme; or ask."""
@@ -152,7 +163,9 @@ class LabelChooser:
                 continue
             scheme = self.scheme_of(column)
             if isinstance(scheme, Scheme) and len({label for label in scheme.meaning.values() if label}) > 1:
-                if scheme.name == "words" or self._is_confirmed(column, scheme):
+                found = self._agreement(column, scheme)
+                is_likely = self._has_few_values(column) and found.is_likely
+                if scheme.name == "words" or found.is_confirmation or is_likely:
                     rivals.append(((0, 0), column, scheme))
                 elif self._has_few_values(column):
                     unconfirmed.append(column)
@@ -180,12 +193,11 @@ class LabelChooser:
             self.choice.take("label", fitting[0].name, "it holds the labels that you named")
             self._set_scheme(fitting[0], self.scheme_of(fitting[0]))
 
-    def _is_confirmed(self, column: ColumnSurvey, scheme: Scheme) -> bool:
+    def _agreement(self, column: ColumnSurvey, scheme: Scheme) -> Agreement:
         text = self.choice.columns.get("text")
         if text is None:
-            return False
-        found = agreement(self.sample[text], read_labels(self.sample[column.name], scheme))
-        return found.is_confirmation
+            return Agreement(0, 0)
+        return agreement(self.sample[text], read_labels(self.sample[column.name], scheme))
 
     def _ask_whether_label(self, column: ColumnSurvey) -> None:
         place = place_of(column.name, self.has_names)

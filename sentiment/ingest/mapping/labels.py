@@ -191,6 +191,11 @@ def sentiment140_scheme(counts: dict[str, int]) -> Scheme:
     )
 
 
+def without_neutral() -> Scheme:
+    """{0, 2} as what is left of {0, 1, 2} without its neutral rows; it could be {0, 2, 4} without the positive ones as well."""
+    return Scheme("0, 1 and 2", {"0": "negative", "2": "positive"})
+
+
 def _number_scheme(
     numbers: dict[str, int], words: dict[str, int], is_sentiment140: bool, is_stars: bool
 ) -> Scheme | Doubt | None:

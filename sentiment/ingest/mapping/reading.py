@@ -262,8 +262,6 @@ def _id_kind(choice: Choice, survey: Survey) -> Ids:
         return "content"
     column = survey.columns[name]
     _refuse_rounded(column)
-    if choice.is_sentiment140:  # Its ids are numbers, and what is none is a damaged line.
-        return "numbers"
     return "numbers" if column.count_digits >= 0.5 * max(1, column.count_given) else "strings"
 
 

@@ -93,8 +93,8 @@ class Survey:
         column.count_given += int((values.str.len_bytes() > 0).sum())
         other = batch.not_text.get(column.name)
         column.count_not_text += int(other.sum()) if other is not None else 0
-        number = batch.not_text.get(f"{column.name}\0")
-        column.count_not_string += int(number.sum()) if number is not None else 0
+        other = batch.not_string.get(column.name)
+        column.count_not_string += int(other.sum()) if other is not None else 0
         if column.values is not None:
             _count_values(column, values)
         if column.times is not None:
@@ -172,8 +172,9 @@ def _first_look(name: str, sample: pl.Series, count_before: int) -> ColumnSurvey
         forms = labels.canonical(given)
         if forms.n_unique() <= _MOST_VALUES:
             column.values = Counter()
-    is_candidate = column.words < 1.2 and column.distinct > 0.5 and not names.is_known(name)
-    column.is_id = names.rank(name, "id") is not None or (is_candidate and column.numbers + column.letters > 0.5)
+    is_candidate = column.words < 1.2 and not names.is_known(name)
+    is_like_id = column.numbers > 0.5 or (column.distinct > 0.5 and column.numbers + column.letters > 0.5)
+    column.is_id = names.rank(name, "id") is not None or (is_candidate and is_like_id)
     if column.longest <= 60 and looks_like_times(given.head(300), is_named=is_named_date or name.startswith("column ")):
         column.times = TimeSurvey()
     return column

@@ -20,6 +20,10 @@ _NEGATORS = frozenset(
 # Standard deviations beyond what chance gives: one file in 30 million.
 _BEYOND_CHANCE = 5.4
 _CONFIRMED = 3.0
+# Where little else could be meant: one file in 160.
+_CONFIRMED_LIKELY = 2.5
+# Of leaning texts, 61 to 77 % lean to the positive side where people call them neutral, 80 to 93 % where positive.
+_LEAST_POSITIVE = 0.8
 _WEAKEST = 0.5
 
 
@@ -69,6 +73,11 @@ class Agreement:
         return self.z > _CONFIRMED
 
     @property
+    def is_likely(self) -> bool:
+        """Whether words confirm labels that the values suggest by themselves."""
+        return self.z > _CONFIRMED_LIKELY
+
+    @property
     def sentence(self) -> str:
         """The figures."""
         count = self.count_agree + self.count_disagree
@@ -87,3 +96,16 @@ def agreement(texts: pl.Series, labels: pl.Series) -> Agreement:
     is_right = (scores > 0) == (labels == "positive")
     count_agree = int(is_right.sum())
     return Agreement(count_agree, len(is_right) - count_agree)
+
+
+def are_positive(texts: pl.Series) -> bool:
+    """Whether texts of one label are positive rather than neutral: by the 95 % lower bound (Wilson) of those that lean so."""
+    scores = word_scores(texts)
+    leaning = scores.filter(scores.abs() >= _WEAKEST)
+    count = len(leaning)
+    if not count:
+        return False
+    share, z = float((leaning > 0).mean()), 1.96  # type: ignore[arg-type]
+    centre = share + z * z / (2 * count)
+    spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return (centre - spread) / (1 + z * z / count) > _LEAST_POSITIVE

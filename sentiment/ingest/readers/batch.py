@@ -19,6 +19,7 @@ class Batch:
         unreadable: line number and reason of each record that has no columns.
         raw_line: gives the bytes to keep of any record of the batch by its line number, and their true length.
         not_text: for columns that hold them, which rows are neither string nor number nor null, such as lists.
+        not_string: for columns that hold them, which rows are neither string nor null.
         has_nul: whether a field may hold NUL bytes.
         raw_field: the original bytes of a field by line number and column, where decoding changed them; else None.
     """
@@ -28,6 +29,7 @@ class Batch:
     unreadable: Sequence[tuple[int, str]]
     raw_line: Callable[[int], tuple[bytes, int]]
     not_text: dict[str, pl.Series] = field(default_factory=dict)
+    not_string: dict[str, pl.Series] = field(default_factory=dict)
     raw_field: Callable[[str], dict[int, bytes]] | None = None
     has_nul: bool = True
 

@@ -106,7 +106,7 @@ def find_dialect(lines: Sequence[str], delimiter: str | None = None) -> Dialect:
     """
     sample = [line for line in lines[:_SAMPLE_LINES] if line]
     wanted = [delimiter] if delimiter else list(DELIMITERS)
-    found = [_measure(sample, mark, is_quoted) for mark in wanted for is_quoted in (True, False)]
+    found = [pair for mark in wanted for pair in _ways_to_quote(sample, mark)]
     found = [(share, dialect) for share, dialect in found if dialect.count_columns > 1]
     if not delimiter:
         found = [pair for pair in found if pair[0] >= _LEAST_SHARES.get(pair[1].count_columns, _LEAST_SHARE_OF_MANY)]
@@ -135,6 +135,14 @@ def find_dialect(lines: Sequence[str], delimiter: str | None = None) -> Dialect:
 def _is_enclosed(sample: Sequence[str], delimiter: str) -> bool:
     fields = [field for line in sample[:100] for field in line.split(delimiter) if field]
     return sum(len(field) > 1 and field[0] == field[-1] == '"' for field in fields) > 0.5 * len(fields)
+
+
+def _ways_to_quote(sample: Sequence[str], delimiter: str) -> list[tuple[float, Dialect]]:
+    """The shares of a delimiter with quotes and without, the latter only if quotes do not account for what it reads."""
+    quoted, plain = (_measure(sample, delimiter, is_quoted) for is_quoted in (True, False))
+    # Delimiters within quoted fields make columns where quotes are not read.
+    has_more = plain[1].count_columns > quoted[1].count_columns
+    return [quoted] if has_more and quoted[0] >= plain[0] else [quoted, plain]
 
 
 def _measure(sample: Sequence[str], delimiter: str, is_quoted: bool) -> tuple[float, Dialect]:

@@ -47,7 +47,7 @@ class _Gathered:
     original: dict[int, Row] = field(default_factory=dict)
 
     def batch(self, raw_line: Callable[[int], tuple[bytes, int]]) -> Batch:
-        columns, not_text = to_columns(self.rows)
+        columns, not_text, not_string = to_columns(self.rows)
         original = self.original
 
         def raw_field(name: str) -> dict[int, bytes]:
@@ -55,13 +55,13 @@ class _Gathered:
             return {n: v.encode("utf-8", errors="surrogateescape") for n, v in values.items() if isinstance(v, str)}
 
         numbers = np.array(self.numbers, dtype=np.int64)
-        return Batch(numbers, columns, self.unreadable, raw_line, not_text, raw_field if original else None)
+        return Batch(numbers, columns, self.unreadable, raw_line, not_text, not_string, raw_field if original else None)
 
 
-def to_columns(rows: Sequence[Row]) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
-    """The values of all keys as strings, and for keys that hold lists, objects or truth values, in which rows they do."""
+def to_columns(rows: Sequence[Row]) -> tuple[pl.DataFrame, dict[str, pl.Series], dict[str, pl.Series]]:
+    """The values of all keys as strings, and `not_text` and `not_string` of a batch."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    columns, not_text = [], {}
+    columns, not_text, not_string = [], {}, {}
     for name in names:
         values = [row.get(name) for row in rows]
         if set(map(type, values)) <= {str, type(None)}:
@@ -71,13 +71,11 @@ def to_columns(rows: Sequence[Row]) -> tuple[pl.DataFrame, dict[str, pl.Series]]
         is_other = pl.Series(
             [value is not None and type(value) not in (str, int, float) for value in values], dtype=pl.Boolean
         )
-        is_number = pl.Series([type(value) in (int, float) for value in values], dtype=pl.Boolean)
         if is_other.any():
             not_text[name] = is_other
-        if is_number.any():
-            not_text[f"{name}\0"] = is_number | is_other
+        not_string[name] = pl.Series([value is not None and type(value) is not str for value in values])
     frame = pl.DataFrame(columns) if columns else pl.DataFrame(schema={"\0": pl.String})
-    return frame, not_text
+    return frame, not_text, not_string
 
 
 def _as_string(value: Any) -> str | None:

@@ -93,6 +93,7 @@ def read_parquet(path: Path, file: BinaryIO) -> Iterator[Batch]:
 def _read_batch(batch: pa.RecordBatch, first_row: int) -> Batch:
     columns: list[pl.Series] = []
     not_text: dict[str, pl.Series] = {}
+    not_string: dict[str, pl.Series] = {}
     changed: dict[str, dict[int, bytes]] = {}
     given: dict[str, pl.Series] = {}
     for name, values in _flattened(batch):
@@ -105,7 +106,7 @@ def _read_batch(batch: pa.RecordBatch, first_row: int) -> Batch:
             is_given = series.is_not_null()
             if not _is_number(values.type):
                 not_text[name] = is_given
-            not_text[f"{name}\0"] = is_given
+            not_string[name] = is_given
     frame = pl.DataFrame([series.alias(name) for name, series in given.items()])
 
     def raw_line(line_number: int) -> tuple[bytes, int]:
@@ -114,7 +115,7 @@ def _read_batch(batch: pa.RecordBatch, first_row: int) -> Batch:
 
     numbers = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
     raw_field = (lambda name: changed.get(name, {})) if changed else None
-    return Batch(numbers, pl.DataFrame(columns), [], raw_line, not_text, raw_field)
+    return Batch(numbers, pl.DataFrame(columns), [], raw_line, not_text, not_string, raw_field)
 
 
 def _flattened(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:

@@ -185,9 +185,9 @@ class RecordMaker:
         is_wrong_type = pl.lit(False)
         for role in ("text", "title", "user", "query"):
             name = self.reading.columns.get(role, "")
-            key = f"{name}\0" if role == "text" else name
-            if key in batch.not_text:
-                is_wrong_type |= pl.lit(batch.not_text[key])
+            wrong = batch.not_string if role == "text" else batch.not_text
+            if name in wrong:
+                is_wrong_type |= pl.lit(wrong[name])
         is_nul = pl.lit(False)
         if batch.has_nul:
             names = ("text_before", "user_name", "query")

@@ -22,8 +22,9 @@ from sentiment.ingest.plan import read_chunks
 GOOD = b'{"tweet_id": 1, "text": "hello"}\n'
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
+# A file of which many ids are floats above 2^53 is refused as a whole.
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(-(2**53), 2**53) | st.text(),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=3,
 )
@@ -144,7 +145,7 @@ class TestJsonLines:
 
     @settings(deadline=None)
     @given(st.lists(json_rows, max_size=5), st.integers(1, 40))
-    def test_wild_objects_end_in_rows_wherever_blocks_end(
+    def test_wild_objects_end_in_the_same_rows_wherever_blocks_end(
         self, tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]], block_bytes: int
     ) -> None:
         data = GOOD + b"".join(orjson.dumps(row) + b"\n" for row in rows)
@@ -152,8 +153,8 @@ class TestJsonLines:
         meant = ReadingOptions(columns="text=text,id=tweet_id,label=,date=,user=,query=,title=,language=")
         whole, pieces = read(path, meant), read(path, meant, block_bytes=block_bytes)
         assert len(whole[0]) + len(whole[1]) == len(rows) + 1
-        # Values of mixed kinds in one column may be read by the kinds of their block; no row is lost by it.
-        assert len(pieces[0]) + len(pieces[1]) == len(rows) + 1
+        assert pieces[0].equals(whole[0])
+        assert pieces[1].equals(whole[1])
 
 
 class TestParquet:

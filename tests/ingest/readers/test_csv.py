@@ -148,6 +148,20 @@ class TestRecords:
         records, _, _ = read(path, b'"0","1","","","andr\xe9","plain"\n')
         assert records.select("user_name", "text", "raw_text").rows() == [("andré", "plain", None)]
 
+    @pytest.mark.parametrize("line_break", [b"", b"\n"])
+    def test_one_line_with_empty_fields_and_a_comma_in_its_text_has_six_columns(
+        self, path: Path, line_break: bytes
+    ) -> None:
+        path.write_bytes(b'"","77777","","","","no label, but a text"' + line_break)
+        (chunk,) = read_chunks(path)
+        assert chunk.records.select("tweet_id", "text", "label").rows() == [(77777, "no label, but a text", None)]
+
+    def test_quoted_texts_with_commas_are_one_column(self, path: Path) -> None:
+        path.write_bytes(b'"so good, really"\n"so bad, really"\n')
+        form = find_form(path)
+        assert form.dialect is not None
+        assert form.dialect.count_columns == 1
+
     @pytest.mark.parametrize(
         "header", [b"target,ids,date,flag,user,text", b'"Polarity","id","date","query","user","text"\r']
     )
