@@ -2,6 +2,8 @@
 # Built with the CPU build of torch: on x86 give TORCH_INDEX the address of PyTorch's CPU wheels (README, "Set-up").
 FROM python:3.11-slim AS build
 ARG TORCH_INDEX=""
+# Of pyproject.toml, apart by spaces: "cluster" for Dask's scheduler and workers, "postgresql", "lake".
+ARG EXTRAS=""
 WORKDIR /opt/sentiment
 RUN python -m venv .venv
 COPY requirements.lock pyproject.toml ./
@@ -10,8 +12,9 @@ RUN grep '^torch==' requirements.lock > torch.txt \
     && PIP_EXTRA_INDEX_URL="$TORCH_INDEX" .venv/bin/pip install --no-cache-dir -r torch.txt -c requirements.lock \
     && .venv/bin/python -c 'import sys, torch; sys.exit(torch.version.cuda and "The CUDA build of torch: give TORCH_INDEX.")'
 # Of the lock file just what running needs; no compiler is there, and none is needed.
-RUN .venv/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
-        > requirements.txt \
+RUN EXTRAS="$EXTRAS" .venv/bin/python -c 'import os, tomllib; found = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+        extras = (found["optional-dependencies"][name] for name in os.environ["EXTRAS"].split()); \
+        print(*found["dependencies"], *sum(extras, []), sep="\n")' > requirements.txt \
     && .venv/bin/pip install --no-cache-dir -r requirements.txt setuptools -c requirements.lock
 COPY README.md LICENSE setup.py ./
 COPY flows flows

@@ -7,10 +7,10 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # On Linux without a GPU, TORCH_INDEX spares a download of several GB (README, "Set-up").
 TORCH := $(shell sed -n 's/^\(torch==[0-9.]*\).*/\1/p' requirements.lock)
 
-# Else every command compiles this project anew.
+# Else every command compiles this project again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-slow lint bench lock ruff format mypy imports spelling sql
+.PHONY: setup demo test test-slow lint bench simulate lock ruff format mypy imports spelling sql
 
 setup: .venv/.installed
 
@@ -21,7 +21,8 @@ ifneq ($(UV),)
 	test -x $(BIN)/python || $(UV) venv --quiet --seed $(if $(PYTHON),--python $(PYTHON)) .venv
 	grep -v '^torch==' requirements.lock > .venv/without-torch.txt
 	$(UV) pip install --quiet --python .venv --no-deps -r .venv/without-torch.txt
-	$(UV) pip install --quiet --python .venv $(TORCH) --constraints requirements.lock $(if $(TORCH_INDEX),--index "$(TORCH_INDEX)")
+	# Without pyproject.toml's metadata for torch: a CUDA build needs libraries that the lock leaves out.
+	$(UV) pip install --quiet --no-config --python .venv $(TORCH) --constraints requirements.lock $(if $(TORCH_INDEX),--index "$(TORCH_INDEX)")
 	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation -e .
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -64,10 +65,15 @@ imports:
 	$(BIN)/lint-imports --no-cache
 
 spelling:
-	$(BIN)/codespell sentiment flows sql tests benchmarks docs deployments *.md Makefile
+	$(BIN)/codespell sentiment flows sql tests benchmarks simulations docs deployments *.md Makefile
 
+# Speed, memory and accuracy.
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# Kills, planted flaws, a year of files: an hour and a half.
+simulate: setup
+	$(BIN)/python -m simulations
 
 # After a change in pyproject.toml; look at what moves before it is committed. `make lock UPGRADE=--upgrade` takes what is new.
 lock: setup

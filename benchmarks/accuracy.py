@@ -1,19 +1,19 @@
-"""Accuracy against training time and scoring speed, ours beside the field: `python -m benchmarks.accuracy [--only NAME...]`.
+"""Accuracy against training time and scoring speed, for this model and its peers: `python -m benchmarks.accuracy [--only NAME...]`.
 
 All systems train on the same rows and are scored on the same hold-out, hand-labelled set and, where the files are there,
-tweets of other years (macro-averaged recall, none trained on). All is timed from raw text: what a system does to clean or
-split a tweet is its own time. Each runs in a process of its own, so that its peak of memory is its own, and its row is
-written as soon as it is there. With `--times 3` each is trained and scored three times, round by round so that a slow
+tweets of other years (macro-averaged recall, none trained on). Times start from raw text and include each system's own cleaning and
+tokenising. Each runs in a separate process, so that its peak of memory is its own, and its row is
+written as soon as it is measured. With `--times 3` each is trained and scored three times, round by round so that a slow
 hour of the machine meets all alike, and a row has the medians. What `--only` leaves out keeps the row it has.
 
-The peers are no part of the project and of no lock file. They are taken from a folder of their own, beside everything else:
+The peers are not part of the project or its lock file. Install them into a separate folder:
 
     pip install --target /tmp/peers fasttext-wheel scikit-learn vaderSentiment
     python -m benchmarks.accuracy --peers /tmp/peers
 
 Without it they are skipped. `load` in a row says how many other processes wanted a core when it began: times of rows with
 more than some tenths are those of a busy machine. Most of the time on the real file goes to efforts 3 and 4; elsewhere
-generated tweets stand in.
+generated tweets are used.
 """
 
 from __future__ import annotations

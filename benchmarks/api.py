@@ -1,4 +1,4 @@
-"""The API under load from `wrk`, beside MLflow's own server of the same model: `python -m benchmarks.api`.
+"""The API under load from `wrk`, against MLflow's own server of the same model: `python -m benchmarks.api`.
 
 32 clients ask for single tweets, 4 for batches of 1,000, and 32 go on asking while the champion is promoted and rolled back
 twenty times. The load runs on the same cores as the API. Other work on the machine makes all of it slower, so the
@@ -158,7 +158,7 @@ def mlflow_serving(home: Home) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def ended(process: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[Any]]:
-    """Ask a process to end, and whatever it started with it."""
+    """Ask a process and its children to end."""
     children: list[int] = []
     try:
         yield process

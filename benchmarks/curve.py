@@ -1,8 +1,8 @@
 """What more data brings, measured and forecast: `python -m benchmarks.curve`. Takes some minutes.
 
 Every rung is trained with five seeds on the real file and evaluated on the hold-out. From the rungs up to 400,000 rows the
-accuracy on all rows is forecast and put beside what came; and what `retrain --until-flat` would have said at each rung.
-Writes `results/curve.json` and a picture. How often the forecast's interval holds is shown by `benchmarks.gate`.
+accuracy on all rows is forecast and compared with the result; and where `retrain --until-flat` would have stopped.
+Writes `results/curve.json` and a picture. How often the forecast's interval holds is shown by `simulations.gate`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tweets that benchmarks run on: the real file where it lies beside the checkout, generated ones elsewhere."""
+"""The tweets that benchmarks run on: the real file if it is next to the checkout, else generated ones."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def subset_csv(rows: int) -> Iterator[Path]:
 
 @contextmanager
 def scored_home() -> Iterator[Home]:
-    """A home whose tweets are scored, to be changed at will: a copy of that in `SENTIMENT_HOME`, or one made anew."""
+    """A home whose tweets are scored, to be changed at will: a copy of that in `SENTIMENT_HOME`, or a new one."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "home")
         if os.environ.get("SENTIMENT_HOME"):
@@ -84,9 +84,9 @@ def exported(rows: int = 1_600_000) -> Path:
 
 
 def command() -> list[str]:
-    """The command line, as installed beside this Python."""
-    beside = Path(sys.executable).with_name("sentiment")
-    return [str(beside if beside.exists() else shutil.which("sentiment"))]
+    """The command line installed next to this Python."""
+    installed = Path(sys.executable).with_name("sentiment")
+    return [str(installed if installed.exists() else shutil.which("sentiment"))]
 
 
 def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,6 @@
 """What training promises: any kill ends in the same weights, memory does not grow with the rows, any text gets a probability.
 
-`python -m benchmarks.training [kills] [memory] [texts]`; all three unless named. On the real file where it lies beside the
+`python -m benchmarks.training [kills] [memory] [texts]`; all three unless named. On the real file if it is next to the
 checkout.
 
 - kills: one training with an encoder is killed at random moments, ten times, and started again each time;

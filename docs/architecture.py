@@ -108,7 +108,7 @@ def functions_of(tree: ast.AST, room: str) -> Iterator[Function]:
 
 
 def components(nodes: set[str], arrows: set[tuple[str, str]]) -> list[set[str]]:
-    """Those that import each other, on whatever way round (strongly connected components)."""
+    """Those that import each other, directly or not (strongly connected components)."""
     reach = {each: reachable(each, arrows) for each in nodes}
     found: list[set[str]] = []
     for each in sorted(nodes):

@@ -1,7 +1,7 @@
 """The application: eight flows, the command line and the servers.
 
-Importing it, which every command, flow and server does first, puts the environment of MLflow in force for the process and
-those it starts.
+Every command, flow and server imports it first. The import sets MLflow's environment variables for this process and its
+children.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the flows report in Prefect's pages, as Markdown: the result first, then a table, then what to do."""
+"""Reports of the flows for Prefect's pages, as Markdown: the result, then a table, then what to do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sentiment.markdown import table
 
 
 def ingest_markdown(reports: Sequence[IngestReport]) -> str:
-    """What became of each file, and of its lines."""
+    """The result of each file: its lines by outcome."""
     loaded, rejected = sum(r.count_loaded for r in reports), sum(r.count_rejected for r in reports)
     headline = f"**{loaded:,} new tweets** from {len(reports)} file(s)"
     headline += (
@@ -68,9 +68,7 @@ def housekeeping_markdown(report: HousekeepingReport) -> str:
     if report.model_versions:
         parts.append(f"Refused versions that are gone: {', '.join(map(str, report.model_versions))}.")
     if not report.is_all_forgotten:
-        parts.append(
-            "What was to be forgotten is not gone everywhere yet: a run was going on. The next run goes on with it."
-        )
+        parts.append("A request to forget is not finished: another run was at work. The next run finishes it.")
     return "\n\n".join(parts) + "\n"
 
 

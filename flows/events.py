@@ -2,8 +2,8 @@
 
 `deployments/automations.yaml` sends alerts, and failed runs, to the notification block that SENTIMENT_NOTIFICATION_BLOCK
 names; other events start deployments, by triggers in `deployments/prefect.yaml`. For anything else, make an automation on
-these events in Prefect's page. Prefect is imported by `raise_alert` alone, since commands that only need a name must not
-wait two seconds for it; outside of flows, `flows.server.rest.announce` sends an event with one request.
+these events in Prefect's page. Only `raise_alert` imports Prefect, since commands that need just a name must not wait two
+seconds for it; outside of flows, `flows.server.rest.announce` sends an event with one request.
 """
 
 from __future__ import annotations

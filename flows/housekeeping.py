@@ -16,7 +16,7 @@ from sentiment.settings import open_home
 
 
 class HousekeepingOptions(BaseModel):
-    """The rules are fixed; only the time can be another."""
+    """The rules are fixed; only the time can be set."""
 
     as_of: AsOf = None
 
@@ -29,7 +29,7 @@ def name_run() -> str:
 
 @flow(flow_run_name=name_run)
 def housekeeping(options: HousekeepingOptions = HousekeepingOptions()) -> HousekeepingReport:
-    """Remove old predictions, refused versions, dead runs and leftovers; shrink the warehouse when much of it is free."""
+    """Remove old predictions, refused versions, killed runs and leftovers; shrink the warehouse when much of it is free."""
     with recorded_run("housekeeping", options.as_of) as run:
         report = tidy_up()
         run.count_rows = sum(report.predictions.values())

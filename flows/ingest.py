@@ -81,14 +81,14 @@ class IngestOptions(BaseModel):
     as_of: AsOf = None
 
     def reading(self) -> ReadingOptions:
-        """What is said of how files are read."""
+        """The parameters on how files are read."""
         names = ("columns", "labels", "id", "date_format", "time_zone", "delimiter", "encoding", "source")
         return ReadingOptions(**{name: getattr(self, name) or None for name in names})
 
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """What became of each file, and what could not be read."""
+    """The result of each file, and the errors of those that could not be read."""
 
     files: list[IngestReport]
     errors: list[str]
@@ -146,7 +146,7 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
 
 
 def joined_error(errors: list[InputError], sentences: list[str], *, is_inbox: bool) -> InputError:
-    """One error for all files that were not loaded, of the kind that they have in common."""
+    """One error for all files that were not loaded, of their common class."""
     advice = "\nIt is not tried again until it changes; by hand: sentiment ingest PATH" if is_inbox else ""
     message = "\n".join(sentences) + advice
     unsure = [error for error in errors if isinstance(error, UnsureError)]
@@ -157,7 +157,7 @@ def joined_error(errors: list[InputError], sentences: list[str], *, is_inbox: bo
 
 
 def paths_to_load(options: IngestOptions) -> Iterator[Path]:
-    """The paths given; or, unless a database is read, those of the inbox, looked for until nothing new has landed."""
+    """The given paths; without any and without a database, the inbox, listed again until nothing new has landed."""
     if options.paths or options.source_url is not None:
         yield from map(Path, options.paths)
         return
@@ -196,7 +196,7 @@ def load_file(path: Path, options: IngestOptions) -> IngestReport:
 
 @task(name="load query", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def load_query(options: IngestOptions) -> IngestReport:
-    """Load what a query gives, from where its last run ended."""
+    """Load the result of a query, from the watermark of its last run."""
     from sentiment.ingest.sql_query import SourceQuery, ingest_query
 
     assert options.source_url is not None

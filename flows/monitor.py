@@ -1,4 +1,4 @@
-"""Flow `monitor`: looks at each day's tweets, says what is unusual, and asks for a retrain when they drift; daily."""
+"""Flow `monitor`: measures each day's tweets, reports what is unusual, and requests a retrain when they drift; daily."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def name_run() -> str:
 
 @flow(flow_run_name=name_run)
 def monitor(options: MonitorOptions = MonitorOptions()) -> MonitorReport | None:
-    """Measure the new days, write them to `monitoring`, and tell whoever should know."""
+    """Measure the new days, write them to `monitoring`, and send alerts."""
     home = open_home()
     if deployment.id is not None and not home.published.exists():
         # On a schedule, before the first file, there is nothing to look at.
@@ -81,7 +81,7 @@ def measure(options: MonitorOptions) -> MonitorReport:
 
 
 def tell(report: MonitorReport) -> None:
-    """One event for each alarm that is new; drift, together, asks for a retrain."""
+    """Send an event for each new alarm, and one for all drift, which requests a retrain."""
     for alarm in report.alarms:
         if not alarm.is_drift:
             kind = DATA_LATE if alarm.measure == "delay_days" else VOLUME_CHANGED
@@ -92,7 +92,7 @@ def tell(report: MonitorReport) -> None:
 
 
 def warn_of_full_disk(root: Path, least_free_mb: int) -> None:
-    """Raise the alert while there is still room to act."""
+    """Raise an alert while there is still time to act."""
     free = shutil.disk_usage(root).free >> 20
     if free < least_free_mb:
         raise_alert(

@@ -1,8 +1,4 @@
-"""Flow `profile`: what the tweets look like as a whole, as a page, as figures in SQL and in the UI; weekly.
-
-The file is not called `profile`: Prefect puts this folder before the standard library while it loads a flow, and cProfile
-would take it for the module of that name.
-"""
+"""Flow `profile`: what the tweets look like as a whole, as a page, as figures in SQL and in the UI; weekly."""
 
 from __future__ import annotations
 
@@ -22,7 +18,7 @@ from sentiment.warehouse.snapshot import publish
 
 @dataclass(frozen=True)
 class ProfileSummary:
-    """What stands out, and the page that shows it."""
+    """The findings, and the page that shows them."""
 
     page: Path
     count_tweets: int

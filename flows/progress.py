@@ -1,4 +1,4 @@
-"""How far a run is: to the terminal of a command, or as a progress artifact of a deployed run.
+"""Shows the progress of a run: on the terminal of a command, or as a progress artifact of a deployed run.
 
 Library functions report through plain callbacks. A command shows them as bars (`show_in`); a run that a worker started has
 no terminal and updates one artifact a step, at most every few seconds, since each update is a request to the server.
@@ -33,7 +33,7 @@ def show_in(show: Show) -> Iterator[None]:
 
 
 class Step:
-    """One step of a run, e.g. reading a file: call it with what is done, and of how much."""
+    """One step of a run, e.g. reading a file: call it with the work done, and the total."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -16,7 +16,7 @@ from sentiment.warehouse import snapshot
 
 
 class PublishOptions(BaseModel):
-    """Where to."""
+    """Where to publish."""
 
     to: str = Field(
         description="SQLAlchemy address of the database, such as postgresql+psycopg://user@host/database. Never with a "
@@ -47,7 +47,7 @@ def publish(options: PublishOptions) -> TargetReport:
 
 @task(retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def send(options: PublishOptions) -> TargetReport:
-    """Publish here, then there."""
+    """Publish the snapshot, then send it."""
     home = open_home(say_waiting)
     snapshot.publish(home)
     return publish_to(

@@ -35,16 +35,16 @@ DEFAULT_EFFORT, MOST_EFFORT = TrainingConfig().effort, max(EFFORTS)
 
 
 class RetrainOptions(BaseModel):
-    """What to train on, and how hard."""
+    """The rows to train on, and how much work to do for each."""
 
     rows: int | None = Field(
         default=None, ge=100, description="Rows to train on, of the fixed subset order. Empty: the next growing subset."
     )
     until_flat: bool = Field(
         default=False,
-        description="Climb from subset to subset until the next one should bring nothing; gate only the last.",
+        description="Go on from subset to subset until the forecast for the next one is no gain; gate only the last.",
     )
-    all_rows: bool = Field(default=False, description="Train on all rows there are, whatever the next subset is.")
+    all_rows: bool = Field(default=False, description="Train on all rows, instead of the next subset.")
     effort: int = Field(
         default=DEFAULT_EFFORT, ge=1, le=MOST_EFFORT, description="How much work training does for each row."
     )
@@ -56,6 +56,11 @@ class RetrainOptions(BaseModel):
         description="Pretrained word vectors that the encoders start from, a file in GloVe's or fastText's text format on the "
         "worker's machine; for efforts with encoders.",
     )
+    model: str | None = Field(
+        default=None,
+        description="Your own model in the place of the encoders: my_package.my_module:build, or hf: and a folder or name of a "
+        "Hugging Face model. Empty: SENTIMENT_MODEL, or this project's own.",
+    )
     device: Device = Field(
         default="auto", description="Where to train: auto takes a GPU where there is one; cpu; cuda, or fail."
     )
@@ -64,7 +69,7 @@ class RetrainOptions(BaseModel):
 
 @dataclass(frozen=True)
 class RetrainSummary:
-    """What was trained and what the gate said."""
+    """The result of a training and of the gate."""
 
     trained: TrainedVersion
     decision: Decision
@@ -119,17 +124,19 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
 
 @task(name="export", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def export_snapshot() -> Export:
-    """Freeze what may train and what evaluates."""
+    """Export the training rows and the hold-out, as they are now."""
     home = open_home(say_waiting)
     registry = Registry(home)
     with writer(home) as warehouse:
-        known_champion(registry, warehouse)  # One that was removed in MLflow is missed now and not after the training.
+        known_champion(
+            registry, warehouse
+        )  # Fails now rather than after the training if the champion was deleted in MLflow.
         return export(warehouse, home)
 
 
 @task
 def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
-    """Train and register, or take the version that was trained in the same way before."""
+    """Train and register, or reuse the version that was trained in the same way before."""
     home = open_home(say_waiting)
     if options.rows or options.all_rows:
         rows = options.rows or snapshot.count_train_rows
@@ -137,6 +144,12 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
         with writer(home) as warehouse:
             rows = next_rung(warehouse.value("steps/warehouse/select_largest_subset"), snapshot.count_train_rows)
     vectors = options.word_vectors and describe(options.word_vectors)
+    model = options.model or home.settings.model
+    custom = None
+    if model:
+        from sentiment.training.custom import describe as describe_model  # Imports torch, which takes 2 s.
+
+        custom = describe_model(model)
     step = Step(f"train on {rows:,} rows")
     return train_version(
         home,
@@ -144,10 +157,11 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
         snapshot,
         TrainingJob(
             rows=rows,
-            config=TrainingConfig(effort=options.effort, vectors=vectors),
+            config=TrainingConfig(effort=options.effort, vectors=vectors, custom=custom),
             seed=options.seed,
             word_vectors=options.word_vectors,
             device=options.device,
+            model=model,
         ),
         on_progress=lambda progress: step(progress.rows_done, progress.rows_total),
     )
@@ -162,7 +176,7 @@ def look_ahead(snapshot: Export, trained: TrainedVersion) -> tuple[Outlook, byte
 
 @task
 def gate(snapshot: Export, challenger: RegisteredVersion) -> Decision:
-    """Compare with the champion on the same rows, write the verdict down, and move the alias if it passed."""
+    """Compare with the champion on the same rows, record the verdict, and move the alias if it passed."""
     home = open_home(say_waiting)
     Step("gate")(0)
     return decide_on(home, Registry(home), snapshot, challenger)

@@ -1,4 +1,4 @@
-"""What every flow needs first and last: the home and the time it works in, and a line in `runs` with the snapshot published."""
+"""Opens and closes every flow: the home and the time first, a row in `runs` and a published snapshot last."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from sentiment.warehouse.snapshot import publish
 
 AsOf = Annotated[
     datetime | None,
-    Field(description="Time that this run takes for now, to play the past: its rows carry it. Empty: now."),
+    Field(description="Time to use as now, to simulate the past; rows carry it. Empty: now."),
 ]
 
 
 def is_busy(task: Task, run: TaskRun, state: State) -> bool:  # type: ignore[type-arg]
-    """Retry only what another process's work can have caused; a wrong file stays wrong."""
+    """Retry only errors that another process can have caused; a wrong file stays wrong."""
     return isinstance(state.result(raise_on_failure=False), BusyError)
 
 
@@ -54,10 +54,10 @@ class RunRecord:
 
 @contextmanager
 def recorded_run(flow: str, as_of: datetime | None = None) -> Iterator[RunRecord]:
-    """Time a flow, write its row in `runs`, and publish the snapshot with all of it; within, it is `as_of`."""
+    """Time a flow, write its row in `runs`, and publish the snapshot; within the context, now is `as_of`."""
     home = open_home(say_waiting)
     if not finish_forgetting(home):
-        say_waiting("What was to be forgotten is not gone everywhere yet: another run is at work; the next one goes on")
+        say_waiting("A request to forget is not finished: another run is at work; the next one goes on")
     with clock.play(as_of), working_as(str(flow_run.name or flow)):
         record, started_at, began = RunRecord(flow), clock.now(), time.perf_counter()
         yield record

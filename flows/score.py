@@ -25,8 +25,8 @@ class ScoreOptions(BaseModel):
     """Which tweets to score, with which version."""
 
     model_version: int | None = Field(default=None, ge=1, description="Version to score with. Empty: the champion.")
-    since: datetime | None = Field(default=None, description="Only tweets posted from then on. Empty: all.")
-    until: datetime | None = Field(default=None, description="Only tweets posted before then. Empty: all.")
+    since: datetime | None = Field(default=None, description="Only tweets posted at or after this time. Empty: all.")
+    until: datetime | None = Field(default=None, description="Only tweets posted before this time. Empty: all.")
     chunk_rows: int = Field(
         default=CHUNK_ROWS, ge=1_000, le=1_000_000, description="Tweets committed at a time: what a kill can cost."
     )
@@ -60,7 +60,7 @@ def score(options: ScoreOptions = ScoreOptions()) -> ScoreReport | None:
 
 
 def score_and_publish(options: ScoreOptions) -> ScoreReport:
-    """Score, record the run, and say what came of it."""
+    """Score, record the run, and report the result."""
     with recorded_run("score", options.as_of) as run:
         report = predict(options, run.run_id)
         run.count_rows = report.count_scored
@@ -72,7 +72,7 @@ def score_and_publish(options: ScoreOptions) -> ScoreReport:
 
 @task(retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def predict(options: ScoreOptions, run_id: str) -> ScoreReport:
-    """Score what is missing, chunk by chunk."""
+    """Score the tweets that have no prediction, chunk by chunk."""
     home = open_home(say_waiting)
     if options.scheduler is not None:
         home = replace(home, settings=home.settings.model_copy(update={"scheduler": options.scheduler}))

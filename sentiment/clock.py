@@ -1,9 +1,8 @@
-"""What time it is for a run: now, or a past moment at which it is played.
+"""The time of a run: now, or a past moment that is simulated.
 
-Everything that is written with a time takes it from here, in SQL as `$now`, so that a year can be played in an hour and
-its tables read as if it had passed. A played clock starts at the moment given and runs on, so that what happens later
-also carries a later time. Only what others see of files on disk, such as whether one is still being written, goes by the
-machine's own clock.
+Every time that is written comes from here, in SQL as `$now`, so that a year can be simulated in an hour and its tables look as
+if it had passed. A simulated clock starts at the given moment and runs on, so later events have later times. Only the times of
+files on disk, such as whether one is still being written, follow the machine's own clock.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def in_utc(moment: datetime) -> datetime:
 
 @contextmanager
 def play(as_of: datetime | None) -> Iterator[None]:
-    """Within this context the time starts at `as_of`; without one, nothing changes.
+    """Start the time at `as_of` within this context; None changes nothing.
 
     Args:
         as_of: without a zone it is taken for UTC.

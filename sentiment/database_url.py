@@ -1,7 +1,7 @@
-"""Which addresses of other databases are taken, and what goes wrong with them as sentences.
+"""Checks addresses of other databases, and turns their errors into sentences.
 
-An address stands in flow parameters, logs and error messages, so one that holds a password is refused: PostgreSQL's own
-library finds it in `~/.pgpass` or in PGPASSWORD, and that is where it belongs.
+Addresses appear in flow parameters, logs and error messages, so one with a password is refused. PostgreSQL's own library reads
+passwords from `~/.pgpass` or PGPASSWORD.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def check_address(address: str) -> URL:
     if url.password is not None or any("pass" in name.lower() for name in url.query):
         shown = url.set(password=None, query={}).render_as_string()
         raise InputError(
-            f"The database address holds a password, which would stand in logs and run parameters. Leave it out ({shown}) and "
+            f"The database address holds a password, which would appear in logs and run parameters. Leave it out ({shown}) and "
             f"put it into ~/.pgpass, or into the environment variable PGPASSWORD."
         )
     return url.set(drivername=_DEFAULT_DRIVERS.get(url.drivername, url.drivername))
@@ -42,7 +42,7 @@ def check_address(address: str) -> URL:
 
 @contextmanager
 def open_database(address: str) -> Iterator[Engine]:
-    """Connections to another database; what fails within the context is told as a sentence.
+    """Connections to another database; errors within the context become sentences.
 
     Raises:
         InputError: as `check_address`, or there is no driver for it.

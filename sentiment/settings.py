@@ -35,7 +35,7 @@ CheckName = Literal["no_leak", "loads", "floor", "better", "gold", "neutral", "s
 
 
 class GateThresholds(BaseModel, extra="forbid"):
-    """What the gate asks for; each default can be moved by a setting."""
+    """Thresholds of the gate; each can be changed by a setting."""
 
     floor_accuracy: float = Field(default=0.70, ge=0, le=1, description="Least hold-out accuracy of any champion.")
     floor_calibration_error: float = Field(
@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     )
     model_name: str = Field(
         default="tweet-sentiment", pattern=r"^[\w.-]+$", description="Name of the registered model in MLflow."
+    )
+    model: str | None = Field(
+        default=None,
+        description="Your own model that `retrain` trains unless it names one: `my_package.my_module:build` or `hf:FOLDER`.",
     )
     labels: Literal[2, 3] = Field(
         default=3,

@@ -48,7 +48,7 @@ class Workspace:
         """Tweets with the published prediction, newest first: the columns of the view `scored_tweets`.
 
         Args:
-            contains: what the text holds, in any case.
+            contains: a part of the text; case is ignored.
             since: the first moment or day, in UTC.
             until: the first moment or day that is left out.
             label: what is predicted.

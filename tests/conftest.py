@@ -27,7 +27,7 @@ from sentiment.settings import Home, Settings
 from sentiment.training.subsets import Export, export
 from sentiment.warehouse.connection import writer
 
-# Whoever runs the tests may work with a home and thresholds of their own.
+# The environment may name a home and thresholds of the user who runs the tests.
 for name in [name for name in os.environ if name.startswith("SENTIMENT_")]:
     del os.environ[name]
 
@@ -47,6 +47,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(root) and item.path.relative_to(root).parts[0] in SLOW:
             item.add_marker(pytest.mark.slow)
+
+
+ROOT = Path(__file__).resolve().parents[1]
+FOUND_AT_START = pytest.StashKey[set[str]]()
+
+
+def _entries() -> set[str]:
+    """Files and folders at the top of the checkout, without caches."""
+    return {path.name for path in ROOT.iterdir() if not path.name.startswith((".", "__pycache__"))}
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[FOUND_AT_START] = _entries()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail when a test leaves something in the checkout, such as the database of MLflow's default store."""
+    is_worker = hasattr(session.config, "workerinput")
+    before: set[str] = session.config.stash[FOUND_AT_START]
+    left = _entries() - before
+    if left and not is_worker:
+        names = ", ".join(sorted(left))
+        session.config.get_terminal_writer().line(f"\nTests left these in the checkout: {names}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 DATE = "Mon Apr 06 22:19:45 PDT 2009"
@@ -244,3 +268,39 @@ def register(
             return registry.register(run_id, key, model, {FED_ROWS: fed_rows, REFERENCE_PREDICTIONS: probe}, {})
 
     return register
+
+
+@pytest.fixture(scope="session")
+def write_bert() -> Callable[..., Path]:
+    """Writes a tiny BERT of random weights, with a tokenizer trained here, as `save_pretrained` does."""
+    transformers = pytest.importorskip("transformers", reason="the extra `transformers` is not installed")
+
+    def write(folder: Path, kind: str = "BertModel", **options: Any) -> Path:
+        """A folder as `save_pretrained` writes it."""
+        import torch
+        from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        words = ["lovely great awful sad rain exam coffee football holiday bus music dinner 1 2 3"] * 5
+        tokenizer.train_from_iterator(words, trainers.WordPieceTrainer(vocab_size=200, special_tokens=special))
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+        names = {f"{name.strip('[]').lower()}_token": name for name in special}
+        transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+        torch.manual_seed(7)
+        config = transformers.BertConfig(
+            vocab_size=200,
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=32,
+            max_position_embeddings=32,
+            **options,
+        )
+        getattr(transformers, kind)(config).save_pretrained(folder)
+        return folder
+
+    return write

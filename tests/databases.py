@@ -26,7 +26,7 @@ def postgresql() -> Iterator[str]:
 
 
 class Target:
-    """A database to publish to, and what stands in it."""
+    """A database to publish to, and its content."""
 
     def __init__(self, address: str, schema: str | None) -> None:
         self.address = address
@@ -34,7 +34,7 @@ class Target:
         self.engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.pool.NullPool)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """What a query finds; `{}` stands for the schema with its dot."""
+        """What a query finds; `{}` is the schema with its dot."""
         with self.engine.connect() as connection:
             found = connection.execute(sqlalchemy.text(query.format(f"{self.schema}." if self.schema else "")))
             return [tuple(row) for row in found]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+CLUSTER = (ROOT / "deployments" / "cluster.compose.yaml").read_text()
+KUBERNETES = (ROOT / "deployments" / "cluster.kubernetes.yaml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "deployments" / "compose.yaml").read_text())["services"]
 
 
@@ -74,3 +79,47 @@ def test_what_is_no_part_of_the_image_is_not_sent_to_its_build() -> None:
     }
     assert {"flows", "sentiment", "sql", "deployments", "requirements.lock"} <= copied
     assert all((ROOT / name).exists() and name not in ignored for name in copied)
+
+
+@pytest.mark.parametrize("service", yaml.safe_load(CLUSTER)["services"].values())
+def test_scheduler_and_workers_have_no_rights_and_hold_dask(service: dict[str, Any]) -> None:
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["tmpfs"] == ["/tmp"]
+    assert all(volume.endswith(":ro") for volume in service["volumes"])
+    assert service["build"]["args"]["EXTRAS"] == "cluster"
+    assert service["environment"]["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] == "true"
+
+
+def test_pods_of_the_cluster_have_no_rights() -> None:
+    pods = [part for part in yaml.safe_load_all(KUBERNETES) if part["kind"] == "Deployment"]
+    assert len(pods) == 2
+    for pod in pods:
+        (container,) = pod["spec"]["template"]["spec"]["containers"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["runAsNonRoot"] is True
+
+
+def test_the_cluster_reads_a_configuration_that_the_image_holds() -> None:
+    (workdir,) = set(re.findall(r"^WORKDIR (\S+)$", DOCKERFILE, flags=re.MULTILINE))
+    named = set(re.findall(r"DASK_CONFIG: (\S+)", CLUSTER + KUBERNETES))
+    assert named == {f"{workdir}/deployments/dask.yaml"}
+    assert (ROOT / "deployments" / "dask.yaml").exists()
+
+
+def test_an_extra_of_the_image_is_one_of_the_project() -> None:
+    """The line of the Dockerfile that lists what is installed, run as the build runs it."""
+    script = DOCKERFILE.split("-c '")[2].split("' > requirements.txt")[0].replace("\\\n", "")
+    found = {
+        extras: subprocess.run(
+            [sys.executable, "-c", script],
+            env=os.environ | {"EXTRAS": extras},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()
+        for extras in ("", "cluster lake")
+    }
+    more = set(found["cluster lake"]) - set(found[""])
+    assert {re.split(r"[=><]", line)[0] for line in more} == {"dask", "distributed", "deltalake"}

@@ -1,4 +1,4 @@
-"""Addresses of other databases: no password in them, and a sentence for whatever is wrong."""
+"""Addresses of other databases: no password in them, and a sentence for every error."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def imported(*folders: Path) -> set[str]:
 
 def test_what_is_imported_is_declared(repository: Path) -> None:
     distributions, names = packages_distributions(), set(declared(repository))
-    folders = [repository / name for name in ("sentiment", "flows", "tests", "benchmarks", "docs")]
+    folders = [repository / name for name in ("sentiment", "flows", "tests", "benchmarks", "simulations", "docs")]
     undeclared = {
         package
         for package in imported(*folders) - NOT_OURS

@@ -1,7 +1,7 @@
-"""The command line, `sentiment`. Commands that work run the same flows as the deployments; those that ask read the snapshot.
+"""The command line, `sentiment`. Commands that write run the same flows as the deployments; those that read use the snapshot.
 
-Prefect, MLflow and torch take seconds to import, so each command imports what it runs, after `connect` has set Prefect's
-server going.
+Prefect, MLflow and torch take seconds to import, so each command imports what it runs, after `connect` has started Prefect's
+server.
 """
 
 from __future__ import annotations

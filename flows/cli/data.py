@@ -1,4 +1,4 @@
-"""The commands that look at the data as a whole, carry it out, make some up or correct it."""
+"""The commands on the data as a whole: `profile`, `publish`, `download`, `sample`, `correct`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sentiment.settings import open_home
 
 
 def profile(as_json: AsJson = False) -> None:
-    """Look at all tweets: missing values, classes, lengths, copies, telling words, label noise; a page with pictures.
+    """Profile all tweets: missing values, classes, lengths, copies, telling words, label noise; writes a page with charts.
 
     Example: sentiment profile
     """
@@ -33,7 +33,7 @@ def profile(as_json: AsJson = False) -> None:
     out.print(f"{summary.count_tweets:,} tweets. Findings:", markup=False)
     for sentence in summary.findings:
         out.print(f"- {sentence}", markup=False)
-    notes.print(f"\nThe page with pictures: {summary.page}", markup=False)
+    notes.print(f"\nThe page with charts: {summary.page}", markup=False)
     notes.print("Every figure: sentiment sql \"from profile_figures where section = 'traits'\"", markup=False)
 
 
@@ -44,13 +44,13 @@ def publish(
     schema: Annotated[str | None, typer.Option(help="Schema there; `sentiment` in PostgreSQL unless given.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring another database, such as PostgreSQL, to the state of the published tables; what changed alone is sent.
+    """Publish the tables to another database, such as PostgreSQL; sends only what changed.
 
     Example: sentiment publish --to postgresql+psycopg://analyst@db.example.com/tweets
     """
     from sentiment.publish import check_address
 
-    # Before anything is started: an address with a password must not reach Prefect, which keeps parameters.
+    # Check before starting anything: Prefect stores parameters, so an address with a password must not reach it.
     check_address(to)
 
     def start(orchestration: Any) -> Any:
@@ -95,7 +95,7 @@ def sample(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write generated tweets in the Sentiment140 format, dirty as the real file is.
+    """Write generated tweets in the Sentiment140 format, with the flaws of the real file.
 
     Example: sentiment sample tweets.csv --rows 10000
     """
@@ -119,7 +119,7 @@ def correct(
     corrected_by: Annotated[str | None, typer.Option("--by", help="Who says so; you unless given.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Correct the label of one tweet, or of a file of them; the newest correction counts, before what sources say.
+    """Correct the label of one tweet, or of many by a file. The newest correction counts, before any source.
 
     Example: sentiment correct 1467810369 negative
     """

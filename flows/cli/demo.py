@@ -24,10 +24,11 @@ DAY_AFTER = date(2009, 6, 26)
 
 
 def run_demo(rows: int, as_json: bool) -> None:
-    """Train on a thirtieth and on all of the history, then on a tenth, which the gate refuses; score what comes a day later.
+    """Train on a thirtieth and on all of the history, then on a tenth, which the gate refuses; score the tweets of the next
+    day.
 
     Args:
-        rows: generated tweets of history; a day brings a twentieth of it.
+        rows: generated tweets of history; the next day has a twentieth as many.
     """
     began = time.perf_counter()
     root = load_settings().home / "demo"
@@ -76,7 +77,7 @@ def run_demo(rows: int, as_json: bool) -> None:
 
 def _generate(home: Home, rows: int) -> tuple[Path, Path, Path]:
     """History, a hand-labelled set, and the tweets of a later day; written once."""
-    from sentiment.sample import write_gold_sample, write_sample
+    from sentiment.sample import Span, write_gold_sample, write_sample
 
     folder = home.work / "generated"
     folder.mkdir(exist_ok=True)
@@ -86,13 +87,13 @@ def _generate(home: Home, rows: int) -> tuple[Path, Path, Path]:
     if not gold.exists():
         write_gold_sample(gold, 400, seed=1)
     if not day.exists():
-        write_sample(day, rows // 20, seed=2, start=DAY_AFTER, days=1, labelled=False)
+        write_sample(day, rows // 20, seed=2, span=Span(start=DAY_AFTER, days=1), labelled=False)
     return history, gold, day
 
 
 def _verdict(run: RetrainSummary) -> str:
     decision: Any = run.decision
-    again = " (trained before on the same rows, so taken again)" if run.trained.was_reused else ""
+    again = " (trained before on the same rows, so reused)" if run.trained.was_reused else ""
     if decision.is_champion:
         return f"version {decision.model_version} passed every check and is champion{again}"
     failed = ", ".join(check.check_name for check in decision.verdict.failed)

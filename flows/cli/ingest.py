@@ -51,7 +51,7 @@ def inspect(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a file is and how it would be read, before anything is loaded: columns, labels, times, what is not sure.
+    """Show how a file would be read, without loading it: columns, labels, times, open questions.
 
     Example: sentiment inspect reviews.csv --save reviews
     """
@@ -155,7 +155,7 @@ def ingest(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load files of posts, or what a query gives; every record is loaded, a duplicate, or kept as rejected.
+    """Load files of posts, or the result of a query; every record is loaded, a duplicate, or kept as rejected.
 
     Example: sentiment ingest reviews.csv --columns text=body,label=stars
     """
@@ -202,7 +202,7 @@ def _run(
 
 
 def _spooled(path: Path) -> Path:
-    """Standard input as a file in the home, which is removed when it has been read."""
+    """Standard input as a file in the home, removed after reading."""
     home = open_home()
     target = home.work / f"standard-input-{os.getpid()}"
     with target.open("wb") as file:
@@ -211,7 +211,7 @@ def _spooled(path: Path) -> Path:
 
 
 def _answered(error: UnsureError, options: ReadingOptions) -> ReadingOptions:
-    """Ask on the terminal what a file does not say, and give the options with the answers in them."""
+    """Ask on the terminal what a file leaves open, and return the options with the answers."""
     if str(error):
         notes.print(str(error), markup=False)
     for question in error.questions:
@@ -229,7 +229,7 @@ def _answered(error: UnsureError, options: ReadingOptions) -> ReadingOptions:
 
 
 def show_ingest(summary: Any, as_json: bool) -> None:
-    """Show what became of each file; end with 1 if one was left for later."""
+    """Show the result of each file; exit with 1 if one was left for later."""
     if as_json:
         print_json({"files": summary.files})
     else:
@@ -264,7 +264,7 @@ def withdraw(
     file: Annotated[str, typer.Argument(help="Path of a file that was loaded, or the first digits of its file_id.")],
     as_json: AsJson = False,
 ) -> None:
-    """Take a file out again that went in by mistake or was read wrongly, with all that followed from it.
+    """Take a file out that was loaded by mistake or read wrongly, with all that followed from it.
 
     Example: sentiment withdraw reviews.csv
     """
@@ -282,7 +282,7 @@ def withdraw(
         out.print(f"{report.count_kept:,} tweets stay, since other files have them, as those say.", markup=False)
     for version, count in report.rows_learnt.items():
         notes.print(
-            f"Version {version} had learnt from {count:,} of them; the next `sentiment retrain` does without.",
+            f"Version {version} was trained on {count:,} of them; the next `sentiment retrain` does without.",
             markup=False,
         )
     for path in report.read_again:

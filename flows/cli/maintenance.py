@@ -1,4 +1,4 @@
-"""The commands that look after a home: `forget`, `backup`, `restore`, `housekeeping`; most work on its files directly."""
+"""The commands that maintain a home, such as `forget`, `backup`, `restore`, `doctor`; most work on its files directly."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def forget(
     tweet_id: Annotated[list[int] | None, typer.Option(metavar="ID", help="Forget this tweet.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a user or a tweet everywhere, for good, and name the model versions that had learnt from it.
+    """Delete a user or a tweet everywhere, for good, and name the model versions that were trained on it.
 
-    Names are the same with and without @, in upper and lower case. Exit status 1 if nothing was found to forget; it is kept
-    out all the same. Without an option it finishes what an interrupted one has left.
+    Names match with and without @, in upper and lower case. Exit status 1 if nothing was found; it is kept out all the same.
+    Without an option, finish an interrupted request.
 
     Example: sentiment forget --user somebody
     """
@@ -33,7 +33,7 @@ def forget(
     home = open_home(say_waiting)
     is_continued = home.forgetting.exists()
     if not user and not tweet_id and not is_continued:
-        raise InputError("Expected --user NAME or --tweet-id ID; nothing is left to do from an earlier request.")
+        raise InputError("Expected --user NAME or --tweet-id ID; no earlier request is left to finish.")
     report = run(
         home,
         tweet_ids=tweet_id or (),
@@ -43,7 +43,7 @@ def forget(
         print_json(report)
     else:
         _show_forgotten(report)
-    # What an interrupted request deleted before is no longer there to be found.
+    # An interrupted request may have deleted it already.
     if report.found_nothing and not is_continued:
         asked = ", ".join([*(user or ()), *map(str, tweet_id or ())])
         notes.print(f"Nothing of {asked} was found. Check the spelling; it stays out if it comes.", markup=False)
@@ -58,10 +58,10 @@ def _show_forgotten(report: ForgetReport) -> None:
     )
     if report.rows_learnt:
         versions = ", ".join(f"{version} ({rows:,} rows)" for version, rows in report.rows_learnt.items())
-        notes.print(f"Versions that had learnt from it, and keep what they learnt: {versions}.", markup=False)
+        notes.print(f"Versions that were trained on it, and keep their weights: {versions}.", markup=False)
         notes.print("To replace them: sentiment retrain", markup=False)
     else:
-        notes.print("No model version had learnt from it.")
+        notes.print("No model version was trained on it.")
     for count, what in (
         (report.count_same_text, "tweet(s) of others have the same text"),
         (report.count_mentions, "tweet(s) of others mention the user"),
@@ -77,7 +77,7 @@ def _show_forgotten(report: ForgetReport) -> None:
 
 def backup(
     path: Annotated[Path, typer.Argument(help="File to write, or a folder in which it is named by the time.")],
-    inbox: Annotated[bool, typer.Option(help="Whether the files in the home's inbox go along.")] = True,
+    inbox: Annotated[bool, typer.Option(help="Whether to include the files in the home's inbox.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Save the whole home in one file, while everything runs.
@@ -94,7 +94,7 @@ def backup(
 def restore(
     path: Annotated[Path, typer.Argument(help="A file that `sentiment backup` wrote.")], as_json: AsJson = False
 ) -> None:
-    """Put a backup into an empty home, at any place.
+    """Restore a backup into an empty home, at any path.
 
     The home is the one that SENTIMENT_HOME names.
 
@@ -119,7 +119,7 @@ def show_backup(done: str, report: Any, as_json: bool) -> None:
 
 
 def housekeeping(as_json: AsJson = False) -> None:
-    """Remove what is no longer needed: old predictions, refused versions, leftovers; what `sentiment up` does daily.
+    """Remove what is no longer needed: old predictions, refused versions, leftovers. `sentiment up` does it daily.
 
     Example: sentiment housekeeping
     """

@@ -1,4 +1,4 @@
-"""The commands that change the champion by hand: `promote` and `rollback`. They need no server and take effect at once."""
+"""The commands on models. `promote` and `rollback` need no server and take effect at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.ingest import show_ingest
-from flows.cli.options import Effort, Emoticons, Rows, Seed, TrainingDevice, UntilFlat, WordVectors
+from flows.cli.options import Effort, Emoticons, Model, Rows, Seed, TrainingDevice, UntilFlat, WordVectors
 from flows.cli.run import check_paths, run_flow
 from flows.cli.terminal import AsJson, notes, out, print_json, print_table
 from flows.events import CHAMPION_CHANGED
@@ -35,7 +35,7 @@ def promote(
     reason: Reason,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version champion by hand, whatever the gate said; recorded.
+    """Make a version champion by hand, even one that the gate refused; recorded.
 
     Example: sentiment promote 3 --reason "approved after a look at label_flips"
     """
@@ -55,7 +55,7 @@ def rollback(reason: Reason, as_json: AsJson = False) -> None:
 
 
 def change_champion(change: Callable[..., Any], reason: str, as_json: bool) -> None:
-    """Change the champion, publish, and say what readers see."""
+    """Change the champion, publish, and report what readers see."""
     from sentiment.registry.client import Registry
     from sentiment.warehouse.snapshot import publish
 
@@ -77,9 +77,9 @@ def change_champion(change: Callable[..., Any], reason: str, as_json: bool) -> N
 
 
 def announce_change(home: Path, model_version: int) -> None:
-    """Set off what the deployments do after a promotion, if they run for this home."""
+    """Trigger the deployments that follow a promotion, if `sentiment up` runs for this home."""
     if api := running_server(home):
-        with suppress(OSError):  # It ended this moment; the hourly run scores.
+        with suppress(OSError):  # It stopped just now; the hourly run scores.
             announce(api, CHAMPION_CHANGED, f"sentiment.model.{model_version}", {"model_version": model_version})
 
 
@@ -89,6 +89,7 @@ def retrain(
     effort: Effort = None,
     seed: Seed = 0,
     word_vectors: WordVectors = None,
+    model: Model = None,
     device: TrainingDevice = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -106,6 +107,7 @@ def retrain(
             until_flat=until_flat,
             seed=seed,
             word_vectors=word_vectors and word_vectors.absolute(),
+            model=model,
             device=device,
         )
         return orchestration.run(flow, options.model_copy(update={"effort": effort}) if effort else options)
@@ -114,7 +116,7 @@ def retrain(
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:
-    """The gate's decision for programs; `outcome` says in one word what the flags after it say one by one."""
+    """The gate's decision for programs; `outcome` sums up the flags that follow it."""
     from sentiment.gate.decision import Outcome
 
     return {
@@ -143,18 +145,18 @@ def show_decision(summary: Any, as_json: bool) -> None:
     )
     notes.print(f"What more data would bring: {summary.outlook.reason}", markup=False)
     if trained.was_reused:
-        notes.print(f"Version {decision.model_version} was trained on the same rows before; nothing was trained anew.")
+        notes.print(f"Version {decision.model_version} was trained on the same rows before; nothing was trained.")
 
 
 def score(
     model_version: Annotated[
         int | None, typer.Option(min=1, help="Version to score with; the champion unless given.")
     ] = None,
-    since: Annotated[datetime | None, typer.Option(help="Only tweets posted from then on (UTC).")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Only tweets posted before then (UTC).")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only tweets posted at or after this time (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Only tweets posted before this time (UTC).")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict every tweet that has no prediction yet, and publish; of a past range or with another version if you say so.
+    """Predict every tweet that has no prediction yet, and publish. Options choose a range of days or another version.
 
     Example: sentiment score --model-version 2 --since 2009-05-01 --until 2009-06-01
     """
@@ -219,7 +221,7 @@ def explain(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which words of a text pushed the model which way.
+    """Show how much each word of a text pushed the model, and which way.
 
     Example: sentiment explain "the food was not bad at all :)"
     """

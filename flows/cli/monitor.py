@@ -1,4 +1,4 @@
-"""`sentiment monitor`: measures the newest days now, and shows what is unusual."""
+"""`sentiment monitor`: measures the newest days, and shows what is unusual."""
 
 from __future__ import annotations
 

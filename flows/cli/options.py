@@ -30,6 +30,15 @@ WordVectors = Annotated[
 ]
 
 
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE:FACTORY|hf:MODEL",
+        help="Your own torch.nn.Module, or a Hugging Face model (folder or name) to fine-tune, in the place of the encoders.",
+    ),
+]
+
+
 TrainingDevice = Annotated[
     Device, typer.Option("--device", help="Where to train; auto takes a GPU where there is one.")
 ]

@@ -1,4 +1,4 @@
-"""The commands that ask: `status`, `decisions`, `history`, `sql`. They read the published snapshot and need no server."""
+"""The commands that only read: `status`, `decisions`, `history`, `sql`. They read the published snapshot and need no server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def decisions(
     model_version: Annotated[int | None, typer.Option(min=1, help="Only decisions on this version.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the gate decided, and why; of one version also the texts that speak against it.
+    """Show what the gate decided, and why; for one version also the texts that it gets wrong.
 
     Example: sentiment decisions --model-version 3
     """

@@ -1,7 +1,7 @@
-"""How the answer to a query is written: a table for people; CSV, Parquet or JSON for programs, to standard output or a file.
+"""Writes the answer to a query: a table for people; CSV, Parquet or JSON for programs, to standard output or a file.
 
-All but the table are written batch by batch, so an answer may be larger than the memory. A file takes its place once it is
-whole. Times are ISO 8601, bytes are shown as text with what does not decode as \\x…, a null is nothing in CSV, lists and
+All but the table are written batch by batch, so an answer may be larger than the memory. A file gets its name when it is
+complete. Times are ISO 8601, bytes are shown as text with what does not decode as \\x…, a null is nothing in CSV, lists and
 maps are JSON. JSON has no infinite numbers and no endless digits: they are texts there.
 """
 
@@ -111,7 +111,7 @@ def _write_csv(batches: pa.RecordBatchReader, target: IO[bytes]) -> None:
 
 
 def _writable(column: pa.Array) -> pl.Series:
-    """A column that CSV can hold: as it is, or as text."""
+    """A column that CSV can hold: unchanged, or as text."""
     kind = column.type
     if pa.types.is_nested(kind) or pa.types.is_binary(kind):
         return pl.Series([None if value is None else _text(value) for value in _values(column)], dtype=pl.String)
@@ -125,7 +125,7 @@ def _writable(column: pa.Array) -> pl.Series:
 
 
 def _is_in_calendar(column: pa.Array) -> bool:
-    """Whether all dates are of the years 1 to 9999, so neither before Christ nor infinite."""
+    """Whether all dates are in the years 1 to 9999, which Python can represent."""
     kind = column.type
     if pa.types.is_date(kind):
         first, last = date.min, date.max

@@ -25,7 +25,7 @@ DAYS_OF_FAILURES = 7
 
 
 def gather_status(home: Home) -> dict[str, Any]:
-    """Everything in one document; a new home has zeros and empty lists."""
+    """The whole status as one document; a new home has zeros and empty lists."""
     found: dict[str, Any] = {
         "home": str(home.root),
         "tables": {},
@@ -36,7 +36,7 @@ def gather_status(home: Home) -> dict[str, Any]:
         "refused_files": [],
         "wrong": [],
     }
-    # A snapshot that cannot be read is one of the things that are wrong.
+    # A snapshot that cannot be read is reported with the other problems.
     with suppress(HomeError), reader(home) as snapshot:
         found["tables"] = snapshot.frame("steps/warehouse/select_status_counts").row(0, named=True)
         champion = snapshot.frame("steps/warehouse/select_status_champion")
@@ -62,7 +62,7 @@ def gather_status(home: Home) -> dict[str, Any]:
 
 
 def print_status(found: dict[str, Any]) -> None:
-    """The same for people, what is wrong first."""
+    """Print the status for people, problems first."""
     for finding in found["wrong"]:
         notes.print(f"{finding.check}: {finding.found}. To fix it: {finding.remedy}", markup=False)
     if not found["tables"]:
@@ -118,7 +118,7 @@ def _runs_in(server: str, states: tuple[str, ...]) -> list[dict[str, Any]]:
     """Flow runs of the last days in one of these states, newest first, with what their state says."""
     since = (datetime.now(UTC) - timedelta(days=DAYS_OF_FAILURES)).isoformat()
     wanted = {"state": {"type": {"any_": list(states)}}, "start_time": {"after_": since}}
-    # Subflows tell what their parents tell.
+    # Subflows repeat the message of their parents.
     wanted["parent_task_run_id"] = {"is_null_": True}
     runs = ask(f"{server}/flow_runs/filter", {"flow_runs": wanted, "sort": "START_TIME_DESC", "limit": 8}) or []
     return [

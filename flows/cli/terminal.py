@@ -41,7 +41,7 @@ def say_waiting(message: str) -> None:
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.flush()
-    # JSON is UTF-8, whatever the terminal takes.
+    # JSON is UTF-8, also on a terminal with another encoding.
     sys.stdout.buffer.write(json_text(value, indent=2).encode(errors="backslashreplace") + b"\n")
     sys.stdout.buffer.flush()
 
@@ -90,7 +90,7 @@ def show_result(title: str, frame: Any, as_json: bool) -> None:
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Bars on a terminal; elsewhere a line a step, so that a log stays readable.
+    """Progress bars on a terminal; elsewhere a line for each step, so that a log stays readable.
 
     Yields:
         `show(step, done, total)`.
@@ -128,7 +128,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
 
 @contextmanager
 def errors_as_sentences(home: Callable[[], Path]) -> Iterator[None]:
-    """End the process with the error's sentence and exit status; what nobody foresaw is kept in a file for the report."""
+    """End the process with the error's sentence and exit status; an unexpected error also writes a file for a bug report."""
     try:
         yield
         sys.stdout.flush()
@@ -137,7 +137,7 @@ def errors_as_sentences(home: Callable[[], Path]) -> Iterator[None]:
     except KeyboardInterrupt:
         _fail("Interrupted. What was committed stays; run the same command again to go on.", 130)
     except SystemExit as end:
-        # The command line's library makes an exit of its own of a broken pipe, and what is still buffered may meet one here.
+        # Typer turns a broken pipe into an exit of its own, and flushing the rest may break again here.
         if _is_broken_pipe(end.__context__) or not _can_flush():
             _end_quietly()
         raise
@@ -148,9 +148,9 @@ def errors_as_sentences(home: Callable[[], Path]) -> Iterator[None]:
 
 
 def open_standard_streams() -> None:
-    """Let every command print what it has to, wherever it is started from.
+    """Make standard streams safe to write to, however the command is started.
 
-    A stream that is closed leads nowhere, so that no other file gets its number. What a terminal's encoding does not have is
+    A closed stream becomes /dev/null, so that no other file gets its number. Characters that the terminal's encoding lacks are
     printed as \\x… or \\u….
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
@@ -165,7 +165,7 @@ def open_standard_streams() -> None:
 
 
 def _is_broken_pipe(error: BaseException | None) -> bool:
-    # polars has its own words for it, and no number.
+    # polars reports it by text, without an errno.
     return isinstance(error, OSError) and (error.errno == errno.EPIPE or "Broken pipe" in str(error))
 
 
@@ -209,7 +209,7 @@ def _fail(message: str, status: int) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A value that JSON does not know, as one that it knows."""
+    """A value that JSON lacks, as one that it has."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, datetime | date):

@@ -4,14 +4,15 @@
     python -m flows.server.app permanent HOST PORT [SINCE]   for `sentiment up` and containers, with scheduler and UI
     python -m flows.server.app prepare            once per virtual environment, by `make setup`
 
-It is Prefect's own application under uvicorn; what is added is what Prefect's ways of starting it lack. The schema is
-migrated under a lock, so that two commands may start at once on a fresh home. Transactions wait for each other at their
-beginning (`begin_immediately`). Web pages of other sites are refused (`protected`). The temporary server says `ready` on
-standard output once it answers, and ends when standard input closes, which the operating system does when the command
-ends in any way; runs that have not ended by then are marked as crashed, so that no run of a killed command stays
-"Running". The permanent one marks runs of deployments as crashed that were under way before SINCE, if given, when
-the process tree began that now takes runs: their processes ended with the tree before, or belong to the home that a backup was
-made of, and each would keep its deployment from ever running again.
+It is Prefect's own application under uvicorn, with four additions. The schema is migrated under a lock, so that two commands
+may start at once on a fresh home. Transactions wait for each other when they begin (`begin_immediately`). Requests by web
+pages of other sites are refused (`protected`). Runs of dead processes are marked as crashed: a run that stayed "Running" would
+keep its deployment from ever running again.
+
+The temporary server prints `ready` on standard output once it answers. It ends when standard input closes, as the operating
+system makes sure when the command ends in any way, and marks runs that have not ended as crashed. The permanent one marks runs
+of deployments that started before SINCE, the start of its process tree: their processes ended with an earlier tree, or belong
+to the home that a backup was made of.
 
 Costs: 2.8 s of imports and application, 120 MB; on a fresh home 4.3 s of migrations more, unless `prepare` was run.
 """
@@ -55,7 +56,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)
         tell_the_command("ready")
-        os.dup2(2, 1)  # Whatever is printed from now on goes to the log; nobody reads the pipe any more.
+        os.dup2(2, 1)  # All output goes to the log from now on; nobody reads the pipe any more.
 
 
 class Lifeline(threading.Thread):
@@ -90,7 +91,7 @@ def serve_temporarily(listener: socket) -> None:
     )
     lifeline.server.run(sockets=[listener])
     asyncio.run(mark_unfinished_as_crashed(runs, "The command that ran this flow was ended."))
-    os._exit(0)  # All is written; to take Prefect's modules apart would cost the waiting command most of a second.
+    os._exit(0)  # Everything is written; a normal interpreter exit would cost the waiting command most of a second.
 
 
 def tell_the_command(line: str) -> None:
@@ -116,7 +117,7 @@ def serve_permanently(host: str, port: int, since: datetime | None) -> None:
 
 
 def protected(app: FastAPI, hosts: frozenset[str]) -> CrossOriginProtection:
-    """Prefect's application, for this server's own pages and for programs alone, whatever web pages try.
+    """Prefect's application; only its own pages and programs may use it, no web page of another site.
 
     A flow run may name the command that its worker starts, so anyone who reaches the server can run code. Prefect's own
     settings do not reach that far: `CORS_ALLOWED_ORIGINS` keeps pages from reading answers, yet their requests are carried
@@ -126,7 +127,7 @@ def protected(app: FastAPI, hosts: frozenset[str]) -> CrossOriginProtection:
 
 
 def allow_no_other_origin() -> None:
-    """Have Prefect, which is yet to be imported, say that pages of other origins may read nothing; it would say all may."""
+    """Set CORS before Prefect is imported, so that pages of other origins may read nothing; by default all may."""
     # An empty value is taken for unset, and no page has this origin.
     os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = "none"
 
@@ -183,7 +184,7 @@ def prepare() -> None:
 
 
 def remember_runs(app: FastAPI) -> set[UUID]:
-    """The flow runs whose state is reported to `app`; grows as they are."""
+    """The ids of flow runs whose state is reported to `app`; grows with each report."""
     runs: set[UUID] = set()
 
     @app.middleware("http")
@@ -214,7 +215,7 @@ async def mark_older_as_crashed(since: datetime) -> None:
 
 
 async def mark_unfinished_as_crashed(runs: set[UUID], message: str) -> None:
-    """Give every run of `runs` that has not ended the state `Crashed`, which also gives back what it kept others out by."""
+    """Give every run of `runs` that has not ended the state `Crashed`, which also frees its concurrency slots."""
     from prefect.server import models
     from prefect.server.database import provide_database_interface
     from prefect.server.schemas.states import TERMINAL_STATES, Crashed, State

@@ -1,10 +1,10 @@
 """`python -m flows.server.deploy`: put work pool, deployments and automations on the Prefect server that PREFECT_API_URL names.
 
-`sentiment up` does it for its own server; by hand it is for any other. A work pool that is there stays as it is, whatever
-its type. Deployments go through `prefect deploy`, with schedules in the time zone of SENTIMENT_TIME_ZONE or of this
-machine. Automations go through Prefect's client meanwhile, because `prefect automation create` makes another one each
-time: here the one of the same name is brought up to date. Alerts go to the block that SENTIMENT_NOTIFICATION_BLOCK names,
-and are removed without one. Safe to repeat; takes 12 s.
+`sentiment up` runs it for its own server; run it by hand for any other. An existing work pool of any type stays unchanged.
+Deployments go through `prefect deploy`, with schedules in the time zone of SENTIMENT_TIME_ZONE or of this machine. Automations
+go through Prefect's client, because `prefect automation create` makes another one each time: here the one of the same name is
+updated. Alerts go to the block that SENTIMENT_NOTIFICATION_BLOCK names, and are removed without one. Safe to repeat; takes 12
+s.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def notification(definition: dict[str, Any], block_id: UUID) -> dict[str, Any]:
 
 
 def put_automation(client: SyncPrefectClient, definition: dict[str, Any]) -> None:
-    """Make an automation, or bring the one of its name up to date."""
+    """Create an automation, or update the one of its name."""
     from prefect.events.schemas.automations import AutomationCore
 
     automation = AutomationCore.model_validate(definition)

@@ -1,4 +1,4 @@
-"""What the desk asks of the home's Prefect server: what is planned, at work and failed, and to start a deployment."""
+"""Connects the desk with the home's Prefect server: planned, running and failed runs, and starting a deployment."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MOST_RUNS = 8
 
 
 class PrefectServer:
-    """The server that `sentiment up` runs for a home; what it says is kept for five seconds."""
+    """The server that `sentiment up` runs for a home; its answers are cached for five seconds."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
         self._kept: tuple[float, Seen] = (0.0, Seen())
 
     def look(self) -> Seen:
-        """What is planned, at work, and went wrong; nothing when no server runs."""
+        """Planned, running and failed runs; None when no server runs."""
         kept_at, seen = self._kept
         if time.monotonic() - kept_at > SECONDS_KEPT or not kept_at:
             seen = Seen()
@@ -64,7 +64,7 @@ class PrefectServer:
             if (name := names.get(run["deployment_id"])) is not None:
                 first.setdefault(name, RunOfFlow(name, datetime.fromisoformat(run["expected_start_time"])))
         since = (datetime.now(UTC) - timedelta(days=DAYS_OF_FAILURES)).isoformat()
-        # Subflows say what their parents say.
+        # Subflows repeat the message of their parents.
         started = {"start_time": {"after_": since}, "parent_task_run_id": {"is_null_": True}}
         base = server.removesuffix("/api")
         ports = read_ports(self.home)

@@ -1,4 +1,4 @@
-"""Give a command a Prefect server to talk to, so that nobody has to start one first.
+"""Gives a command a Prefect server, so that nobody has to start one first.
 
 A Prefect flow needs a server. `connect` finds or makes one, in this order:
 
@@ -62,7 +62,7 @@ TEMPORARY_SERVER = {
 
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # To this machine, never through a proxy.
 
-_ended: set[str] = set()  # Addresses of our own servers that are gone; Prefect's settings may still name them.
+_ended: set[str] = set()  # Addresses of our own servers that have ended; Prefect's settings may still name them.
 
 
 def prefect_environment(home: Path) -> dict[str, str]:
@@ -70,7 +70,7 @@ def prefect_environment(home: Path) -> dict[str, str]:
     return {
         "PREFECT_HOME": str(prefect_home(home)),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # deployments/automations.yaml takes 90 s of silence for death.
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # deployments/automations.yaml marks a run as crashed after 90 s of silence.
         "DO_NOT_TRACK": "1",
     }
 
@@ -84,7 +84,7 @@ def running_server(home: Path) -> str | None:
     """The API address of the server that `sentiment up` runs for this home, or None.
 
     The address is taken from the home and believed only if the server there names this home as its own: after a crash
-    the port may belong to a stranger's Prefect.
+    the port may belong to another Prefect server.
     """
     try:
         url = str(json.loads(_address_file(home).read_text())["url"])

@@ -1,4 +1,4 @@
-"""What `sentiment doctor` shows: the home's own checks (`sentiment.maintenance.doctor`), and those of its Prefect server.
+"""Checks the home's Prefect server, for `sentiment doctor`; `sentiment.maintenance.doctor` checks the rest.
 
 The server is asked over its REST API (`flows.server.rest`): Prefect takes longer to import than all checks together.
 """
@@ -18,7 +18,7 @@ from sentiment.settings import Home
 
 
 def check_server(home: Home) -> Iterator[Finding]:
-    """Whether runs are scheduled and somebody takes them."""
+    """Whether the server answers, so that runs are scheduled."""
     server = os.environ.get("PREFECT_API_URL") or running_server(home.root)
     if server is None:
         if (prefect_home(home.root) / "server.json").exists():
@@ -36,7 +36,7 @@ def check_server(home: Home) -> Iterator[Finding]:
 
 
 def check_work_pool(server: str) -> Iterator[Finding]:
-    """Whether the work pool is there, goes on, and has a worker."""
+    """Whether the work pool exists, is not paused, and has a worker."""
     prefect = f"PREFECT_API_URL={server} prefect"
     pool = ask(f"{server}/work_pools/{WORK_POOL}")
     if pool is None:
@@ -54,7 +54,7 @@ def check_work_pool(server: str) -> Iterator[Finding]:
 
 
 def check_deployments(server: str) -> Iterator[Finding]:
-    """Whether all deployments are there with their schedules switched on."""
+    """Whether all deployments exist with active schedules."""
     expected = {row["name"]: row for row in yaml.safe_load((PROJECT / DEPLOYMENTS).read_text())["deployments"]}
     found = {row["name"]: row for row in ask(f"{server}/deployments/filter", {"limit": 200}) or []}
     deploy = f"PREFECT_API_URL={server} python -m flows.server.deploy"
@@ -79,7 +79,7 @@ def check_deployments(server: str) -> Iterator[Finding]:
 
 
 def check_automations(server: str) -> Iterator[Finding]:
-    """Whether what the server does by itself is set up and switched on."""
+    """Whether all automations exist and are enabled."""
     expected = {row["name"] for row in yaml.safe_load((PROJECT / AUTOMATIONS).read_text())["automations"]}
     found = {row["name"] for row in ask(f"{server}/automations/filter", {"limit": 200}) or [] if row["enabled"]}
     for name in sorted(expected - found):

@@ -2,11 +2,10 @@
 
 `python -m flows.server.inbox_watcher API` starts it.
 
-The event `sentiment.file.landed` sets off `ingest`, by a trigger in deployments/prefect.yaml. A file is announced once it
-has lain still for as long as `ingest` wants it to; what lands together is announced together. An `ingest` that runs just
-then may have looked into the inbox too early and keeps another one from starting, so an announcement is repeated until a
-run has started after it. The run every 15 minutes is there for folders whose file system tells nobody of changes. Costs
-45 MB, and no time while nothing happens.
+The event `sentiment.file.landed` triggers `ingest` (deployments/prefect.yaml). A file is announced once it has been unchanged
+for as long as `ingest` requires; files that land together are announced together. An `ingest` that is running may have listed
+the inbox too early and keeps another one from starting, so an announcement is repeated until a run has started after it. The
+run every 15 minutes is for file systems that do not report changes. Costs 45 MB, and no time while nothing happens.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ MOST_NAMES = 20
 
 @dataclass
 class Watcher:
-    """What has landed and is not announced, and what is announced and not taken; times are of a monotonic clock."""
+    """Files that have landed but are not announced, and those announced but not loaded; times are of a monotonic clock."""
 
     api: str
     landed: dict[Path, float] = field(default_factory=dict)
@@ -45,12 +44,12 @@ class Watcher:
     repeats: int = 0
 
     def see(self, path: Path, now: float) -> None:
-        """A file was made or changed, or goes on being written."""
+        """A file was created or written to."""
         if not path.name.startswith(".") and path.suffix not in UNFINISHED_SUFFIXES:
             self.landed[path] = now
 
     def look(self, now: float) -> None:
-        """Announce what has lain still for long enough, and again what no run has taken."""
+        """Announce files that have been unchanged for long enough, and again those that no run has loaded."""
         settled = [path for path, changed in self.landed.items() if now - changed > SETTLE_SECONDS]
         if settled and now - self.announced > SECONDS_BETWEEN_ANNOUNCEMENTS:
             for path in settled:
@@ -95,7 +94,7 @@ def main(api: str) -> None:
     folder = (settings.inbox or Home(settings.home).inbox).expanduser().absolute()
     watcher = Watcher(api)
     for path in folder.rglob("*"):
-        # What landed while nobody watched; `ingest` knows what it has read already.
+        # Files that landed while nobody watched; `ingest` recognises those it has read.
         watcher.see(path, time.monotonic())
     looks = watch(
         folder,

@@ -12,7 +12,7 @@ FIRST_PORTS = {"prefect": 4200, "mlflow": 5000, "api": 8000}  # Where people loo
 
 
 def choose_ports(home: Home) -> dict[str, int]:
-    """The home's ports: those of last time where they are free, else the next free ones; written down."""
+    """Choose the home's ports, and write them down: the last ones where they are free, else the next free ones."""
     ports = read_ports(home)
     for name, first in FIRST_PORTS.items():
         candidates = [ports[name]] if name in ports else []

@@ -2,7 +2,7 @@
 
 Why not a supervisor that exists: `supervisor` and `circus` want a configuration file and a control socket, and leave their
 children running when they are killed with -9, which `flows.server.reaper` does not; circus brings pyzmq and tornado. `honcho`
-ends all processes when one ends and never starts one again. What is left to write is this file and the reaper.
+ends all processes when one ends and never starts one again. Ours is this file and the reaper.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Part:
         if self.is_running:
             return
         if self.start_again_at is None:
-            signal_group(self.process.pid, signal.SIGKILL)  # What is left of it may hold the port.
+            signal_group(self.process.pid, signal.SIGKILL)  # A child of it may still hold the port.
             lived_long = time.monotonic() - self.started_at > LONGEST_PAUSE
             self.pause = 0.0 if lived_long else min(2 * self.pause + 1, LONGEST_PAUSE)
             self.start_again_at = time.monotonic() + self.pause
@@ -76,7 +76,7 @@ class Part:
             self.start()
 
     def stop(self) -> None:
-        """Ask the process to end, and end by force what is left of its group."""
+        """Ask the process to end, then kill what is left of its group."""
         if self.is_running:
             signal_group(self.process.pid, signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
@@ -86,7 +86,7 @@ class Part:
 
 
 class Parts:
-    """What runs, and the guard that ends it if this process cannot."""
+    """The running processes, and the reaper that ends them if this process is killed."""
 
     def __init__(self, say: Say) -> None:
         self.say = say
@@ -95,13 +95,13 @@ class Parts:
         self.guard = self._start_guard()
 
     def add(self, part: Part) -> Part:
-        """Look after a part from now on; the part that was added last is stopped first."""
+        """Start a process and supervise it; the one added last is stopped first."""
         self.parts.append(part)
         self._tell_guard()
         return part
 
     def keep_running(self) -> None:
-        """Start again what has ended."""
+        """Restart processes that have ended."""
         for part in self.parts:
             part.keep_running(self.say)
         if self.guard.poll() is not None:
@@ -128,5 +128,5 @@ class Parts:
         try:
             print(*groups, file=self.guard.stdin, flush=True)
         except BrokenPipeError:
-            return  # The next look replaces the guard.
+            return  # The next check replaces the reaper.
         self.guarded = groups

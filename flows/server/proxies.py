@@ -1,4 +1,4 @@
-"""Proxies of the environment are for what is elsewhere: nothing that goes to this machine ever passes through one.
+"""Keeps requests to this machine away from the proxies that the environment names.
 
 Behind a company's proxy, Prefect's client would ask the proxy for 127.0.0.1: it fails there, or tells the proxy what runs.
 """
@@ -16,11 +16,11 @@ def reach_this_machine_directly(environment: MutableMapping[str, str]) -> list[s
     """Change the environment of this process, or of one to be started, so that proxies do not see what goes to this machine.
 
     Args:
-        environment: gets `NO_PROXY`; loses proxies that are not reached by HTTP, such as SOCKS. With one of them Prefect's
-            client cannot even be made, whatever it is to ask.
+        environment: gets `NO_PROXY`; loses proxies that are not reached by HTTP, such as SOCKS. With one of them, Prefect's
+            client cannot be created at all.
 
     Returns:
-        The variables that it has lost.
+        The variables that were removed.
     """
     # Where both are set, programs read one and not the other.
     named = ",".join(environment.get(name, "") for name in NO_PROXY).split(",")
@@ -33,6 +33,6 @@ def reach_this_machine_directly(environment: MutableMapping[str, str]) -> list[s
 
 
 def is_http(proxy: str) -> bool:
-    """Whether this is the address of a proxy that is asked by HTTP; one without a scheme is."""
+    """Whether this is the address of an HTTP proxy; an address without a scheme is."""
     scheme, separator, _ = proxy.strip().lower().partition("://")
     return not separator or scheme in ("http", "https")

@@ -2,8 +2,8 @@
 
 `flows.server.supervisor` starts it as `python -m flows.server.reaper`.
 
-A process that is killed with -9 cannot end its children, and what Linux offers for that (a signal at the parent's
-death) reaches children but not grandchildren, such as MLflow's web server. So this small process reads from a pipe
+A process that is killed with -9 cannot end its children. Linux can signal them at the parent's death, but not the
+grandchildren, such as MLflow's web server. So this small process reads from a pipe
 whose only writing end is `up`'s: a line names the process groups that run now, and the end of the pipe means that
 `up` is gone. It costs 10 MB and imports nothing beyond the standard library.
 """

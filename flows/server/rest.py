@@ -1,8 +1,7 @@
 """Asks a Prefect server over its REST API, from processes that do not import Prefect.
 
-A command or the inbox's watcher has one question, and no use for the 120 MB and two seconds of Prefect's library; inside
-flows its own client does the same. A server whose SQLite file is being written answers 503 for a moment; it is asked again,
-as Prefect's client does.
+A command or the inbox watcher makes one request, which is not worth importing Prefect: 120 MB and two seconds. A server whose
+SQLite file is being written answers 503 for a moment; the request is retried, as Prefect's client does.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ TIMES_WHEN_BUSY = 4
 
 @functools.cache
 def _connections() -> PoolManager:
-    # Nothing but 503 is tried again: a server that does not listen is not running. No proxy is taken from the environment,
+    # Only 503 is retried: a server that does not listen is not running. No proxy is taken from the environment,
     # and no connection is kept, which the server might close just when it is used again.
     from urllib3 import PoolManager
     from urllib3.util import Retry
@@ -31,7 +30,7 @@ def _connections() -> PoolManager:
 
 
 def ask(address: str, body: Any = None) -> Any:
-    """GET, or POST when there is a body; None when there is no such thing, or nothing to say.
+    """GET, or POST when there is a body; None for 404 and for an empty answer.
 
     Args:
         body: what is sent as JSON.

@@ -5,8 +5,8 @@ ends with Ctrl-C, SIGTERM, or the death of the supervisor (`flows.server.reaper`
 the first time and then after growing pauses. Each part writes to a log of its own in `<home>/logs`. Ports are chosen
 once and kept, so that bookmarks go on working; when another program has taken one meanwhile, a new one is chosen.
 
-Start order: MLflow, the API and the server; then the deployments; last the worker, which takes on at once whatever is late,
-and whose runs would otherwise compete with all that is still starting.
+Start order: MLflow, the API and the server; then the deployments; last the worker, which starts late runs at once. Earlier,
+they would compete with everything that is still starting.
 Costs: ready in 30 s on two cores; about 1.5 GB in all while idle, a third of it MLflow's, a third the API's.
 """
 
@@ -94,7 +94,7 @@ def start(home: Home, parts: Parts, stopping: Event, say: Say) -> None:
         # Prefect removes old runs, with their logs and artifacts, itself; by default it never does.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(DAYS_OF_RUNS * 24 * 3600),
-        # What says that a run is under way outlives a server that is killed and started again while it goes on.
+        # Keep concurrency slots of running flows when the server is killed and restarted.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "SENTIMENT_HOME": str(home.root.resolve()),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # Eight processes, 640 MB, for evaluations of language models.
@@ -109,7 +109,7 @@ def start(home: Home, parts: Parts, stopping: Event, say: Say) -> None:
     def answers(address: str) -> Callable[[], bool]:
         return lambda: status_of(address) == 200
 
-    with operation_lock(home, "mlflow"):  # Of two that create its database, one dies.
+    with operation_lock(home, "mlflow"):  # If two processes create its database, one of them fails.
         subprocess.run([*python, "sentiment.registry.store", str(home.root)], cwd=PROJECT, env=environment, check=True)
         add("mlflow", mlflow_command(home, ports["mlflow"]))
         add("api", ["flows.cli.app", "serve", "--port", str(ports["api"])])
@@ -171,18 +171,18 @@ def mlflow_command(home: Home, port: int) -> list[str]:
 
 
 def header_patterns(host: str) -> tuple[str, str]:
-    """What `fnmatch` finds a host by in a `Host` header, without a port and with any."""
+    """Patterns of `fnmatch` for a host in a `Host` header, without a port and with any."""
     return (f"[{host}]", f"[[]{host}]:*") if ":" in host else (host, f"{host}:*")
 
 
 def ready_line(prefect: str, ports: dict[str, int], note: str = "") -> str:
-    """The line that people and programs wait for."""
+    """The line that says everything is ready."""
     mlflow, api = (f"http://127.0.0.1:{ports.get(name)}" for name in ("mlflow", "api"))
     return f"ready: desk {api}  Prefect {prefect}  MLflow {mlflow}{note}"
 
 
 def has_worker(api: str, since: datetime) -> bool:
-    """Whether a worker has said since a time that it takes runs from the work pool."""
+    """Whether a worker of the work pool has sent a heartbeat since a time."""
     try:
         workers = ask(f"{api}/work_pools/{WORK_POOL}/workers/filter", {"limit": 200}) or []
     except OSError:
@@ -202,7 +202,7 @@ def status_of(address: str) -> int | None:
 
 
 def wait_until(condition: Callable[[], T], stopping: Event, what: str, logs: Path) -> T | None:
-    """The condition's result as soon as it is true; None when the user wants to stop.
+    """Wait until the condition is true and return its result; None when the user wants to stop.
 
     Raises:
         HomeError: it did not become true in time.

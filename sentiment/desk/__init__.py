@@ -1,4 +1,4 @@
-"""The desk: pages for people, served beside the API from the published snapshot.
+"""The desk: pages for people, served with the API from the published snapshot.
 
 Results (`overview`, `topics`, `tweets`, `questions`), models and decisions (`models`), labelling (`review`) and the state of
 the home (`status`). Pages are rendered here and complete without script; charts are Observable Plot's, vendored with its
@@ -16,7 +16,7 @@ from sentiment.desk import decision, models, overview, questions, reference, rev
 from sentiment.desk.filters import TweetFilter
 from sentiment.desk.orchestration import Orchestration
 from sentiment.desk.pages import STATIC
-from sentiment.desk.queue import ReviewQueue
+from sentiment.desk.queue import CHOSEN, ReviewQueue, candidates
 from sentiment.desk.store import Store, View
 from sentiment.settings import Home
 
@@ -35,6 +35,12 @@ def prepare(view: View) -> None:
     """Compute what the first visitor of a new snapshot would wait for."""
     view.once("summary", lambda: overview.summary_of(view))
     tweets.count_matching(view, TweetFilter())
+    newest = view.indexed_once("select_day_range").row(0, named=True)["last"]
+    if newest:
+        topics.find(view, topics.TopicChoice(), newest)
+    view.indexed_once("select_choices")
+    for queue in CHOSEN:
+        candidates(view, queue)
     for row in view.rows("select_versions")[:1]:
         if row["champion_version"] not in (None, row["model_version"]):
             decision.compared_once(view, row["model_version"], row["champion_version"])

@@ -1,10 +1,10 @@
-"""What a page of tweets is filtered by: read from its address, checked, and handed to SQL as parameters."""
+"""What an address asks a page for: read, checked, and handed to SQL as parameters."""
 
 from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, Field, ValidationError
@@ -12,9 +12,12 @@ from pydantic import BaseModel, Field, ValidationError
 from sentiment.errors import InputError
 
 ROWS_PER_PAGE = 50
+Asked = TypeVar("Asked", bound=BaseModel)
 MOST_PAGES = 200
 _PHRASE = re.compile(r'"([^"]*)"')
 _WORD = re.compile(r"[#@]?[^\W_][\w']*|[#@]\w[\w']*|_[\w']+")
+# As `sql/desk/index/create_tokens.sql` takes a text apart.
+_TOKEN = re.compile(r"[#@]?[\w']+")
 SORTS = {
     "newest": "newest first",
     "oldest": "oldest first",
@@ -71,15 +74,15 @@ class TweetFilter(BaseModel, extra="ignore", populate_by_name=True):
         }
 
 
-def read_filter(request: Request) -> TweetFilter:
-    """The filter in an address; fields that a form left empty count as not given.
+def read_address(request: Request, asked: type[Asked]) -> Asked:
+    """The parameters of an address; fields that a form left empty count as not given.
 
     Raises:
         InputError: a value cannot be used.
     """
     given = {name: value for name, value in request.query_params.items() if value.strip()}
     try:
-        return TweetFilter.model_validate(given)
+        return asked.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
@@ -87,10 +90,13 @@ def read_filter(request: Request) -> TweetFilter:
 
 
 def parse_search(text: str) -> tuple[list[str], list[str]]:
-    """Words, each of which has to be in a tweet, and phrases in quotation marks or signs that are no words, as they are."""
+    """Words, each of which has to be in a tweet, and phrases in quotation marks or signs that are no words, as they are.
+
+    Words of a phrase are looked up as well: only tweets that have them all need to be read.
+    """
     text = text.lower()
     phrases = [phrase.strip() for phrase in _PHRASE.findall(text) if phrase.strip()]
-    words: list[str] = []
+    words = [word for phrase in phrases for word in _TOKEN.findall(phrase)]
     for part in _PHRASE.sub(" ", text).split():
         if _WORD.fullmatch(part):
             words.append(part)

@@ -6,8 +6,9 @@ from datetime import date, timedelta
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
+from sentiment.desk.filters import read_address
 from sentiment.desk.pages import CurrentView, Page, address, render
 from sentiment.desk.store import View
 from sentiment.errors import InputError
@@ -30,13 +31,7 @@ def read_span(request: Request) -> Span:
     Raises:
         InputError: it is no span of days.
     """
-    try:
-        span = Span.model_validate({name: value for name, value in request.query_params.items() if value.strip()})
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(
-            f"{first['loc'][0]}={str(first['input'])[:100]!r} cannot be used: {first['msg']}. Expected e.g. 2009-06-25."
-        ) from error
+    span = read_address(request, Span)
     if span.first and span.last and span.first > span.last:
         raise InputError(f"The days run from {span.first} until {span.last}. Put the earlier one first.")
     return span
@@ -46,7 +41,7 @@ def read_span(request: Request) -> Span:
 def overview(request: Request, view: CurrentView) -> Response:
     """The first page."""
     span = read_span(request)
-    days = view.index.frame("desk/select_day_range").row(0, named=True)
+    days = view.indexed_once("select_day_range").row(0, named=True)
     unit = span.unit or ("day" if days["count_days"] <= MOST_DAYS else "week")
     periods = view.indexed("select_periods", unit=unit, first=span.first, last=span.last).to_dicts()
     return render(

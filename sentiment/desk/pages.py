@@ -21,7 +21,7 @@ from fastapi import Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from sentiment.desk.store import PreparingError, Store, View
 from sentiment.errors import BusyError, HomeError, InputError
@@ -117,7 +117,15 @@ def _environment() -> Environment:
     environment.globals["static"] = {name: _versioned(name) for name in (*SCRIPTS, "desk.css")}
     environment.globals["now"] = lambda: datetime.now(UTC)
     environment.filters.update(
-        count=count, percent=percent, points=points, day=day, moment=moment, ago=ago, chart=chart, address=address
+        count=count,
+        percent=percent,
+        points=points,
+        day=day,
+        moment=moment,
+        ago=ago,
+        code=code,
+        chart=chart,
+        address=address,
     )
     return environment
 
@@ -165,6 +173,14 @@ def ago(value: datetime | None) -> str:
             number = int(seconds // size)
             return f"{number} {name}{'s' if number > 1 else ''} ago"
     return "just now"
+
+
+def code(value: str) -> Markup:
+    """A text whose parts in backticks are code."""
+    parts = [
+        f"<code>{escape(part)}</code>" if number % 2 else escape(part) for number, part in enumerate(value.split("`"))
+    ]
+    return Markup("").join(map(Markup, parts))
 
 
 def chart(value: Mapping[str, Any]) -> Markup:

@@ -1,6 +1,6 @@
 """Which tweet a person reviews next: one that nobody has reviewed and nobody else is looking at.
 
-One tweet in five is drawn at random whatever the others are chosen by, so that accuracy on those estimates accuracy on all;
+One tweet in five is drawn at random, regardless of the kind chosen, so that accuracy on those estimates accuracy on all;
 a random order that never changes makes the reviewed part of it a random sample. Claims are kept in this process, which is
 the only one that serves a home's desk on a port; one lapses after a quarter of an hour.
 """
@@ -62,7 +62,7 @@ class ReviewQueue:
                 return held
             taken = {claim.tweet_id for name, claim in self.claims.items() if name != who}
             for queue in self._order(who, kind):
-                for tweet_id in self._candidates(view, queue):
+                for tweet_id in candidates(view, queue):
                     if tweet_id not in taken and tweet_id not in self.done:
                         self.claims[who] = Claim(tweet_id, queue, now + SECONDS_OF_CLAIM)
                         return self.claims[who]
@@ -116,19 +116,6 @@ class ReviewQueue:
         first = turn % len(CHOSEN)
         return [*CHOSEN[first:], *CHOSEN[:first], "random"]
 
-    def _candidates(self, view: View, queue: str) -> list[int]:
-        def find() -> dict[str, list[int]]:
-            reviewed = set(view.snapshot.frame("desk/select_reviewed")["tweet_id"].to_list())
-            count = CANDIDATES + len(reviewed)
-            found = view.indexed("select_candidates", count=count)
-            lists = {
-                name: found.filter(queue=name)["tweet_id"].to_list() for name in ("unsure", "wrong_label", "random")
-            }
-            lists["disagreement"] = [row["tweet_id"] for row in view.rows("select_disagreements", count=count)]
-            return {name: [tweet for tweet in tweets if tweet not in reviewed] for name, tweets in lists.items()}
-
-        return view.once("candidates", find)[queue]
-
     def _publish_soon(self) -> None:
         with self.lock:
             if self.publishing is not None:
@@ -143,3 +130,20 @@ class ReviewQueue:
         except SentimentError:
             # A run is at work and publishes when it ends; what was said is in the warehouse already.
             return
+
+
+def candidates(view: View, queue: str) -> list[int]:
+    """Tweets of a kind that nobody has reviewed, the one to be reviewed first at the front.
+
+    Sorting all tweets takes some tenths of a second, so more are taken than needed and kept while people review them.
+    """
+    reviewed = view.once("reviewed", lambda: set(view.snapshot.frame("desk/select_reviewed")["tweet_id"].to_list()))
+    count = (len(reviewed) // CANDIDATES + 2) * CANDIDATES
+    if queue == "disagreement":
+        versions = view.once("predicted", lambda: view.rows("select_predicted_versions"))
+        found = view.kept_of_index.once(
+            (queue, count, repr(versions)), lambda: view.snapshot.frame("desk/select_disagreements", count=count)
+        )
+    else:
+        found = view.indexed_once("select_candidates", count=count).filter(queue=queue)
+    return [tweet for tweet in found["tweet_id"].to_list() if tweet not in reviewed]

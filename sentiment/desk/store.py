@@ -25,6 +25,7 @@ from sentiment.warehouse.session import Warehouse
 
 SECONDS_TO_WAIT_FOR_FIRST = 2.0
 SECONDS_UNTIL_TRIED_AGAIN = 60.0
+MOST_KEPT = 1_000
 Found = TypeVar("Found")
 
 log = logging.getLogger(__name__)
@@ -35,17 +36,40 @@ class PreparingError(Exception):
 
 
 @dataclass
+class Kept:
+    """Answers that are the same for everyone; the oldest goes first when there are too many."""
+
+    answers: dict[Any, Any] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+    def once(self, key: Any, find: Callable[[], Found]) -> Found:
+        """What `find` returned for this key."""
+        with self.lock:
+            if key in self.answers:
+                kept: Found = self.answers[key]
+                return kept
+        found = find()
+        with self.lock:
+            while len(self.answers) >= MOST_KEPT:
+                del self.answers[next(iter(self.answers))]
+            self.answers[key] = found
+        return found
+
+
+@dataclass
 class View:
     """One snapshot with its index; used from any thread.
 
-    `kept` holds what pages compute once for each snapshot.
+    `kept` holds what pages compute once for each snapshot, `kept_of_index` what depends on the index alone: a label that
+    somebody gives makes another snapshot and leaves the index as it is.
     """
 
     snapshot_path: Path
     index_path: Path
     snapshot_connection: Any
     index_connection: Any
-    kept: dict[Any, Any] = field(default_factory=dict)
+    kept: Kept = field(default_factory=Kept)
+    kept_of_index: Kept = field(default_factory=Kept)
 
     @property
     def snapshot(self) -> Warehouse:
@@ -59,10 +83,7 @@ class View:
 
     def once(self, key: Any, find: Callable[[], Found]) -> Found:
         """What `find` returns, kept as long as this snapshot is shown."""
-        if key not in self.kept:
-            self.kept[key] = find()
-        found: Found = self.kept[key]
-        return found
+        return self.kept.once(key, find)
 
     def rows(self, script: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Rows of `sql/desk/<script>.sql` on the published tables."""
@@ -71,6 +92,10 @@ class View:
     def indexed(self, script: str, /, **parameters: Any) -> pl.DataFrame:
         """Rows of `sql/desk/<script>.sql` on the index."""
         return self.index.frame(f"desk/{script}", **parameters)
+
+    def indexed_once(self, script: str, /, **parameters: Any) -> pl.DataFrame:
+        """The same, kept as long as the index is used."""
+        return self.kept_of_index.once((script, repr(parameters)), lambda: self.indexed(script, **parameters))
 
 
 class Store:
@@ -112,7 +137,8 @@ class Store:
                 self._building = None
                 if self._view is None or self._view.snapshot_path != snapshot:
                     is_new = self._view is None or self._view.index_path != index
-                    self._view = View(snapshot, index, open_shared(snapshot), open_shared(index))
+                    kept = Kept() if self._view is None or is_new else self._view.kept_of_index
+                    self._view = View(snapshot, index, open_shared(snapshot), open_shared(index), kept_of_index=kept)
                     self._prune(index)
                     if is_new and self._prepare is not None:
                         Thread(target=self._prepare, args=[self._view], name="prepare", daemon=True).start()

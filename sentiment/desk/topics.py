@@ -2,86 +2,86 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any, Literal
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field
 
-from sentiment.desk.overview import read_span
+from sentiment.desk.filters import read_address
 from sentiment.desk.pages import CurrentView, Page, address, render
-from sentiment.errors import InputError
+from sentiment.desk.store import View
 
 SHOWN_TOPICS = 20
+DAYS_OF_TOPICS = (1, 3, 7, 14, 28)
 router = APIRouter(route_class=Page, include_in_schema=False)
 
 
 class TopicChoice(BaseModel, extra="ignore"):
     """What is compared: the last `days` days up to a day, with four times as many before them."""
 
-    days: Literal[1, 3, 7, 14, 28] = 7
+    days: Annotated[Literal[1, 3, 7, 14, 28], BeforeValidator(int)] = 7
     kind: Literal["words", "hashtags", "mentions"] = "words"
     label: Literal["negative", "positive"] | None = None
     word: str | None = Field(default=None, max_length=100)
+    last: date | None = Field(default=None, alias="until")
 
 
-def read_choice(request: Request) -> TopicChoice:
-    """What an address asks for.
+@dataclass(frozen=True)
+class Topics:
+    """Topics that changed most between two periods; the later one runs from `first` to `last`."""
 
-    Raises:
-        InputError: a value cannot be used.
-    """
-    given: dict[str, Any] = {name: value for name, value in request.query_params.items() if value.strip()}
-    if str(given.get("days", "")).isdigit():
-        given["days"] = int(given["days"])
-    try:
-        return TopicChoice.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{first['loc'][0]}={str(first['input'])[:100]!r} cannot be used: {first['msg']}.") from error
+    before: date
+    first: date
+    last: date
+    rising: list[dict[str, Any]]
+    falling: list[dict[str, Any]]
 
 
 @router.get("/topics")
 def topics(request: Request, view: CurrentView) -> Response:
     """Topics that changed."""
-    choice, span = read_choice(request), read_span(request)
-    newest = view.index.frame("desk/select_day_range").row(0, named=True)["last"]
-    last = span.last or newest
-    found: list[dict[str, Any]] = []
-    first = before = last
-    if last is not None:
-        first = last - timedelta(days=choice.days - 1)
-        before = first - timedelta(days=4 * choice.days)
-        found = view.indexed(
-            "select_topics",
-            first=first,
-            last=last,
-            before=before,
-            label=choice.label,
-            kind=choice.kind,
-            count=SHOWN_TOPICS,
-        ).to_dicts()
-    period = {"from": first, "until": last}
-    for row in found:
-        row["href"] = address("/tweets", period, q=row["word"], label=choice.label)
-        row["href_negative"] = address("/tweets", period, q=row["word"], label="negative")
-    rising = [row for row in found if row["z"] > 0][:SHOWN_TOPICS]
-    falling = [row for row in reversed(found) if row["z"] < 0][:SHOWN_TOPICS]
+    choice = read_address(request, TopicChoice)
+    newest = view.indexed_once("select_day_range").row(0, named=True)["last"]
     followed = view.indexed("select_word_days", word=choice.word.lower()).to_dicts() if choice.word else []
     return render(
         request,
         "topics.html",
         choice=choice,
-        last=last,
         newest=newest,
-        first=first,
-        before=before,
-        rising=rising,
-        falling=falling,
+        found=find(view, choice, newest) if newest else None,
         followed=followed,
         followed_chart=word_chart(choice.word or "", followed),
-        complaints=view.indexed("select_complaints", kind=choice.kind, count=SHOWN_TOPICS).to_dicts(),
-        chosen={"kind": choice.kind, "days": choice.days, "label": choice.label, "until": span.last},
+        complaints=view.indexed_once("select_complaints", kind=choice.kind, count=SHOWN_TOPICS).to_dicts(),
+        chosen={"kind": choice.kind, "days": choice.days, "label": choice.label, "until": choice.last},
+    )
+
+
+def find(view: View, choice: TopicChoice, newest: date) -> Topics:
+    """What rose and what fell; kept, since everyone asks for the same weeks."""
+    last = choice.last or newest
+    first = last - timedelta(days=choice.days - 1)
+    before = first - timedelta(days=4 * choice.days)
+    found = view.indexed_once(
+        "select_topics",
+        first=first,
+        last=last,
+        before=before,
+        label=choice.label,
+        kind=choice.kind,
+        count=SHOWN_TOPICS,
+    ).to_dicts()
+    period = {"from": first, "until": last}
+    for row in found:
+        row["href"] = address("/tweets", period, q=row["word"], label=choice.label)
+        row["href_negative"] = address("/tweets", period, q=row["word"], label="negative")
+    return Topics(
+        before=before,
+        first=first,
+        last=last,
+        rising=[row for row in found if row["z"] > 0][:SHOWN_TOPICS],
+        falling=[row for row in reversed(found) if row["z"] < 0][:SHOWN_TOPICS],
     )
 
 

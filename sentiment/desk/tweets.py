@@ -13,9 +13,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from sentiment.desk.filters import ROWS_PER_PAGE, SORTS, TweetFilter, read_filter
+from sentiment.desk.filters import ROWS_PER_PAGE, SORTS, TweetFilter, read_address
 from sentiment.desk.pages import CurrentView, Page, address, render, store_of
 from sentiment.desk.store import View
+from sentiment.desk.topics import DAYS_OF_TOPICS
 from sentiment.errors import InputError, NoChampionError
 
 MOST_EXPORTED = 100_000
@@ -37,7 +38,7 @@ router = APIRouter(route_class=Page, include_in_schema=False)
 @router.get("/tweets")
 def tweets(request: Request, view: CurrentView) -> Response:
     """A page of the tweets that match, and how they are spread."""
-    chosen = read_filter(request)
+    chosen = read_address(request, TweetFilter)
     counts = count_matching(view, chosen)
     rows = select_matching(view, chosen, ROWS_PER_PAGE, (chosen.page - 1) * ROWS_PER_PAGE)
     people = people_say(view, [row["tweet_id"] for row in rows])
@@ -52,17 +53,16 @@ def tweets(request: Request, view: CurrentView) -> Response:
         by_label=facet(counts, "label"),
         by_given=facet(counts, "source_label"),
         chart=day_chart(counts, chosen),
-        choices=view.once("choices", lambda: view.indexed("select_choices").to_dicts()),
+        choices=view.indexed_once("select_choices").to_dicts(),
         rows_per_page=ROWS_PER_PAGE,
+        about=topics_of(chosen),
         most_exported=MOST_EXPORTED,
     )
 
 
 def count_matching(view: View, chosen: TweetFilter) -> pl.DataFrame:
-    """Counts by day, label and source label; those of all tweets are kept."""
-    if not chosen.is_narrowed:
-        return view.once("count all", lambda: view.indexed("count_matching", **chosen.parameters()))
-    return view.indexed("count_matching", **chosen.parameters())
+    """Counts by day, label and source label; kept, since another order or page leaves them as they are."""
+    return view.indexed_once("count_matching", **chosen.parameters())
 
 
 def select_matching(view: View, chosen: TweetFilter, count: int, skip: int) -> list[dict[str, Any]]:
@@ -97,10 +97,19 @@ def day_chart(counts: pl.DataFrame, chosen: TweetFilter) -> dict[str, Any]:
     return {"kind": "stacked", "rows": rows, "y": "tweets"}
 
 
+def topics_of(chosen: TweetFilter) -> str:
+    """The page that says what was written about more than usual on the days that are shown, if they end on one."""
+    if chosen.last is None:
+        return ""
+    days = (chosen.last - chosen.first).days + 1 if chosen.first else DAYS_OF_TOPICS[-1]
+    shown = next((number for number in DAYS_OF_TOPICS if number >= days), DAYS_OF_TOPICS[-1])
+    return address("/topics", until=chosen.last, days=shown, label=chosen.label if chosen.label != "neutral" else None)
+
+
 @router.get("/tweets.csv")
 def export_csv(request: Request, view: CurrentView) -> Response:
     """The tweets that match, up to 100,000, as CSV."""
-    chosen = read_filter(request)
+    chosen = read_address(request, TweetFilter)
 
     def lines() -> Iterator[bytes]:
         buffer = io.StringIO()
@@ -120,7 +129,7 @@ def export_csv(request: Request, view: CurrentView) -> Response:
 @router.get("/tweets.json")
 def export_json(request: Request, view: CurrentView) -> Response:
     """The same as a JSON array."""
-    chosen = read_filter(request)
+    chosen = read_address(request, TweetFilter)
 
     def parts() -> Iterator[bytes]:
         start = b"[\n"
@@ -171,7 +180,7 @@ async def tweet(request: Request, tweet_id: str) -> Response:
 
 
 async def explain(request: Request, text: str) -> tuple[list[dict[str, Any]], str]:
-    """What each word pushed, by the version that answers now, with how strong it is beside the strongest; or why not."""
+    """What each word pushed, by the version that answers now, with its strength relative to the strongest; or why not."""
     try:
         answer = await request.app.state.service.explained.ask([text])
     except NoChampionError as error:

@@ -1,4 +1,4 @@
-"""Behaviour tests of a model: what it must get right whatever its accuracy (Ribeiro et al. 2020, "Beyond accuracy:
+"""Behaviour tests of a model: what it must get right at any accuracy (Ribeiro et al. 2020, "Beyond accuracy:
 behavioral testing of NLP models with CheckList").
 
 They live in TOML files, `behaviour_tests/*.toml` and any that a user adds; a file is a group. Three kinds of test:
@@ -8,10 +8,13 @@ They live in TOML files, `behaviour_tests/*.toml` and any that a user adds; a fi
     direction          each variant of a text has a higher (`raise`) or lower (`lower`) probability, by `least_change` or
                        more; the default, -0.05, forbids no more than a clear move the wrong way
 
-A text is a template: `{thing}` stands for the words listed under that name in `[words]` of the file. All lists of a
+An invariance may name the `attribute` of a person that its variants swap, as gender: how far they move the probability in
+the mean is reported as bias.
+
+A text is a template: `{thing}` is each of the words listed under that name in `[words]` of the file. All lists of a
 template are walked in step, starting again where one ends, as often as the longest list is long: a template becomes as
 many cases as its longest list has words, never their product. A variant is a template as well, over `{text}`, `{Text}`
-(first letter large) and `{TEXT}` (all large); `replace` gives, for a part of the text, what may stand in its place.
+(first letter large) and `{TEXT}` (all large); `replace` gives, for a part of the text, its possible replacements.
 
 A case, one text with all its variants, passes or fails as a whole. One call predicts everything; loading the shipped files
 takes 15 ms.
@@ -33,7 +36,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from sentiment.errors import InputError
 
 SHIPPED = Path(__file__).parent / "behaviour_tests"
-# Of all files; the texts must stay few beside those of the hold-out.
+# Of all files; the texts must stay few compared with the hold-out.
 MOST_CASES = 5_000
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
@@ -73,6 +76,7 @@ class _Perturbed(BaseModel, extra="forbid", frozen=True):
 class _Invariance(_Perturbed):
     kind: Literal["invariance"]
     tolerance: float = Field(default=0.1, gt=0, le=1)
+    attribute: str | None = None
 
     @property
     def expected(self) -> str:
@@ -150,6 +154,7 @@ class BehaviourResult:
     Attributes:
         passed: shape (cases,), in the order of the cases, so that two models can be compared case by case.
         probabilities: of each case those of its texts, shape (texts,).
+        biases: of each attribute that cases swap, the mean difference of the probability, swapped minus original.
     """
 
     passed: NDArray[np.bool_]
@@ -160,6 +165,7 @@ class BehaviourResult:
     by_kind: dict[str, Rate]
     by_group: dict[str, Rate]
     failures: tuple[Failure, ...]
+    biases: dict[str, float]
 
 
 def load_cases(folders: Sequence[Path]) -> list[Case]:
@@ -175,7 +181,7 @@ def load_cases(folders: Sequence[Path]) -> list[Case]:
         for case in _load(path):
             if case.name in cases:
                 raise InputError(
-                    f"{path}: [{case.name.split('/')[1]}] stands in another file named {path.name} too, expected a name of "
+                    f"{path}: [{case.name.split('/')[1]}] is in another file named {path.name} too, expected a name of "
                     "its own. Rename the test or the file."
                 )
             cases[case.name] = case
@@ -216,7 +222,16 @@ def run_cases(cases: Sequence[Case], predict: Callable[[Sequence[str]], NDArray[
         by_kind=_rates(kinds, passed),
         by_group=_rates([case.group for case in cases], passed),
         failures=tuple(failures),
+        biases=_biases(cases, parts),
     )
+
+
+def _biases(cases: Sequence[Case], parts: Sequence[NDArray[np.float32]]) -> dict[str, float]:
+    shifts: dict[str, list[float]] = {}
+    for case, part in zip(cases, parts, strict=True):
+        if isinstance(case.test, _Invariance) and case.test.attribute:
+            shifts.setdefault(case.test.attribute, []).extend((part[1:] - part[0]).tolist())
+    return {attribute: float(np.mean(values)) for attribute, values in shifts.items()}
 
 
 def _rates(names: Iterable[str], passed: NDArray[np.bool_]) -> dict[str, Rate]:

@@ -3,10 +3,10 @@
 Each check is a row in `decisions` with both values, the interval, the threshold and a sentence. A tie keeps the champion,
 and what cannot be shown fails. The first model faces all checks but those that need a champion.
 
-A loss in one respect is weighed against the gain in accuracy. A champion of few rows leans on the lexicon, so it may do
-better in some slice, hand-labelled set or group of behaviour cases than any larger model will; if each such loss refused the
-challenger, that champion would stay for good. So `gold`, `neutral`, `slices` and `behaviour` forgive a loss of up to
-`tradeoff` points for each point of hold-out accuracy that the challenger is sure to gain. The floors hold whatever the gain.
+A loss in one respect is weighed against the gain in accuracy. A champion trained on few rows leans on the lexicon, so it may do
+better than any larger model in some slice, hand-labelled set or group of behaviour cases. If each such loss refused the
+challenger, that champion would stay forever. So `gold`, `neutral`, `slices` and `behaviour` forgive a loss of up to
+`tradeoff` points for each point of hold-out accuracy that the challenger is sure to gain. No gain outweighs a floor.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from sentiment.settings import GateThresholds
 @dataclass(frozen=True)
 class BehaviourEvidence:
     """How many behaviour cases each model passes; `comparison` is paired, case by case; `groups` has the same
-    for the cases of each group, such as negation."""
+    for the cases of each group, such as negation; `biases` is how far swapping an attribute of a person, such as gender,
+    moves the challenger's probability in the mean."""
 
     count_tests: int
     challenger_rate: float
     champion_rate: float | None = None
     comparison: PairedDifference | None = None
     groups: Mapping[str, PairedDifference] = field(default_factory=dict)
+    biases: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Loss:
     `neutral` that it is neutral.
 
     Attributes:
-        check_name: the check that it speaks against: gold, neutral, slices or behaviour.
+        check_name: the check that it fails: gold, neutral, slices or behaviour.
         found_in: the hand-labelled set, the slice or the behaviour case.
         expected: what is right, in words.
         tweet_id, text_key: what a tweet of the hold-out, or a hand-labelled one, is known by; None elsewhere.
@@ -56,13 +58,13 @@ class Loss:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the gate looks at. Accuracies are shares, 0 to 1.
+    """The input of the gate. Accuracies are shares, 0 to 1.
 
     Attributes:
         count_evaluation_rows: rows of hold-out and gold sets that were looked for among the fed ones.
         count_leaked: how many of them, by id or text key, the challenger was fed; None when its list is missing.
         load_difference: largest difference of a probability after loading in a fresh process; None when it did not load.
-        load_error: what loading said, when it failed.
+        load_error: the error message, when it did not load.
         challenger: the challenger on the whole hold-out.
         comparison: both on the rows that the champion was not fed; None for the first model.
         champion_error: why the champion could not be loaded, and so counts as wrong everywhere; empty if it could.
@@ -74,10 +76,10 @@ class Evidence:
             two labels.
         slices: the same on each slice of the compared rows that is large enough.
         behaviour: behaviour tests passed.
-        rescoring_seconds: what scoring every tweet with the challenger would take; None when it cannot be loaded.
+        rescoring_seconds: how long scoring every tweet with the challenger would take; None when it cannot be loaded.
         look: which comparison of the last year this is, from 1.
-        rolled_back: why people went back from the challenger earlier, if they did.
-        losses: up to ten texts for each check that the champion has right and the challenger wrong.
+        rolled_back: the reason for an earlier rollback from the challenger, if there was one.
+        losses: for each check, up to ten texts that the champion has right and the challenger wrong.
     """
 
     count_evaluation_rows: int
@@ -148,7 +150,7 @@ def decide(evidence: Evidence, thresholds: GateThresholds) -> Verdict:
 
 @dataclass(frozen=True)
 class _Allowance:
-    """How much a challenger may lose in one respect for what it gains in accuracy, both as shares."""
+    """How much a challenger may lose in one respect, given its gain in accuracy; both are shares."""
 
     gain: float
     tradeoff: float
@@ -162,7 +164,7 @@ class _Allowance:
 
     @property
     def sentence(self) -> str:
-        """What is forgiven and why, to be put behind a list of losses."""
+        """Say which losses are forgiven and why; appended to a list of losses."""
         if self.gain == 0:
             return ""
         return (
@@ -361,7 +363,7 @@ def _behaviour(evidence: Evidence, thresholds: GateThresholds) -> Check:
     return Check(
         "behaviour",
         found.challenger_rate >= least and not is_refused,
-        f"{reason}.{allowance.sentence if worse else ''}",
+        f"{reason}.{allowance.sentence if worse else ''}{_largest_bias(found.biases)}",
         champion_value=found.champion_rate,
         challenger_value=found.challenger_rate,
         lower=found.comparison.lower if found.comparison else None,
@@ -370,11 +372,18 @@ def _behaviour(evidence: Evidence, thresholds: GateThresholds) -> Check:
     )
 
 
+def _largest_bias(biases: Mapping[str, float]) -> str:
+    if not biases:
+        return ""
+    attribute, shift = max(biases.items(), key=lambda bias: abs(bias[1]))
+    return f" Of all attributes of a person, {attribute} moves the mean probability most: by {100 * shift:+.1f} points."
+
+
 def _speed(evidence: Evidence, thresholds: GateThresholds) -> Check:
     seconds, budget = evidence.rescoring_seconds, thresholds.rescoring_seconds
     if seconds is None:
         return Check("speed", False, "It cannot be loaded, so it scores nothing.", threshold=budget)
-    reason = f"Scoring every tweet anew would take about {seconds:,.0f} s; allowed are {budget:,.0f} s."
+    reason = f"Scoring every tweet again would take about {seconds:,.0f} s; allowed are {budget:,.0f} s."
     return Check("speed", seconds <= budget, reason, challenger_value=seconds, threshold=budget)
 
 

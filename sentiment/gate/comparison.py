@@ -53,6 +53,7 @@ class Row:
     interval: str
 
 
+MINUS = "\N{MINUS SIGN}"
 HEADER = ["check", "result", "what is measured", "champion", "challenger", "difference, points", "interval, points"]
 
 
@@ -73,7 +74,7 @@ def _row(check: Measured) -> Row:
     elif name in ("gold", "neutral", "slices"):
         difference, interval = _points(challenger), _between(check.lower, check.upper)
     elif challenger is not None:
-        shown = ("", f"{challenger:,.0f}" if name in ("speed", "no_leak") else f"{challenger:.1e}")
+        shown = ("", f"{challenger:,.0f}" if name in ("speed", "no_leak") else f"{challenger:.2g}")
     return Row(name, check.passed, TITLES.get(name, name.replace("_", " ")), *shown, difference, interval)
 
 
@@ -82,8 +83,8 @@ def _percent(share: float | None) -> str:
 
 
 def _points(difference: float | None) -> str:
-    return "" if difference is None else f"{100 * difference:+.2f}"
+    return "" if difference is None else f"{100 * difference:+.2f}".replace("-", MINUS)
 
 
 def _between(lower: float | None, upper: float | None) -> str:
-    return "" if lower is None or upper is None else f"{100 * lower:+.2f} to {100 * upper:+.2f}"
+    return "" if lower is None or upper is None else f"{_points(lower)} to {_points(upper)}"

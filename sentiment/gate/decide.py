@@ -13,7 +13,7 @@ from dataclasses import replace
 from sentiment.evaluation.behaviour import SHIPPED, Case, load_cases
 from sentiment.gate.checks import Check, Verdict, decide
 from sentiment.gate.decision import Decision, Outcome
-from sentiment.gate.evidence import gather_evidence
+from sentiment.gate.evidence import Trial, gather_evidence
 from sentiment.gate.history import find_decision, find_losses, last_decision, record_decision
 from sentiment.gate.report import decision_markdown
 from sentiment.registry import history
@@ -78,9 +78,7 @@ def _judge(
     if known:
         verdict = Verdict(tuple(Check(**row) for row in known), losses)
     else:
-        evidence = gather_evidence(
-            home, registry, export, challenger, champion, look=look, cases=cases, count_tweets=count_tweets
-        )
+        evidence = gather_evidence(Trial(home, registry, export, look, cases, count_tweets), challenger, champion)
         verdict = decide(replace(evidence, rolled_back=rolled_back), home.settings.gate)
         with writer(home) as warehouse:
             record_decision(
@@ -124,7 +122,7 @@ _TAG = {Outcome.PROMOTED: "passed", Outcome.AWAITS_APPROVAL: "awaits approval", 
 
 
 def _describe_in_mlflow(registry: Registry, challenger: RegisteredVersion, decision: Decision) -> None:
-    """Put the verdict on the version's page, in the same words however often it is repeated."""
+    """Write the verdict on the version's page in MLflow; repeating it changes nothing."""
     if decision.outcome is Outcome.REFUSED_BEFORE:
         decision = replace(decision, outcome=Outcome.REFUSED)
     report = decision_markdown(decision)

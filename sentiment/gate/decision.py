@@ -9,7 +9,7 @@ from sentiment.gate.checks import Verdict
 
 
 class Outcome(StrEnum):
-    """What came of a decision."""
+    """The outcome of a decision."""
 
     PROMOTED = "promoted"
     """It passed and is champion now."""

@@ -1,14 +1,13 @@
 """Measures what the gate looks at: challenger and champion on the same frozen rows, loaded from the registry.
 
-What cannot be measured is evidence too: a challenger that cannot be loaded fails the checks that need it, and a champion
-that cannot be loaded scores nothing any more, so whatever passes the other checks is better.
+A failure to load counts as evidence. A challenger that cannot be loaded fails the checks that need it. A champion that cannot
+be loaded can no longer score, so any challenger that passes the other checks is better.
 """
 
 from __future__ import annotations
 
 import math
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +21,14 @@ from sentiment.evaluation.behaviour import BehaviourResult, Case, run_cases
 from sentiment.evaluation.comparison import PairedDifference, alpha_of_look, paired_difference
 from sentiment.evaluation.metrics import evaluate
 from sentiment.evaluation.slices import slice_differences, slice_masks
-from sentiment.gate.checks import BehaviourEvidence, Evidence, Loss
+from sentiment.gate.checks import BehaviourEvidence, Evidence
 from sentiment.gate.losses import behaviour_losses, gold_losses, neutral_losses, slice_losses
 from sentiment.model.neutral import LABELS, Prediction
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
 from sentiment.registry.subprocess_check import predict_in_fresh_process
 from sentiment.settings import Home
+from sentiment.training.predictions import Predictions, gold_sets, predictions_of, three_labels
 from sentiment.training.subsets import Export
 from sentiment.warehouse.connection import scratch
 
@@ -39,170 +39,162 @@ FEWEST_NEUTRAL = 50
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What one version predicts: on the hold-out, on each hand-labelled set and on the behaviour cases."""
+class Trial:
+    """What is the same for both versions.
 
-    probabilities: NDArray[np.float32]
-    is_right: NDArray[np.bool_]
-    gold: dict[str, NDArray[np.float32]]
-    """Of each hand-labelled set the probabilities."""
-    behaviour: BehaviourResult
-    neutral: Prediction
-    """Of the hand-labelled tweets of three labels."""
-    rows_per_second: float
-
-
-def gather_evidence(
-    home: Home,
-    registry: Registry,
-    export: Export,
-    challenger: RegisteredVersion,
-    champion: RegisteredVersion | None,
-    *,
-    look: int,
-    cases: Sequence[Case],
-    count_tweets: int,
-) -> Evidence:
-    """Measure a challenger, and the champion if there is one.
-
-    Args:
+    Attributes:
         look: which comparison with a champion of the last year this is.
         cases: behaviour tests.
         count_tweets: all tweets, which the challenger would have to score.
     """
-    holdout = pl.read_parquet(export.holdout)
-    labels = holdout["label"].to_numpy()
+
+    home: Home
+    registry: Registry
+    export: Export
+    look: int
+    cases: Sequence[Case]
+    count_tweets: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One version on the evaluation rows and on the behaviour cases."""
+
+    predictions: Predictions
+    is_right: NDArray[np.bool_]
+    """Whether each prediction of the hold-out is right."""
+    behaviour: BehaviourResult
+
+
+def gather_evidence(trial: Trial, challenger: RegisteredVersion, champion: RegisteredVersion | None) -> Evidence:
+    """Measure a challenger, and the champion if there is one."""
+    labels = pl.read_parquet(trial.export.holdout, columns=["label"])["label"].to_numpy()
     try:
-        found: Answers | None = ask(registry, export, holdout, cases, challenger.model_version)
-        difference, error = _load_difference(home, registry, export, challenger)
+        found: Measured | None = measure(trial, challenger)
+        difference, error = _load_difference(trial.home, trial.registry, trial.export, challenger)
     except ModelError as raised:
         found, difference, error = None, None, str(raised)
-    fed_rows = registry.fed_rows(challenger)
+    leaked = _fed_evaluation_rows(trial.registry, trial.export, challenger)
+    count_gold = pl.scan_parquet(trial.export.gold).select(pl.len()).collect().item()
     evidence = Evidence(
-        count_evaluation_rows=len(holdout) + pl.scan_parquet(export.gold).select(pl.len()).collect().item(),
-        count_leaked=None if fed_rows is None else len(_leaked_rows(export, fed_rows)),
+        count_evaluation_rows=len(labels) + count_gold,
+        count_leaked=None if leaked is None else len(leaked),
         load_difference=difference,
         load_error=error,
-        challenger=evaluate(labels, found.probabilities)
+        challenger=evaluate(labels, found.predictions.holdout)
         if found
         else evaluate(np.zeros(0, np.int8), np.zeros(0, np.float32)),
-        behaviour=BehaviourEvidence(len(cases), found.behaviour.rate.share) if found else None,
-        rescoring_seconds=count_tweets / found.rows_per_second if found else None,
-        look=look,
+        behaviour=BehaviourEvidence(len(trial.cases), found.behaviour.rate.share, biases=found.behaviour.biases)
+        if found
+        else None,
+        rescoring_seconds=trial.count_tweets / found.predictions.rows_per_second if found else None,
+        look=trial.look,
     )
     if champion is None or found is None:
         return evidence
     champion_error = ""
     try:
-        former = ask(registry, export, holdout, cases, champion.model_version)
+        former = measure(trial, champion)
     except ModelError as raised:
         champion_error = str(raised)
-        former = _no_answers(found, cases)
-    left_out = _fed_evaluation_rows(registry, export, champion)
-    is_compared = _is_unseen(holdout["tweet_id"], left_out, "holdout", "tweet_id")
-    gold_sets = _gold_sets(export)
-    is_gold_compared = {
-        name: _is_unseen(rows["text_key"], left_out, f"gold:{name}", "text_key") for name, rows in gold_sets.items()
-    }
-    gold_right = {
-        name: (_is_right(former.gold[name], rows["label"]), _is_right(found.gold[name], rows["label"]))
-        for name, rows in gold_sets.items()
-    }
-    before, after = former.is_right[is_compared], found.is_right[is_compared]
-    gold = {
-        name: paired_difference(gold_right[name][0][unseen], gold_right[name][1][unseen], GOLD_ALPHA / len(gold_sets))
-        for name, unseen in is_gold_compared.items()
-        if unseen.any()
-    }
-    masks = {name: mask[is_compared] for name, mask in slice_masks(holdout).items()}
-    slices = slice_differences(masks, before, after, least_rows=home.settings.gate.slice_rows)
-    behaviour = BehaviourEvidence(
-        len(cases),
-        found.behaviour.rate.share,
-        former.behaviour.rate.share,
-        paired_difference(former.behaviour.passed, found.behaviour.passed, BEHAVIOUR_ALPHA),
-        _by_group(cases, former.behaviour.passed, found.behaviour.passed),
-    )
-    neutral, lost_neutral = (
-        _compare_neutral(_three_labels(export), former.neutral, found.neutral)
-        if home.settings.labels == 3
-        else (None, [])
-    )
-    rows = holdout.filter(is_compared).with_columns(
-        champion=former.probabilities[is_compared], challenger=found.probabilities[is_compared]
-    )
-    return replace(
-        evidence,
-        comparison=paired_difference(before, after, alpha_of_look(look, home.settings.gate.alpha)),
-        champion_error=champion_error,
-        champion_accuracy=float(before.mean()) if len(before) else math.nan,
-        challenger_accuracy=float(after.mean()) if len(after) else math.nan,
-        count_left_out=None if left_out is None else int((~is_compared).sum()),
-        gold=gold,
-        count_gold_left_out=sum(int((~unseen).sum()) for unseen in is_gold_compared.values()),
-        neutral=neutral,
-        slices=slices,
-        behaviour=behaviour,
-        losses=(
-            *slice_losses(rows, {found.name: masks[found.name] for found in slices if found.is_worse}),
-            *gold_losses(
-                gold_sets[name]
-                .filter(unseen)
-                .with_columns(champion=former.gold[name][unseen], challenger=found.gold[name][unseen])
-                for name, unseen in is_gold_compared.items()
-                if name in gold and gold[name].upper < 0
-            ),
-            *lost_neutral,
-            *behaviour_losses(cases, former.behaviour, found.behaviour),
-        ),
-    )
+        former = _nothing_right(found, trial.cases)
+    left_out = _fed_evaluation_rows(trial.registry, trial.export, champion)
+    evidence = replace(evidence, champion_error=champion_error)
+    evidence = _compare_holdout(evidence, trial, former, found, left_out)
+    evidence = _compare_gold(evidence, trial, former, found, left_out)
+    if trial.home.settings.labels == 3:
+        evidence = _compare_neutral(evidence, trial, former.predictions.neutral, found.predictions.neutral)
+    return _compare_behaviour(evidence, trial, former.behaviour, found.behaviour)
 
 
-def ask(
-    registry: Registry, export: Export, holdout: pl.DataFrame, cases: Sequence[Case], model_version: int
-) -> Answers:
-    """Load a version and let it answer everything.
+def measure(trial: Trial, version: RegisteredVersion) -> Measured:
+    """Load a version and measure it. Its predictions may be kept from its training; loading proves that its files are whole.
 
     Raises:
         ModelError: it cannot be loaded.
     """
-    model = registry.load(model_version)
-    began = time.perf_counter()
-    probabilities = model.predict_probability(holdout["text"])
-    seconds = time.perf_counter() - began
-    return Answers(
-        probabilities=probabilities,
-        is_right=_is_right(probabilities, holdout["label"]),
-        gold={name: model.predict_probability(rows["text"]) for name, rows in _gold_sets(export).items()},
-        behaviour=run_cases(cases, model.predict_probability),
-        neutral=model.predict(_three_labels(export)["text"]),
-        rows_per_second=len(holdout) / seconds,
+    model = trial.registry.load(version.model_version)
+    predictions = predictions_of(trial.registry, trial.export, version, model)
+    labels = pl.read_parquet(trial.export.holdout, columns=["label"])["label"]
+    return Measured(
+        predictions, _is_right(predictions.holdout, labels), run_cases(trial.cases, model.predict_probability)
     )
 
 
-def _no_answers(like: Answers, cases: Sequence[Case]) -> Answers:
-    """The answers of a version that cannot be loaded: as many, none of them a number, and so none right."""
-    return Answers(
-        probabilities=np.full_like(like.probabilities, math.nan),
+def _nothing_right(like: Measured, cases: Sequence[Case]) -> Measured:
+    """The measurement of a version that cannot be loaded: every prediction is NaN, and so none is right."""
+    predictions = like.predictions
+    return Measured(
+        Predictions(
+            holdout=np.full_like(predictions.holdout, math.nan),
+            gold={name: np.full_like(values, math.nan) for name, values in predictions.gold.items()},
+            neutral=Prediction(*(np.full_like(values, math.nan) for values in predictions.neutral)),
+            rows_per_second=math.nan,
+        ),
         is_right=np.zeros_like(like.is_right),
-        gold={name: np.full_like(probabilities, math.nan) for name, probabilities in like.gold.items()},
         behaviour=run_cases(cases, lambda texts: np.full(len(texts), math.nan, dtype=np.float32)),
-        neutral=Prediction(*(np.full_like(values, math.nan) for values in like.neutral)),
-        rows_per_second=math.nan,
     )
 
 
-def _three_labels(export: Export) -> pl.DataFrame:
-    """Hand-labelled rows of three labels that the rule for neutral was not fitted on."""
-    return pl.read_parquet(export.neutral).filter(pl.col("evaluation_set") != "fit")
+def _compare_holdout(
+    evidence: Evidence, trial: Trial, champion: Measured, challenger: Measured, left_out: pl.DataFrame | None
+) -> Evidence:
+    """Add both versions on the hold-out rows that the champion was not fed, and on their slices."""
+    gate = trial.home.settings.gate
+    holdout = pl.read_parquet(trial.export.holdout)
+    is_compared = _is_unseen(holdout["tweet_id"], left_out, "holdout", "tweet_id")
+    before, after = champion.is_right[is_compared], challenger.is_right[is_compared]
+    masks = {name: mask[is_compared] for name, mask in slice_masks(holdout).items()}
+    slices = slice_differences(masks, before, after, least_rows=gate.slice_rows)
+    rows = holdout.filter(is_compared).with_columns(
+        champion=champion.predictions.holdout[is_compared], challenger=challenger.predictions.holdout[is_compared]
+    )
+    worse = {found.name: masks[found.name] for found in slices if found.is_worse}
+    return replace(
+        evidence,
+        comparison=paired_difference(before, after, alpha_of_look(trial.look, gate.alpha)),
+        champion_accuracy=float(before.mean()) if len(before) else math.nan,
+        challenger_accuracy=float(after.mean()) if len(after) else math.nan,
+        count_left_out=None if left_out is None else int((~is_compared).sum()),
+        slices=slices,
+        losses=(*evidence.losses, *slice_losses(rows, worse)),
+    )
 
 
-def _compare_neutral(
-    rows: pl.DataFrame, champion: Prediction, challenger: Prediction
-) -> tuple[PairedDifference | None, list[Loss]]:
-    """Both models on tweets of three labels, and what the challenger loses; None where too few are neutral."""
+def _compare_gold(
+    evidence: Evidence, trial: Trial, champion: Measured, challenger: Measured, left_out: pl.DataFrame | None
+) -> Evidence:
+    """Add both versions on the hand-labelled rows of each set that the champion was not fed."""
+    sets = {
+        name: rows.with_columns(
+            champion=champion.predictions.gold[name],
+            challenger=challenger.predictions.gold[name],
+            is_unseen=_is_unseen(rows["text_key"], left_out, f"gold:{name}", "text_key"),
+        )
+        for name, rows in gold_sets(trial.export).items()
+    }
+    unseen = {name: rows.filter("is_unseen") for name, rows in sets.items() if rows["is_unseen"].any()}
+    gold = {
+        name: paired_difference(
+            _is_right(rows["champion"].to_numpy(), rows["label"]),
+            _is_right(rows["challenger"].to_numpy(), rows["label"]),
+            GOLD_ALPHA / len(sets),
+        )
+        for name, rows in unseen.items()
+    }
+    return replace(
+        evidence,
+        gold=gold,
+        count_gold_left_out=sum(int((~rows["is_unseen"]).sum()) for rows in sets.values()),
+        losses=(*evidence.losses, *gold_losses(unseen[name] for name, found in gold.items() if found.upper < 0)),
+    )
+
+
+def _compare_neutral(evidence: Evidence, trial: Trial, champion: Prediction, challenger: Prediction) -> Evidence:
+    """Add both versions on tweets of three labels, unless too few of them are neutral."""
+    rows = three_labels(trial.export)
     if (rows["label"] == LABELS.index("neutral")).sum() < FEWEST_NEUTRAL:
-        return None, []
+        return evidence
     labels = np.array(LABELS)[rows["label"].to_numpy()]
     before, after = (
         (found.labels() == labels) & ~np.isnan(found.probability_positive) for found in (champion, challenger)
@@ -214,12 +206,24 @@ def _compare_neutral(
         champion=champion.probability_neutral,
         challenger=challenger.probability_neutral,
     )
-    return difference, neutral_losses(compared) if difference.upper < 0 else []
+    losses = neutral_losses(compared) if difference.upper < 0 else []
+    return replace(evidence, neutral=difference, losses=(*evidence.losses, *losses))
 
 
-def _gold_sets(export: Export) -> dict[str, pl.DataFrame]:
-    """The hand-labelled rows of each set."""
-    return {str(name): rows for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True)}
+def _compare_behaviour(
+    evidence: Evidence, trial: Trial, champion: BehaviourResult, challenger: BehaviourResult
+) -> Evidence:
+    """Add both versions on the behaviour cases."""
+    behaviour = BehaviourEvidence(
+        len(trial.cases),
+        challenger.rate.share,
+        champion.rate.share,
+        paired_difference(champion.passed, challenger.passed, BEHAVIOUR_ALPHA),
+        _by_group(trial.cases, champion.passed, challenger.passed),
+        challenger.biases,
+    )
+    losses = (*evidence.losses, *behaviour_losses(trial.cases, champion, challenger))
+    return replace(evidence, behaviour=behaviour, losses=losses)
 
 
 def _is_right(probabilities: NDArray[np.float32], labels: pl.Series) -> NDArray[np.bool_]:
@@ -247,9 +251,9 @@ def _leaked_rows(export: Export, fed_rows: Path) -> pl.DataFrame:
         )
 
 
-def _fed_evaluation_rows(registry: Registry, export: Export, champion: RegisteredVersion) -> pl.DataFrame | None:
-    """Evaluation rows that the champion was fed, such as a gold set that was loaded later; None when its list is missing."""
-    fed_rows = registry.fed_rows(champion)
+def _fed_evaluation_rows(registry: Registry, export: Export, version: RegisteredVersion) -> pl.DataFrame | None:
+    """Evaluation rows that a version was fed, such as a gold set that was loaded later; None when its list is missing."""
+    fed_rows = registry.fed_rows(version)
     return None if fed_rows is None else _leaked_rows(export, fed_rows)
 
 

@@ -13,7 +13,7 @@ from sentiment.warehouse.session import Warehouse
 
 
 def find_decision(warehouse: Warehouse, decision_key: str) -> list[dict[str, Any]]:
-    """The checks of a decision that was taken already, or nothing."""
+    """The checks of an earlier decision with this key, if there is one."""
     return list(warehouse.frame("steps/gate/select_decision", decision_key=decision_key).iter_rows(named=True))
 
 
@@ -46,6 +46,6 @@ def record_decision(
 
 
 def find_losses(warehouse: Warehouse, decision_key: str) -> tuple[Loss, ...]:
-    """The texts that were shown with a decision; without those that are gone since."""
+    """The texts shown with a decision, without those deleted since."""
     frame = warehouse.frame("steps/gate/select_decision_losses", decision_key=decision_key)
     return tuple(Loss(**row) for row in frame.iter_rows(named=True))

@@ -1,7 +1,7 @@
-"""What a refusal is about, to be read: texts that the champion has right and the challenger wrong, the surest first.
+"""Examples for a refusal: texts that the champion has right and the challenger wrong, the most confident first.
 
-A share of cases persuades nobody; ten texts with both answers do. The text of a tweet is never stored with a decision, only
-what the tweet is known by (`decision_losses`), so that a tweet that is forgotten is gone from here too.
+Ten texts with both answers say more than a percentage. A decision stores ids and text keys (`decision_losses`), never a text,
+so a forgotten tweet is gone from here too.
 """
 
 from __future__ import annotations

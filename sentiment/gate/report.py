@@ -1,4 +1,4 @@
-"""What runs tell people, as Markdown: verdict first, then a table, then what to do. Used in Prefect and in MLflow alike."""
+"""The gate's decision as Markdown, for Prefect and MLflow: the verdict, then a table, then what to do."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def decision_markdown(decision: Decision) -> str:
         ]
         for row in compare(verdict.checks)
     ]
-    # Sentences stand below: Prefect's page does not wrap the cells of a table.
+    # Sentences go below the table: Prefect's page does not wrap cells.
     reasons = "\n".join(f"- **{check.check_name}**: {check.reason}" for check in verdict.checks)
     report = f"{_headline(decision)}\n\n{table(HEADER, rows)}\n\n{reasons}\n"
     if decision.outcome in (Outcome.REFUSED, Outcome.REFUSED_BEFORE):
         report += f"\n**What to do next:** {next_step(model_version, verdict)}\n"
-    # A report is kept in MLflow and in Prefect, where `sentiment forget` looks for tweets last: it names them by id.
+    # MLflow and Prefect keep reports, so a report names tweets by id: `sentiment forget` then has nothing to find in it.
     cases = [loss for loss in verdict.losses if loss.tweet_id is None and loss.text_key is None]
     if cases:
         report += f"\nCases that the champion passes and version {model_version} does not:\n\n{losses_table(cases)}\n"
@@ -77,7 +77,7 @@ def losses_table(losses: Sequence[Loss]) -> str:
 
 
 def next_step(model_version: int, verdict: Verdict) -> str:
-    """What a person can do about a refusal, by the check that refused; the most fundamental one counts."""
+    """What a person can do about a refusal. Of several failed checks, the most fundamental one decides."""
     failed = {check.check_name for check in verdict.failed}
     by_hand = f"`sentiment promote {model_version} --reason WHY`"
     for names, advice in _NEXT_STEPS:
@@ -104,6 +104,6 @@ _NEXT_STEPS: tuple[tuple[set[str], str], ...] = (
 
 
 def outlook_markdown(outlook: Outlook, picture: bytes) -> str:
-    """What more data would bring; the picture (PNG) is in the text itself, since who reads it may not reach the home."""
+    """What more data would bring. The picture (PNG) is embedded, since readers may have no access to the home."""
     image = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
     return f"**What more data would bring:** {outlook.reason}\n\n![The learning curve]({image})\n"

@@ -16,7 +16,7 @@ def normalise(texts: pl.Series) -> pl.Series:
     """The part of each text that makes it the same tweet as another.
 
     Lower case, without label emoticons, links and mentions; everything that is no letter or number is one space. Where
-    nothing is left (only emoji, say), the lower-cased text with its white space folded stands for itself.
+    nothing is left (only emoji, say), the lower-cased text with its white space folded is used.
 
     Args:
         texts: strings without nulls.
@@ -99,6 +99,6 @@ HOLDOUT_ONE_IN = 20
 
 
 def split_of(text_keys: pl.Series) -> pl.Series:
-    """`train` or `holdout` for each int64 text key: 5 % of the keys are held out, for ever."""
+    """`train` or `holdout` for each int64 text key: 5 % of the keys are always held out."""
     is_holdout = pl.Series("split", text_keys.to_numpy().view(np.uint64) % HOLDOUT_ONE_IN == 0)
     return is_holdout.replace_strict({True: "holdout", False: "train"}, return_dtype=pl.String)

@@ -1,10 +1,10 @@
-"""The whole home in one file, taken while everything runs, and put back where there is none.
+"""Saves the whole home in one file while everything runs, and restores it into an empty folder.
 
-What must agree is copied at one moment: the warehouse and MLflow's store, while nobody writes to the one or moves the
-champion in the other. The rest cannot disagree: a registered version's files are there before its number is, and are not
-removed while a backup is taken. What is made again when it is needed is left out: snapshots, exports, work files, locks and
-logs. A backup is a tar, compressed with Zstandard, that ends with a manifest of the SHA-256 of every file in it; it appears
-under its name when it is complete. Runs wait while the two databases are copied, not while the rest is packed.
+The warehouse and MLflow's store must agree, so both are copied while nobody writes to the one or moves the champion in the
+other. The rest cannot disagree: a version's files exist before it is registered, and are not removed during a backup. What can
+be rebuilt is left out: snapshots, exports, work files, locks and logs. A backup is a tar, compressed with Zstandard, that ends
+with a manifest of the SHA-256 of every file in it; it gets its name when it is complete. Runs wait while the two databases are
+copied, not while the rest is packed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from sentiment.warehouse.snapshot import publish
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-# Snapshots, exports, work files and caches are made again; locks and logs belong to the processes of now.
+# Snapshots, exports, work files and caches can be rebuilt; locks and logs belong to running processes.
 _LEFT_OUT = ("published", "search", "exports", "work", "locks", "logs", "cache")
 _OF_THE_RUNNING_SERVER = ("prefect/server.json", "prefect/schema.lock")
 _DATABASES = ("mlflow/mlflow.db", "prefect/prefect.db")
@@ -70,7 +70,7 @@ def backup(
         path: the file, which must not exist; or a folder, in which it is named by the time.
 
     Raises:
-        InputError: the file exists, its folder does not, or it lies in the home.
+        InputError: the file exists, its folder does not, or it is inside the home.
         HomeError: the warehouse cannot be read, or the file cannot be written.
     """
     began = time.perf_counter()
@@ -82,7 +82,9 @@ def backup(
     if not target.parent.is_dir():
         raise InputError(f"There is no folder {target.parent} to write {target.name} into.")
     if target.resolve().is_relative_to(home.root.resolve()):
-        raise InputError(f"{target} lies in the home that it is to save. Name a file elsewhere, best on another disk.")
+        raise InputError(
+            f"{target} is inside the home that it is to save. Name a file elsewhere, best on another disk."
+        )
     with (
         operation_lock(home, "upkeep"),
         tempfile.TemporaryDirectory(dir=home.work, prefix="backup-") as folder,
@@ -101,7 +103,7 @@ def backup(
 
 
 def restore(home: Home, path: Path) -> BackupReport:
-    """Put a backup into an empty home, wherever it lies, and publish what it holds.
+    """Restore a backup into an empty home, at any path, and publish its snapshot.
 
     Raises:
         InputError: the home is not empty, or the file is no backup, is damaged, or was made by a newer version.
@@ -110,7 +112,7 @@ def restore(home: Home, path: Path) -> BackupReport:
     began = time.perf_counter()
     with operation_lock(home, "upkeep"), translated_errors(home):
         unpacked = home.root / _UNPACKED
-        # Of a restore that was killed: the home was empty when it began.
+        # Left by a restore that was killed: the home was empty before.
         is_continued = (home.root / f"{_UNPACKED}.json").exists()
         if not is_continued:
             shutil.rmtree(unpacked, ignore_errors=True)
@@ -208,7 +210,7 @@ def _add(tar: tarfile.TarFile, name: str, path: Path) -> dict[str, Any]:
         status = os.fstat(file.fileno())
         entry = tarfile.TarInfo(name)
         entry.size, entry.mode, entry.mtime = status.st_size, 0o600, int(status.st_mtime)
-        # A small file that changes meanwhile is taken as it is at one moment; large ones are not changed, but replaced.
+        # A small file that changes meanwhile is read at once; large ones are never changed, only replaced.
         source: IO[bytes] = file
         if entry.size <= _WHOLE_BYTES:
             content = file.read()
@@ -219,7 +221,7 @@ def _add(tar: tarfile.TarFile, name: str, path: Path) -> dict[str, Any]:
 
 
 class _Passing(io.RawIOBase):
-    """Hashes what is read through it."""
+    """A reader that hashes what passes through it."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self.source = source

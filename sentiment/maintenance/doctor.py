@@ -1,7 +1,7 @@
-"""What is wrong with a home, and the command that fixes it; looks at everything and changes nothing.
+"""Finds what is wrong with a home, and names the command that fixes it. Reads everything and changes nothing.
 
-Each check is a function that returns findings; what a check needs from outside (free disk, installed versions) is handed in,
-so that a fault can be planted. Prefect's side of it (server, work pool, schedules) is in `flows.server.health`.
+Each check is a function that returns findings. What it needs from outside (free disk, installed versions) is passed in, so
+that tests can plant a fault. Prefect's side of it (server, work pool, schedules) is in `flows.server.health`.
 Takes 5 s, most of it to import MLflow and to load the champion, so both are imported by
 the check that needs them: `status` runs the quick ones.
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sentiment.registry.client import Registry
 
 PROJECT = SQL_FOLDER.parent
-# What can be run without a parameter, and what repairs a table that does not pass; without one, a backup does.
+# Checks without a parameter, and the command that repairs a table which fails; without one, restore a backup.
 TABLE_CHECKS = {
     "files_reconcile": "",
     "predictions_are_unique": "",
@@ -50,7 +50,7 @@ _SECONDS_BEHIND = 3600
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found; `remedy` is a command, or what to do, where it is not well."""
+    """The result of one check; `remedy` is a command, or what to do, when something is wrong."""
 
     check: str
     is_well: bool
@@ -67,7 +67,7 @@ def diagnose(
     """Run all checks of the home; a check that itself fails is a finding.
 
     Args:
-        free_bytes: free disk, if another number is to be assumed.
+        free_bytes: free disk space to assume; measured unless given.
         installed: gives the installed version of a package.
     """
     impatient = home.with_patience(2)
@@ -107,7 +107,7 @@ def check_cluster(home: Home) -> Iterator[Finding]:
 
 
 def look_quickly(home: Home) -> list[Finding]:
-    """What is wrong at first sight, in 50 ms."""
+    """The quick checks, 50 ms."""
     checks = {
         "permissions": lambda: check_permissions(home),
         "disk": lambda: check_disk(home, None),
@@ -118,7 +118,7 @@ def look_quickly(home: Home) -> list[Finding]:
 
 
 def run_checks(home: Home, checks: dict[str, Callable[[], Iterator[Finding]]]) -> list[Finding]:
-    """Run checks by name; one that finds nothing is well, one that cannot be run is not."""
+    """Run checks by name. One without findings is well; one that fails to run is not."""
     findings = []
     for name, check in checks.items():
         try:
@@ -134,7 +134,7 @@ def run_checks(home: Home, checks: dict[str, Callable[[], Iterator[Finding]]]) -
 
 
 def check_versions(installed: Callable[[str], str]) -> Iterator[Finding]:
-    """Whether what is installed is what pyproject.toml asks for."""
+    """Whether the installed packages satisfy pyproject.toml."""
     remedy = f"{_quoted(sys.executable)} -m pip install -r {_quoted(PROJECT / 'requirements.lock')}"
     for line in importlib.metadata.requires("sentiment") or []:
         wanted = Requirement(line)
@@ -150,7 +150,7 @@ def check_versions(installed: Callable[[str], str]) -> Iterator[Finding]:
 
 
 def check_permissions(home: Home) -> Iterator[Finding]:
-    """Whether the owner can write everything, and whether others can write or read what they must not."""
+    """Whether the owner can write everything, and whether others can read or write what they must not."""
     for path in (home.root, *(path for path in sorted(home.root.iterdir()) if not path.is_symlink())):
         mode = path.stat().st_mode
         needed = 0o700 if stat.S_ISDIR(mode) else 0o600
@@ -184,7 +184,7 @@ def check_disk(home: Home, free_bytes: int | None) -> Iterator[Finding]:
 
 
 def check_locks(home: Home) -> Iterator[Finding]:
-    """Whether a lock is held by a process that does not go on. The kernel frees those of dead processes."""
+    """Whether a stopped process holds a lock. The kernel frees those of dead processes."""
     for path in sorted(home.locks.glob("*.lock")):
         lock = FileLock(path)
         try:
@@ -201,7 +201,7 @@ def check_locks(home: Home) -> Iterator[Finding]:
 
 
 def check_warehouse(home: Home) -> Iterator[Finding]:
-    """Whether it opens, is of this version, whole, and passes the checks in sql/checks/."""
+    """Whether the warehouse opens, has this version's schema, is complete, and passes the checks in sql/checks/."""
     if not home.warehouse.exists():
         yield Finding("warehouse", True, "there is none yet: sentiment ingest PATH makes it")
         return
@@ -241,7 +241,7 @@ def _check_tables(warehouse: Warehouse) -> Iterator[Finding]:
 
 
 def check_snapshot(home: Home) -> Iterator[Finding]:
-    """Whether people can read it, and whether it is that of the warehouse."""
+    """Whether people can read the snapshot, and whether it is up to date."""
     remedy = "sentiment housekeeping"
     if not home.published.exists():
         if home.published.is_symlink():
@@ -264,7 +264,7 @@ def check_snapshot(home: Home) -> Iterator[Finding]:
 
 
 def check_registry(home: Home) -> Iterator[Finding]:
-    """Whether the champion is who the tables say, and can be loaded."""
+    """Whether the champion is the one that the tables name, and loads."""
     if not (home.mlflow / "mlflow.db").exists():
         yield Finding("registry", True, "no model yet: sentiment retrain makes one")
         return
@@ -301,7 +301,7 @@ def check_registry(home: Home) -> Iterator[Finding]:
 
 
 def _recorded_champions(home: Home) -> tuple[int | None, list[int]]:
-    """The champion that the tables know, and all former ones, newest first."""
+    """The champion according to the tables, and all former ones, newest first."""
     if not home.warehouse.exists():
         return None, []
     try:
@@ -317,13 +317,13 @@ def _can_load(registry: Registry, model_version: int) -> bool:
     try:
         registry.version(model_version)
         registry.load(model_version)
-    except Exception:  # whatever MLflow says of a version that is gone
+    except Exception:  # MLflow's error for a version that is gone is not documented
         return False
     return True
 
 
 def check_forgetting(home: Home) -> Iterator[Finding]:
-    """Whether a request to forget was finished, and whether what was forgotten can be recognised."""
+    """Whether every request to forget was finished, and whether forgotten tweets can be recognised."""
     if home.forgetting.exists():
         yield Finding("forgetting", False, "a request to forget was not finished", "sentiment forget")
     if home.warehouse.exists() and not home.forget_key.exists():
@@ -340,7 +340,7 @@ def check_forgetting(home: Home) -> Iterator[Finding]:
 
 
 def check_leftovers(home: Home) -> Iterator[Finding]:
-    """Files that a killed run left, and that no run that is at work can still need."""
+    """Files of killed runs that no running process can need."""
     from sentiment.maintenance.retention import DAYS_OF_WORK_FILES
 
     oldest = time.time() - DAYS_OF_WORK_FILES * 86400
@@ -353,7 +353,7 @@ def check_leftovers(home: Home) -> Iterator[Finding]:
 
 
 def _is_stopped(process: int) -> bool:
-    """Whether a process waits for a signal to go on, such as after Ctrl-Z."""
+    """Whether a process is stopped, as by Ctrl-Z."""
     try:
         return psutil.Process(process).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
     except psutil.Error:

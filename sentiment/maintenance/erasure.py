@@ -1,26 +1,24 @@
-"""Removes a user or a tweet from everything under the home, physically, and says which models had learnt from it.
+"""Removes a user or a tweet physically from everything in the home, and names the models that were trained on it.
 
-The request is first written to a journal, which goes last: a request that was killed, or that met a training run, is
-finished by the next `forget`, the next run of a flow or the next housekeeping, whatever it had come to. In order:
+The request is first written to a journal, which is deleted last. The next `forget`, flow run or housekeeping finishes a request
+that was killed or found a training run at work. In order:
 
-1. the warehouse: rows deleted, bytes of rejected lines emptied, and the file written anew, since DuckDB keeps what was in
-   freed blocks;
-2. the published snapshots: a new one, and none of the old;
-3. once no training or scoring run is going on: exports, checkpoints, work files and reports, which are all made again when
-   they are needed; the rows in lists of fed rows; then every other file is searched for what is left.
+1. the warehouse: delete rows, empty the bytes of rejected lines, and rewrite the file, since DuckDB keeps freed blocks;
+2. the published snapshots: publish a new one, remove the old ones;
+3. once no training or scoring run is at work: delete exports, checkpoints, work files and reports, which can all be rebuilt;
+   delete the rows from lists of fed rows; then search every other file for what is left.
 
-What the gate's proof of no leak is worth afterwards. The list of fed rows loses the forgotten ids and text keys, since an id
-names the tweet and a text key confirms its text to anybody who has it. The proof asks whether an evaluation row is in the
-list of the challenger, and it stays whole: no forgotten id can be an evaluation row any more, since it is in no table and
-kept out; and a row with the same text key by another person stays on the training side, because the side follows from
-the key alone. Only a hand-labelled row that is loaded later could share a forgotten key. But a challenger is trained on the
-export that the gate judges it on, from which texts of hand-labelled rows are left out; and a version that had been fed
-forgotten rows is never taken again as a challenger, because its training key is a digest over the ids that are gone. A
-champion that had been fed such a text keeps the advantage on that one row, which errs on the side of no change. How many rows
-a version was really fed stays in `model_versions`, and how many of them were forgotten in `learnt_from_forgotten`.
+The gate's leak check stays valid. The list of fed rows loses the forgotten ids and text keys, since an id names the tweet and a
+text key confirms its text. The check asks whether an evaluation row is in the challenger's list. A forgotten id cannot be an
+evaluation row: it is in no table and is kept out. A row with the same text key by another person stays on the training side,
+because the key alone decides the side. Only a hand-labelled row that is loaded later could share a forgotten key. But a
+challenger is trained on the export that the gate judges it on, which leaves out texts of hand-labelled rows; and a version that
+was fed forgotten rows is never reused as a challenger, because its training key is a digest over ids that are gone. A champion
+that was fed such a text keeps the advantage on that one row, which errs on the side of no change. `model_versions` keeps the
+number of rows that a version was fed, `learnt_from_forgotten` the number of those that were forgotten.
 
-Weights stay as they are: what a model has learnt of one tweet cannot be taken out again. Costs a rewrite
-of the warehouse and a search through every file of the home, seconds for 1.6 million tweets.
+Weights stay as they are: what a model learned from one tweet cannot be removed. Costs a rewrite of the warehouse and a search
+through every file of the home, seconds for 1.6 million tweets.
 """
 
 from __future__ import annotations
@@ -54,7 +52,7 @@ _SHORTEST_TEXT = 12  # Shorter ones occur in many lines by chance.
 
 @dataclass(frozen=True)
 class ForgetReport:
-    """What was removed, and what is left that this program must not touch."""
+    """What was removed, and what remains that this program must not touch."""
 
     count_tweets: int = 0
     count_gold: int = 0
@@ -67,14 +65,14 @@ class ForgetReport:
 
     @property
     def found_nothing(self) -> bool:
-        """Whether no row and no line was there to be forgotten."""
+        """Whether nothing was found."""
         return self.count_tweets + self.count_gold + self.count_rejected == 0
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be forgotten. What is known only before it is deleted is written down first, so that a kill loses none of it:
-    `texts`, and in `learnt` how many of the rows each training run was fed."""
+    """What to forget. `texts`, and in `learnt` the number of rows that each training run was fed, are known only before the
+    deletion, so they are written down first."""
 
     tweet_ids: tuple[int, ...] = ()
     users: tuple[str, ...] = ()
@@ -83,7 +81,7 @@ class Request:
     asked_at: str = ""
 
     def joined(self, other: Request) -> Request:
-        """Both together, as of the first."""
+        """Both requests as one, with the time of the first."""
         names = ("tweet_ids", "users", "texts", "learnt")
         parts: dict[str, Any] = {
             name: tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name)))) for name in names
@@ -97,15 +95,15 @@ def forget(
     tweet_ids: Iterable[int] = (),
     users: Iterable[str] = (),
 ) -> ForgetReport:
-    """Forget tweets and users, together with what earlier requests have left to do.
+    """Forget tweets and users, and finish earlier requests.
 
     Args:
-        users: names, with or without `@`; upper and lower case are the same, and blanks around a name are none of it.
+        users: names, with or without `@`; case and surrounding blanks are ignored.
 
     Raises:
         InputError: a name is empty, or an id is no tweet's id.
-        BusyError: a training or scoring run goes on for longer than `settings.writer_wait_seconds`. Tables and snapshots
-            are clean then, and the rest is done when it has ended.
+        BusyError: a training or scoring run takes longer than `settings.writer_wait_seconds`. Tables and snapshots are
+            clean then; the rest follows when it has ended.
         HomeError: as `warehouse.writer`.
     """
     request = Request(tuple(tweet_ids), tuple(map(user_key, users)), asked_at=clock.now().isoformat())
@@ -118,7 +116,7 @@ def forget(
 
 
 def finish_forgetting(home: Home) -> bool:
-    """Finish what a killed request has left, unless a run that is going on keeps it from being finished.
+    """Finish a killed request, unless a run at work prevents it.
 
     Returns:
         whether nothing is left to do.
@@ -144,7 +142,7 @@ def _finish(home: Home) -> ForgetReport:
 
     rewrite(home, change)
     publish_alone(home)
-    # Derived from the snapshot before, texts included; the desk builds another of this one.
+    # Built from the previous snapshot, texts included; the desk builds a new one.
     shutil.rmtree(home.search_index, ignore_errors=True)
     try:
         with (
@@ -177,7 +175,7 @@ def _finish(home: Home) -> ForgetReport:
 
 
 def _delete(warehouse: Warehouse, home: Home, request: Request) -> tuple[Request, ForgetReport]:
-    """Delete from all tables, within the caller's transaction; the journal has learnt the texts before that."""
+    """Delete from all tables, within the caller's transaction; the journal holds the texts by then."""
     asked = pl.DataFrame(
         {
             "tweet_id": pl.Series([*request.tweet_ids, *([None] * len(request.users))], dtype=pl.Int64),
@@ -223,7 +221,7 @@ def _delete(warehouse: Warehouse, home: Home, request: Request) -> tuple[Request
 
 
 def _empty_rejected_lines(warehouse: Warehouse, key: bytes, request: Request) -> int:
-    """Take the bytes of rejected lines that hold a forgotten id, user or text."""
+    """Empty the bytes of rejected lines that hold a forgotten id, user or text."""
     lines = warehouse.frame("steps/maintenance/select_rejected_lines")
     forgotten = Forgotten(
         key,
@@ -242,16 +240,16 @@ def _empty_rejected_lines(warehouse: Warehouse, key: bytes, request: Request) ->
 
 
 def _forget_files(home: Home, request: Request) -> Request:
-    """Remove what is made again when it is needed, and the rows in lists that are kept; the request with who had learnt."""
+    """Remove what can be rebuilt, and rows from the lists that stay; return the request with the runs that were fed them."""
     if request.texts:
-        # Nobody may be spilling to the work folder meanwhile.
+        # No other process may be spilling to the work folder.
         with operation_lock(home, "warehouse"):
             for folder in (home.exports, home.checkpoints, home.work, home.reports):
                 empty_folder(folder)
         clear_store(open_store(home))
     needles = _needles(request)
     lists = [path for path in text_search.files(home) if path.suffix == ".parquet"]
-    # <artifacts>/<run>/artifacts/<name>: fed rows say what a model learnt from, other lists do not.
+    # <artifacts>/<run>/artifacts/<name>: only lists of fed rows say what a model was trained on.
     counts = ((path.parents[1].name, len(_split_rows(path, request)[1])) for path in lists if path.name == FED_ROWS)
     request = request.joined(Request(learnt=tuple((run, count) for run, count in counts if count)))
     _write_journal(home, request)
@@ -262,7 +260,7 @@ def _forget_files(home: Home, request: Request) -> Request:
                 kept.write_parquet(draft, compression="zstd")
     for path in text_search.files(home):
         if path.is_relative_to(home.logs) and text_search.contains_file(path, needles):
-            os.truncate(path, 0)  # A server may have it open, and goes on at its end.
+            os.truncate(path, 0)  # A server may have it open, and appends at its end.
         elif path.is_relative_to(home.mlflow / "artifacts") and text_search.contains_file(path, needles):
             path.unlink()
     text_search.blank_stores(home, needles)

@@ -1,4 +1,4 @@
-"""Keeps a home that runs for years within bounds. What stays:
+"""Keeps a home within bounds over years. What stays:
 
 - predictions of the champion, of the version that readers see, of the champion before (what `rollback` goes back to), of any
   version that scored within 7 days; and of corrected tweets, without a limit;
@@ -6,12 +6,11 @@
   registered, with their MLflow run and files;
 - MLflow runs that were killed or failed, 7 days; what was deleted in MLflow's pages goes for good;
 - reports and error reports, 90 days; checkpoints of killed trainings, 7 days; work files, 1 day;
-- the warehouse file, until a quarter of it, and 64 MiB, are free: then it is written anew.
+- the warehouse file, until a quarter of it, and 64 MiB, are free: then it is rewritten.
 
-Nothing that a table tells is removed but predictions: decisions, learning curve, history and accounts of files stay, also of
-versions that are gone. Prefect's own history is pruned by its server
-(`flows.server.supervisor`). 1.6 million new tweets a week are 83 million
-predictions a year and version; by these rules those of two versions stay, and of some more for a week after a change.
+Of the tables, only predictions are deleted: decisions, learning curve, history and accounts of files stay, also of deleted
+versions. Prefect's server prunes its own history (`flows.server.supervisor`). 1.6 million new tweets a week are 83 million
+predictions a year for each version; these rules keep two versions' predictions, and a few more for a week after a change.
 """
 
 from __future__ import annotations
@@ -56,17 +55,17 @@ class HousekeepingReport:
 
 
 def keep_house(home: Home, registry: Registry, on_wait: Callable[[str], None] | None = None) -> HousekeepingReport:
-    """Apply the rules, as of the time of this run.
+    """Apply the rules, relative to the time of this run.
 
     Raises:
-        BusyError: tweets are being scored for longer than `settings.writer_wait_seconds`; nothing was removed.
+        BusyError: a scoring run takes longer than `settings.writer_wait_seconds`; nothing was removed.
         HomeError: as `warehouse.writer`.
     """
     is_all_forgotten = finish_forgetting(home)
     with operation_lock(home, "upkeep"), operation_lock(home, "score"):
         champion = registry.champion()
         with writer(home) as warehouse:
-            # A champion that was removed in MLflow may come back; its predictions are still read.
+            # A champion deleted in MLflow may be restored there; its predictions are still read.
             kept = champion.model_version if champion else history.recorded_champion(warehouse)
             predictions = prune_predictions(warehouse, kept)
             versions = [
@@ -81,7 +80,7 @@ def keep_house(home: Home, registry: Registry, on_wait: Callable[[str], None] | 
         versions, count_dead_runs = registry.remove(versions, dead_before=_days_ago(DAYS_OF_DEAD_RUNS))
         count_files = sum(_remove_old_files(home))
         size = home.warehouse.stat().st_size
-        # Deleted rows free whole blocks only where all of a block is gone; after a large deletion it is worth a look.
+        # A block is free only when all its rows are gone; after a large deletion it is worth checking.
         if sum(predictions.values()) > 1_000_000 or (free_share >= FREE_SHARE and free_bytes >= FREE_BYTES):
             rewrite(home)
         count_files += remove_damaged(home)
@@ -135,7 +134,7 @@ def _remove_older(paths: Iterable[Path], days: int) -> int:
 
 
 def _newest_change(path: Path) -> float:
-    """Of a folder, that of the newest file in it: what is in use is written to."""
+    """For a folder, the time of its newest file: a folder in use is written to."""
     found = [path, *(path.rglob("*") if path.is_dir() else [])]
     return max((file.lstat().st_mtime for file in found if file.exists()), default=0.0)
 

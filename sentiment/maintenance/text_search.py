@@ -1,4 +1,4 @@
-"""Searches the home for traces of forgotten texts, wherever a log, a report or a database may have kept one.
+"""Searches the home for traces of forgotten texts: in logs, reports and databases.
 
 All texts are searched for at once (Aho-Corasick, in polars), so that a user with a thousand tweets costs what one tweet
 does: about 0.2 s for 100 MB. Bytes are read as latin-1, which maps each to a character of its own.
@@ -21,14 +21,14 @@ from sentiment.settings import Home
 from sentiment.warehouse.session import read_sql
 
 _PIECE_BYTES = 8 << 20
-# Numbers that no text can be read out of; warehouse and snapshots were written anew.
+# Weights hold no text; warehouse and snapshots were rewritten.
 _NOT_SEARCHED = {".safetensors", ".duckdb", ".png"}
 
 
 def forms(texts: Iterable[str]) -> list[bytes]:
-    """The ways in which texts are written down: as they are, escaped for HTML, and escaped for JSON."""
+    """The forms of a text: as it is, escaped for HTML, and escaped for JSON."""
     written = {form for text in texts for form in (text, html.escape(text), json.dumps(text)[1:-1])}
-    # A text's original bytes are handed over as latin-1.
+    # Original bytes come as latin-1.
     original = {text.encode("latin-1", "ignore") for text in texts}
     return sorted({form.encode() for form in written} | original - {b""})
 

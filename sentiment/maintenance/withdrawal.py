@@ -1,10 +1,10 @@
-"""Takes a file out again that went in by mistake or was read wrongly; the right one then counts as if it had never been there.
+"""Takes a file out that was loaded by mistake or read wrongly; the corrected one can then be loaded as if for the first time.
 
-Tweets that no other file has go, with their predictions. Of those that others have too, all that this file said is taken
-back: labels, conflicts, times and users follow from what the others say, and the tweet belongs to the first of them. Rows
-that were rejected because of this file's texts come back when their own file is read again, which is named. Corrections by
-people stay: they are about a tweet, not about a file; how a tweet was chosen for review goes with it. Lists of fed rows stay as
-well, since a model was fed what it was fed; which versions learnt from the file is said, and the next training does without.
+Tweets that no other file has are deleted, with their predictions. For the others, labels, conflicts, times and users are
+computed again from the remaining files, and the tweet belongs to the first of them. Rows that were rejected because of this
+file's texts come back when their own file is read again; the result names it. Corrections by people stay: they are about a
+tweet, not about a file; how a tweet was chosen for review is deleted with it. Lists of fed rows stay as well: they record the
+past. The result names the versions that were trained on the file; the next training does without it.
 
 All of it is one transaction. Costs seconds for a million tweets.
 """
@@ -50,13 +50,13 @@ def withdraw(home: Home, name: str) -> WithdrawReport:
     """Take a file out.
 
     Args:
-        name: its path, the name of the query it came from, or at least 8 digits of its `file_id`; a file that lies elsewhere
-            is known by its content.
+        name: its path, the name of the query it came from, or at least 8 digits of its `file_id`; a file at another path is
+            recognised by its content.
 
     Raises:
         InputError: no such file was loaded.
         HomeError: an earlier version loaded it, which did not keep what its duplicate lines said.
-        BusyError: a training or scoring run goes on for longer than `settings.writer_wait_seconds`.
+        BusyError: a training or scoring run takes longer than `settings.writer_wait_seconds`.
     """
     path = Path(name).expanduser().absolute()
     digest = fingerprint(path).sha256 if path.is_file() else ""
@@ -101,7 +101,7 @@ def _accounts(warehouse: Warehouse, name: str, path: str, digest: str) -> pl.Dat
 
 
 def _take_out(warehouse: Warehouse, accounts: pl.DataFrame) -> tuple[pl.Series, int, list[str]]:
-    """Delete and recompute; the ids that are gone, how many tweets stay, and the files to read again."""
+    """Delete and recompute; return the deleted ids, the number of tweets that stay, and the files to read again."""
     files = accounts.select("file_id").unique()
     gone = warehouse.load("steps/maintenance/select_tweets_to_withdraw", files)
     statements = warehouse.load("steps/maintenance/select_statements", files)
@@ -118,7 +118,7 @@ def _take_out(warehouse: Warehouse, accounts: pl.DataFrame) -> tuple[pl.Series, 
 
 
 def _count_learnt(home: Home, gone: pl.Series) -> dict[int, int]:
-    """How many of the tweets each model version had been fed, by the lists beside the models."""
+    """How many of the tweets each model version was fed, by its list of fed rows."""
     ids = gone.alias("tweet_id").to_frame()
     found = []
     for path in (home.mlflow / "artifacts").rglob(FED_ROWS):

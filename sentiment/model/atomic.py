@@ -74,11 +74,16 @@ def put_in_place(draft: Path, path: Path) -> None:
         draft: a file, or a folder with all that is in it.
         path: a file to replace, or a name that nothing has yet.
     """
-    for written in draft.rglob("*") if draft.is_dir() else ():
-        flush_to_disk(written)
-    flush_to_disk(draft)
+    flush_tree(draft)
     draft.replace(path)
     flush_to_disk(path.parent)
+
+
+def flush_tree(path: Path) -> None:
+    """Flush a file, or a folder with all that is in it."""
+    for written in path.rglob("*") if path.is_dir() else ():
+        flush_to_disk(written)
+    flush_to_disk(path)
 
 
 def flush_to_disk(path: Path) -> None:

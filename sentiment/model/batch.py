@@ -24,13 +24,15 @@ class Batch(NamedTuple):
     """int64, shape (rows + 1,): row i has the positions `offsets[i]` to `offsets[i + 1]`."""
     features: Features
     """The same rows as numpy arrays in main memory, which the lexicon reads."""
+    texts: list[str] | None = None
+    """The texts themselves, for a custom module."""
 
     @classmethod
-    def of(cls, features: Features, device: torch.device | str = "cpu") -> Batch:
+    def of(cls, features: Features, device: torch.device | str = "cpu", texts: list[str] | None = None) -> Batch:
         """The features on a device; on the CPU without a copy."""
         arrays = (features.ngrams, features.words, features.hashes.view("int64"), features.offsets)
         ngrams, words, hashes, offsets = (torch.from_numpy(array).to(device, non_blocking=True) for array in arrays)
-        return cls(ngrams, words, hashes, offsets, features)
+        return cls(ngrams, words, hashes, offsets, features, texts)
 
     @property
     def count_rows(self) -> int:
@@ -47,6 +49,7 @@ class Batch(NamedTuple):
             hashes=self.hashes[begin:end],
             offsets=self.offsets[first : last + 1] - begin,
             features=self.features.rows(first, last),
+            texts=None if self.texts is None else self.texts[first:last],
         )
 
     def split(self, count_rows: int) -> Iterator[Batch]:

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -36,13 +36,16 @@ from .errors import ModelError
 from .features import extract
 from .lexicon import NEGATED, Lexicon, Reading
 from .neutral import Prediction, evidence_of
-from .ngrams import NgramBag, max_over_words
+from .ngrams import NgramBag, max_over_words, zero_ngrams_with
 
 if TYPE_CHECKING:
+    from .custom import CustomEncoder
     from .encoder import Encoders
 
 WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "config.json"
+CUSTOM_FOLDER = "custom"
+"""What a custom module is made from: its source, or its tokenizer and configuration."""
 _BATCH_ROWS = 20_000
 _BATCH_BYTES = 4 << 20
 _SYMBOL_BOOST = 3.0
@@ -115,13 +118,23 @@ class SentimentModel(torch.nn.Module):
     in_vocabulary: Tensor
     """bool, shape (2**word_bits,): whether the bucket's words were frequent in the training rows."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, custom_folder: Path | None = None) -> None:
+        """Make a model without weights.
+
+        Args:
+            custom_folder: holds what `config.custom` is made from.
+        """
         super().__init__()
         self.config = config
         self.ngrams = NgramBag(config.features.ngram_bits, config.ngram_kind_weights)
         self.register_buffer("in_vocabulary", torch.zeros(1 << config.features.word_bits, dtype=torch.bool))
-        self.encoders: Encoders | None = None
-        if config.encoder:
+        self.encoders: Encoders | CustomEncoder | None = None
+        if config.custom:
+            from .custom import CustomEncoder
+
+            assert custom_folder is not None, "a custom module is made from files"
+            self.encoders = CustomEncoder(config.custom, custom_folder)
+        elif config.encoder:
             from .encoder import Encoders
 
             self.encoders = Encoders(config.encoder, config.features)
@@ -131,6 +144,16 @@ class SentimentModel(torch.nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.ngrams.weight.device
+
+    @property
+    def custom(self) -> CustomEncoder | None:
+        """The user's own module in the place of the encoders, if there is one."""
+        return cast("CustomEncoder", self.encoders) if self.config.custom else None
+
+    def batch(self, texts: pl.Series) -> Batch:
+        """What the model takes, of texts without nulls."""
+        features = extract(texts, self.config.features)
+        return Batch.of(features, self.device, texts.to_list() if self.config.custom else None)
 
     def forward(self, batch: Batch) -> Tensor:
         """Calibrated logits: float64, shape (rows,); their sigmoid is the probability of positive."""
@@ -179,22 +202,22 @@ class SentimentModel(torch.nn.Module):
         lexicon = 1 + config.oov_lexicon_boost * rate
         if self.applies_rules:
             clauses = torch.from_numpy(reading.clause_weights).to(self.device)
-            symbols, negated = (
+            symbols, people, negated = (
                 torch.from_numpy(positions).to(self.device)
-                for positions in (reading.symbols, reading.positions[reading.is_negated])
+                for positions in (reading.symbols, reading.people, reading.positions[reading.is_negated])
             )
             # A negated word means the opposite, the lesser side of a contrast counts less.
             ngrams[negated] *= float(NEGATED)
             ngrams *= clauses[:, None]
             # Encoders have seen negations and contrasts themselves, so the rules count half.
             encoder = tokens * clauses.sqrt()
-            encoder[symbols] = 0
             encoder[negated] *= 0.5
-            if len(symbols):
-                # Nothing was learnt of symbols: rows are labelled by them and hold none.
-                is_symbol = torch.zeros_like(tokens).index_fill(0, symbols, 1)
-                ngrams[max_over_words(is_symbol, batch.offsets) > 0] = 0
-                lexicon[torch.searchsorted(batch.offsets, symbols, right=True) - 1] *= _SYMBOL_BOOST
+            # Nothing was learnt of symbols: rows are labelled by them and hold none. And what was learnt of who somebody is,
+            # is true of the training rows alone.
+            for words in (symbols, people):
+                encoder[words] = 0
+                zero_ngrams_with(ngrams, words, batch.offsets)
+            lexicon[torch.searchsorted(batch.offsets, symbols, right=True) - 1] *= _SYMBOL_BOOST
         return WordWeights(ngrams, encoder, lexicon)
 
     def _oov_rate(self, batch: Batch, is_known: Tensor, hashtag_weight: float) -> Tensor:
@@ -235,8 +258,9 @@ class SentimentModel(torch.nn.Module):
     def _predict(self, texts: Sequence[str] | pl.Series, config: ModelConfig) -> np.ndarray:
         """`_scores` of texts, batch by batch, in memory that does not grow with their number.
 
-        A row's values are the same to 1e-5 whatever else is in the batch. Batches are shared out to threads, one a core:
-        torch's own threads would have to meet after each of thousands of short operations.
+        A row's values are the same to 1e-5 in any batch. Batches are shared out to threads, one a core:
+        torch's own threads would have to meet after each of thousands of short operations. A custom module takes one batch
+        after the other with all of torch's threads.
         """
         column = as_series(texts)
         scores = np.empty((len(column), 4), dtype=np.float32)
@@ -244,12 +268,11 @@ class SentimentModel(torch.nn.Module):
         @torch.inference_mode()
         def predict(batch: tuple[int, pl.Series]) -> None:
             first, texts = batch
-            features = extract(texts, self.config.features)
-            scores[first : first + len(texts)] = self._scores(Batch.of(features, self.device), config).cpu().numpy()
+            scores[first : first + len(texts)] = self._scores(self.batch(texts), config).cpu().numpy()
 
         batches = in_batches(column)
         with one_torch_thread():
-            if len(column) <= _BATCH_ROWS:
+            if len(column) <= _BATCH_ROWS or self.custom is not None:
                 for batch in batches:
                     predict(batch)
             else:
@@ -262,9 +285,11 @@ class SentimentModel(torch.nn.Module):
         """Write weights and config into `folder`, each file whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(folder / WEIGHTS_FILE) as draft:
-            save_file({name: _stored(name, value) for name, value in self.state_dict().items()}, draft)
+            save_file(apart({name: _stored(name, value) for name, value in self.state_dict().items()}), draft)
         with atomic_write(folder / CONFIG_FILE) as draft:
             draft.write_text(self.config.model_dump_json(indent=2) + "\n")
+        if self.custom is not None:
+            self.custom.save_files(folder / CUSTOM_FOLDER)
 
     def round_vectors(self) -> None:
         """Round words' and pairs' vectors as `save` does, so that a saved model gives the same probabilities."""
@@ -298,7 +323,7 @@ class SentimentModel(torch.nn.Module):
             raise ModelError(
                 f"{folder / WEIGHTS_FILE} is damaged: {_first_line(error)}. Use another version or train again."
             ) from error
-        model = cls(config)
+        model = cls(config, folder / CUSTOM_FOLDER)
         try:
             model.load_state_dict({_WEIGHT_NAMES_OF_FORMAT_3.get(name, name): value for name, value in weights.items()})
         except RuntimeError as error:
@@ -319,7 +344,19 @@ def calibrate(logits: Tensor, calibration: BetaCalibration) -> Tensor:
 
 def _stored(name: str, value: Tensor) -> Tensor:
     """Words' and pairs' vectors are most of a file and need few digits: float16, a part in 2,000."""
-    return value.half() if name.endswith((".words", ".pairs")) else value
+    is_vectors = name.endswith((".words", ".pairs")) and not name.startswith("encoders.module.")
+    return value.half() if is_vectors else value
+
+
+def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, contiguous and without shared memory, as safetensors needs them: weights that are tied are copied."""
+    seen: set[int] = set()
+    found = {}
+    for name, value in tensors.items():
+        storage = value.untyped_storage().data_ptr()
+        found[name] = value.clone() if storage in seen else value.contiguous()
+        seen.add(storage)
+    return found
 
 
 def _first_line(error: Exception) -> str:

@@ -30,6 +30,15 @@ class EncoderConfig(BaseModel):
     count: int = Field(default=1, ge=1, le=32, description="encoders; their logits are averaged")
 
 
+class CustomConfig(BaseModel):
+    """Which module of a user's own is in the place of the encoders."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="`my_package.my_module:build`, or `hf:` and a folder or name of a Hugging Face model")
+    digest: str = Field(description="SHA-256 of the source, or of the pretrained files, that training began with")
+
+
 class LexiconConfig(BaseModel):
     """Which rules a lexicon is read by, and how many entries it has."""
 
@@ -76,8 +85,13 @@ class ModelConfig(BaseModel):
         description="of n-grams of one, two and three words, and of the first and third of three words",
     )
     encoder: EncoderConfig | None = None
+    custom: CustomConfig | None = Field(
+        default=None, description="in the place of the encoders", exclude_if=lambda value: value is None
+    )
     ngram_weight: float = Field(default=1.0, description="of the n-grams' logit; fitted after training")
-    encoder_weight: float = Field(default=0.0, description="of the encoders' mean logit; fitted after training")
+    encoder_weight: float = Field(
+        default=0.0, description="of the encoders' mean logit, or a custom module's; fitted after training"
+    )
     lexicon: LexiconConfig | None = None
     lexicon_weight: float = Field(default=0.0, ge=0, description="of the lexicon's score; chosen after training")
     oov_discount: float = Field(

@@ -11,17 +11,19 @@ An explanation costs one pass of the encoder for each word: a millisecond for a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, NamedTuple
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
 from .batch import Batch
 from .classifier import SentimentModel, as_series, one_torch_thread
-from .features import extract, read_words
 from .lexicon import Reading
 from .neutral import Prediction
+from .words import read_words
 
 _MEMBERS = ((0,), (0, 1), (0, 1, 2), (0, 2))
 """Of each kind of n-gram: its words, as distances from the position where it begins."""
@@ -52,7 +54,7 @@ class Explanation:
     probability_positive: float
     probability_neutral: float
     evidence: float
-    """How much mood the text shows, whatever side it is on; neutral below the model's threshold."""
+    """How much mood the text shows, of either side; neutral below the model's threshold."""
     logit: float
     words: list[Contribution]
     every_tweet: float
@@ -78,7 +80,7 @@ def explain_in_full(model: SentimentModel, text: str) -> Explanation:
     """Explain a prediction. Of a text of more than 1,000 words the first ones are named; the others, and all that the
     encoder says of such a text, are in `together`."""
     texts = as_series([text])
-    batch = Batch.of(extract(texts, model.config.features), model.device)
+    batch = model.batch(texts)
     tokens = read_words(texts[0])[:_MOST_WORDS]
     ngram_weight, encoder_weight, _ = model.config.weights.tolist()
     reading = None if model.lexicon is None else model.lexicon.read(batch.features)
@@ -88,7 +90,10 @@ def explain_in_full(model: SentimentModel, text: str) -> Explanation:
         total = float(model.part_logits(batch)[0].cpu().numpy() @ model.config.weights)
         contributions = model.ngrams.contributions(batch, None if weights is None else weights.ngrams)
         ngrams = ngram_weight * _share_ngrams(contributions.cpu().numpy())
-        encoder = encoder_weight * _occlude(model, batch, encoder_weights, len(tokens))
+        if model.custom is not None:
+            encoder = encoder_weight * _occlude_text(model, texts[0], tokens)
+        else:
+            encoder = encoder_weight * _occlude(model, batch, encoder_weights, len(tokens))
     lexicon = np.zeros(len(batch.words))
     if reading is not None and weights is not None:
         lexicon_weight = model.config.lexicon_weight * float(weights.lexicon[0])
@@ -135,6 +140,22 @@ def _share_ngrams(values: np.ndarray) -> np.ndarray:
         share = values[:, kind].astype(np.float64) / is_word.sum(axis=1)
         shares += np.bincount(members[is_word], weights=np.repeat(share, is_word.sum(axis=1)), minlength=len(values))
     return shares
+
+
+def _occlude_text(model: SentimentModel, text: str, tokens: list[str]) -> np.ndarray:
+    """What a custom module's logit loses without each word of a text: float64, shape (tokens,).
+
+    Words are removed as they are written, between blanks; the tokens of one such word share its loss equally.
+    """
+    assert model.custom is not None
+    words = text.split()
+    found = [read_words(word) for word in words]
+    if list(chain.from_iterable(found))[:_MOST_WORDS] != tokens or len(tokens) == _MOST_WORDS:
+        return np.zeros(len(tokens))  # What is written across blanks cannot be taken apart: all is in `together`.
+    texts = [text, *(" ".join(words[:place] + words[place + 1 :]) for place in range(len(words)))]
+    whole, *without = model.custom(model.batch(pl.Series(texts, dtype=pl.String))).tolist()
+    shares = [(whole - logit) / max(len(inside), 1) for logit, inside in zip(without, found, strict=True)]
+    return np.repeat(np.array(shares, dtype=np.float64), [len(inside) for inside in found])
 
 
 def _occlude(model: SentimentModel, batch: Batch, token_weights: Tensor, count: int) -> np.ndarray:

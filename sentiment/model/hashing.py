@@ -18,7 +18,7 @@ import polars as pl
 
 NAME = "poly64-v1"
 
-_MULTIPLIER = 0x9E3779B97F4A7C55
+MULTIPLIER = 0x9E3779B97F4A7C55
 _TABLE_LENGTH = 1 << 15
 
 
@@ -31,8 +31,7 @@ def _powers(base: int, length: int) -> np.ndarray:
 
 def mix(values: np.ndarray) -> np.ndarray:
     """Spread the bits of uint64 values, so that any of them can serve as a bucket or an order. Shape is kept."""
-    mixed = values.astype(np.uint64, copy=True)
-    mixed ^= mixed >> np.uint64(30)
+    mixed = values ^ (values >> np.uint64(30))
     mixed *= np.uint64(0xBF58476D1CE4E5B9)
     mixed ^= mixed >> np.uint64(27)
     mixed *= np.uint64(0x94D049BB133111EB)
@@ -53,8 +52,8 @@ def hash_spans(buffer: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.n
     hashes = np.empty(len(starts), dtype=np.uint64)
     longest = int((ends - starts).max(initial=0))
     length = max(_TABLE_LENGTH, 1 << longest.bit_length())
-    powers = _powers(_MULTIPLIER, length)
-    inverse_powers = _powers(pow(_MULTIPLIER, -1, 1 << 64), length)
+    powers = _powers(MULTIPLIER, length)
+    inverse_powers = _powers(pow(MULTIPLIER, -1, 1 << 64), length)
     first = 0
     while first < len(starts):
         origin = int(starts[first])

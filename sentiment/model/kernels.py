@@ -24,7 +24,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(function: _Function) -> _Function:
-    """Compile with numba for whatever types the function is called with, and cache the result on disk."""
+    """Compile with numba for the types of each call, and cache the result on disk."""
     is_cached = "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK)
     return cast(_Function, numba.njit(nogil=True, fastmath=True, error_model="numpy", cache=is_cached)(function))
 
@@ -51,7 +51,9 @@ def ngram_bag_forward(
 
 
 @compiled
-def ngram_bag_backward(grad: np.ndarray, offsets: np.ndarray, ngram_weights: np.ndarray, values: np.ndarray) -> None:
+def ngram_bag_backward(
+    grad: np.ndarray, ngrams: np.ndarray, offsets: np.ndarray, ngram_weights: np.ndarray, values: np.ndarray
+) -> None:
     """Gradient of the n-gram at each place.
 
     Args:
@@ -61,7 +63,7 @@ def ngram_bag_backward(grad: np.ndarray, offsets: np.ndarray, ngram_weights: np.
     step = 0 if len(ngram_weights) == 1 else 1
     for row in range(len(offsets) - 1):
         for position in range(offsets[row], offsets[row + 1]):
-            for kind in range(values.shape[1]):
+            for kind in range(ngrams.shape[1]):
                 values[position, kind] = grad[row] * ngram_weights[step * position, kind]
 
 
@@ -125,9 +127,10 @@ def embed_backward(
     Args:
         grad: float, shape (positions, size): gradient of the inputs.
         word_grad, pair_grad: float, shapes (positions, 3 * size) and (positions, size); written, zero at separators.
-        bias_grad: float, shape (size,); added to.
+        bias_grad: float, shape (size,); written.
     """
     size = grad.shape[1]
+    bias_grad[:] = 0
     for row in range(len(offsets) - 1):
         first, end = offsets[row], offsets[row + 1]
         word_grad[first] = 0
@@ -171,12 +174,12 @@ def _sigmoid(value: np.float32) -> np.float32:
 
 
 @compiled
-def gated_scan_forward(inputs: np.ndarray, offsets: np.ndarray, gates: np.ndarray, states: np.ndarray) -> None:
+def gated_scan_forward(inputs: np.ndarray, offsets: np.ndarray, states: np.ndarray, gates: np.ndarray) -> None:
     """The recurrence of `operators.gated_scan`: the first half of the numbers runs forwards, the second half backwards.
 
     Args:
         inputs: float, shape (positions, 2 * width): new values, then gates before their sigmoid.
-        gates, states: float, shape (positions, width); written, zero at separators.
+        states, gates: float, shape (positions, width); written, zero at separators.
     """
     width = states.shape[1]
     half = width // 2

@@ -8,6 +8,8 @@ as `sentiment::*`. Both give the same values to 1e-5.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,6 +24,46 @@ COMPILED_DEVICES = {"cpu"}
 
 def _is_compiled(tensor: Tensor) -> bool:
     return tensor.device.type in COMPILED_DEVICES
+
+
+class _CompiledOperator:
+    """A compiled loop as the operator `sentiment::*` of torch."""
+
+    def __init__(self, kernel: Callable[..., None], allocate: Callable[..., Any]) -> None:
+        """Register it.
+
+        Args:
+            kernel: takes all tensors among the operator's arguments and then its results as numpy arrays, and fills these.
+            allocate: has the operator's name and signature; returns its results without values.
+        """
+        self._kernel, self._allocate = kernel, allocate
+        self._registered = torch.library.custom_op(
+            f"sentiment::{allocate.__name__.removeprefix('_')}",
+            self._run,
+            mutates_args=(),
+            device_types="cpu",
+            schema=torch.library.infer_schema(allocate, mutates_args=()),
+        )
+        self._registered.register_fake(allocate)
+        self.register_autograd = self._registered.register_autograd
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._registered(*arguments)
+
+    def forward(self, *arguments: Any) -> Any:
+        """As a call, but runs the loop itself where no gradient is needed: for short texts, dispatch would cost more."""
+        is_dispatched = torch.is_grad_enabled() or torch.compiler.is_compiling()
+        return (self._registered if is_dispatched else self._run)(*arguments)
+
+    def _run(self, *arguments: Any) -> Any:
+        results = self._allocate(*arguments)
+        values = (*arguments, *(results if isinstance(results, tuple) else (results,)))
+        self._kernel(*(value.detach().numpy() for value in values if isinstance(value, Tensor)))
+        return results
+
+
+def _compiled_operator(kernel: Callable[..., None]) -> Callable[[Callable[..., Any]], _CompiledOperator]:
+    return functools.partial(_CompiledOperator, kernel)
 
 
 def ngram_bag_plain(
@@ -47,32 +89,17 @@ def ngram_bag(weight: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Te
     Returns:
         float, shape (rows,).
     """
-    function = _ngram_bag if _is_compiled(weight) else ngram_bag_plain
+    function = _ngram_bag.forward if _is_compiled(weight) else ngram_bag_plain
     return function(weight, ngrams, offsets, ngram_weights, sparse)
 
 
-@torch.library.custom_op("sentiment::ngram_bag", mutates_args=(), device_types="cpu")
+@_compiled_operator(kernels.ngram_bag_forward)
 def _ngram_bag(weight: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Tensor, sparse: bool) -> Tensor:
-    sums = weight.new_empty(len(offsets) - 1)
-    arrays = (weight.detach(), ngrams, offsets, ngram_weights, sums)
-    kernels.ngram_bag_forward(*(array.numpy() for array in arrays))
-    return sums
-
-
-@_ngram_bag.register_fake
-def _(weight: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Tensor, sparse: bool) -> Tensor:
     return weight.new_empty(offsets.shape[0] - 1)
 
 
-@torch.library.custom_op("sentiment::ngram_bag_backward", mutates_args=(), device_types="cpu")
+@_compiled_operator(kernels.ngram_bag_backward)
 def _ngram_bag_backward(grad: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Tensor) -> Tensor:
-    values = grad.new_empty(ngrams.shape)
-    kernels.ngram_bag_backward(*(array.numpy() for array in (grad, offsets, ngram_weights, values)))
-    return values
-
-
-@_ngram_bag_backward.register_fake
-def _(grad: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Tensor) -> Tensor:
     return grad.new_empty(ngrams.shape)
 
 
@@ -84,7 +111,7 @@ def _save_for_ngram_bag(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> No
 
 def _differentiate_ngram_bag(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     ngrams, offsets, ngram_weights = ctx.saved_tensors
-    values = torch.ops.sentiment.ngram_bag_backward(grad.contiguous(), ngrams, offsets, ngram_weights)
+    values = _ngram_bag_backward(grad.contiguous(), ngrams, offsets, ngram_weights)
     return _table_grad(values.reshape(-1), ngrams.reshape(-1), ctx.shape, ctx.sparse), None, None, None, None
 
 
@@ -138,29 +165,12 @@ def embed(
     Returns:
         float, shape (positions, size).
     """
-    function = _embed if _is_compiled(word_table) else embed_plain
+    function = _embed.forward if _is_compiled(word_table) else embed_plain
     return function(word_table, pair_table, bias, words, pairs, offsets, token_weights, sparse)
 
 
-@torch.library.custom_op("sentiment::embed", mutates_args=(), device_types="cpu")
+@_compiled_operator(kernels.embed_forward)
 def _embed(
-    word_table: Tensor,
-    pair_table: Tensor,
-    bias: Tensor,
-    words: Tensor,
-    pairs: Tensor,
-    offsets: Tensor,
-    token_weights: Tensor,
-    sparse: bool,
-) -> Tensor:
-    inputs = bias.new_empty(len(words), len(bias))
-    arrays = (word_table, pair_table, bias, words, pairs, offsets, token_weights, inputs)
-    kernels.embed_forward(*(array.detach().numpy() for array in arrays))
-    return inputs
-
-
-@_embed.register_fake
-def _(
     word_table: Tensor,
     pair_table: Tensor,
     bias: Tensor,
@@ -173,16 +183,8 @@ def _(
     return bias.new_empty(words.shape[0], bias.shape[0])
 
 
-@torch.library.custom_op("sentiment::embed_backward", mutates_args=(), device_types="cpu")
+@_compiled_operator(kernels.embed_backward)
 def _embed_backward(grad: Tensor, offsets: Tensor, token_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    positions, size = grad.shape
-    grads = grad.new_empty(positions, 3 * size), torch.empty_like(grad), grad.new_zeros(size)
-    kernels.embed_backward(*(array.numpy() for array in (grad, offsets, token_weights, *grads)))
-    return grads
-
-
-@_embed_backward.register_fake
-def _(grad: Tensor, offsets: Tensor, token_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     positions, size = grad.shape
     return grad.new_empty(positions, 3 * size), torch.empty_like(grad), grad.new_empty(size)
 
@@ -195,7 +197,7 @@ def _save_for_embed(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _differentiate_embed(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     words, pairs, offsets, token_weights = ctx.saved_tensors
-    word_grad, pair_grad, bias_grad = torch.ops.sentiment.embed_backward(grad.contiguous(), offsets, token_weights)
+    word_grad, pair_grad, bias_grad = _embed_backward(grad.contiguous(), offsets, token_weights)
     word_shape, pair_shape = ctx.shapes
     word_grad = _table_grad(word_grad, words, word_shape, ctx.sparse)
     pair_grad = _table_grad(pair_grad, pairs, pair_shape, ctx.sparse)
@@ -228,7 +230,7 @@ def gated_scan_plain(inputs: Tensor, offsets: Tensor) -> Tensor:
 
 
 def _scan(gates: Tensor, added: Tensor, longest: int) -> Tensor:
-    """state[t] = gates[t] * state[t - 1] + added[t], by doubling; a gate of zero, as at a separator, starts anew."""
+    """state[t] = gates[t] * state[t - 1] + added[t], by doubling; a gate of zero, as at a separator, resets it."""
     step = 1
     while step < longest:
         added = added + gates * F.pad(added[:-step], (0, 0, step, 0))
@@ -252,33 +254,19 @@ def gated_scan(inputs: Tensor, offsets: Tensor) -> Tensor:
     """
     if not _is_compiled(inputs):
         return gated_scan_plain(inputs, offsets)
-    states: Tensor = _gated_scan(inputs, offsets)[0]
+    states: Tensor = _gated_scan.forward(inputs, offsets)[0]
     return states
 
 
-@torch.library.custom_op("sentiment::gated_scan", mutates_args=(), device_types="cpu")
+@_compiled_operator(kernels.gated_scan_forward)
 def _gated_scan(inputs: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     """States, and the gates that the backward pass needs."""
-    states, gates = (inputs.new_empty(len(inputs), inputs.shape[1] // 2) for _ in range(2))
-    kernels.gated_scan_forward(*(array.detach().numpy() for array in (inputs, offsets, gates, states)))
-    return states, gates
-
-
-@_gated_scan.register_fake
-def _(inputs: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     states = inputs.new_empty(inputs.shape[0], inputs.shape[1] // 2)
     return states, torch.empty_like(states)
 
 
-@torch.library.custom_op("sentiment::gated_scan_backward", mutates_args=(), device_types="cpu")
+@_compiled_operator(kernels.gated_scan_backward)
 def _gated_scan_backward(grad: Tensor, inputs: Tensor, offsets: Tensor, gates: Tensor, states: Tensor) -> Tensor:
-    input_grad = torch.empty_like(inputs)
-    kernels.gated_scan_backward(*(array.numpy() for array in (grad, inputs, offsets, gates, states, input_grad)))
-    return input_grad
-
-
-@_gated_scan_backward.register_fake
-def _(grad: Tensor, inputs: Tensor, offsets: Tensor, gates: Tensor, states: Tensor) -> Tensor:
     return torch.empty_like(inputs)
 
 
@@ -289,7 +277,7 @@ def _save_for_gated_scan(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[
 
 
 def _differentiate_gated_scan(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor, None]:
-    return torch.ops.sentiment.gated_scan_backward(grad.contiguous(), *ctx.saved_tensors), None
+    return _gated_scan_backward(grad.contiguous(), *ctx.saved_tensors), None
 
 
 _gated_scan.register_autograd(_differentiate_gated_scan, setup_context=_save_for_gated_scan)
@@ -317,34 +305,19 @@ def max_sum_pool(states: Tensor, offsets: Tensor) -> Tensor:
     """
     if not _is_compiled(states):
         return max_sum_pool_plain(states, offsets)
-    pooled: Tensor = _max_sum_pool(states, offsets)[0]
+    pooled: Tensor = _max_sum_pool.forward(states, offsets)[0]
     return pooled
 
 
-@torch.library.custom_op("sentiment::max_sum_pool", mutates_args=(), device_types="cpu")
+@_compiled_operator(kernels.max_sum_pool_forward)
 def _max_sum_pool(states: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     """The pooled numbers, and the position of each maximum, which the backward pass needs."""
-    rows, width = len(offsets) - 1, states.shape[1]
-    pooled, argmax = states.new_empty(rows, 2 * width), offsets.new_empty(rows, width)
-    kernels.max_sum_pool_forward(*(array.detach().numpy() for array in (states, offsets, pooled, argmax)))
-    return pooled, argmax
-
-
-@_max_sum_pool.register_fake
-def _(states: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     rows, width = offsets.shape[0] - 1, states.shape[1]
     return states.new_empty(rows, 2 * width), offsets.new_empty(rows, width)
 
 
-@torch.library.custom_op("sentiment::max_sum_pool_backward", mutates_args=(), device_types="cpu")
+@_compiled_operator(kernels.max_sum_pool_backward)
 def _max_sum_pool_backward(grad: Tensor, offsets: Tensor, argmax: Tensor, positions: int) -> Tensor:
-    state_grad = grad.new_empty(positions, argmax.shape[1])
-    kernels.max_sum_pool_backward(*(array.numpy() for array in (grad, offsets, argmax, state_grad)))
-    return state_grad
-
-
-@_max_sum_pool_backward.register_fake
-def _(grad: Tensor, offsets: Tensor, argmax: Tensor, positions: int) -> Tensor:
     return grad.new_empty(positions, argmax.shape[1])
 
 
@@ -358,7 +331,7 @@ def _save_for_max_sum_pool(ctx: Any, inputs: tuple[Tensor, Tensor], output: tupl
 
 def _differentiate_max_sum_pool(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor, None]:
     offsets, argmax = ctx.saved_tensors
-    return torch.ops.sentiment.max_sum_pool_backward(grad.contiguous(), offsets, argmax, ctx.positions), None
+    return _max_sum_pool_backward(grad.contiguous(), offsets, argmax, ctx.positions), None
 
 
 _max_sum_pool.register_autograd(_differentiate_max_sum_pool, setup_context=_save_for_max_sum_pool)

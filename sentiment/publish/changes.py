@@ -1,9 +1,9 @@
-"""What is new, changed or gone since the last publication to a target: by comparing, not by trusting clocks.
+"""Finds what is new, changed or gone since the last publication to a target, by comparing digests rather than clocks.
 
 For each publication the home keeps a manifest: id and digest of every row that went there, 16 bytes a tweet and no text.
-A row goes again when its digest differs, whatever changed it: a new champion, a correction, a label that was withdrawn.
-Comparing costs one pass over the table. Digests are DuckDB's own hash: after an update of DuckDB everything may go once more,
-and nothing is lost.
+A row is sent again when its digest differs, for any reason: a new champion, a correction, a label that was withdrawn.
+Comparing costs one pass over the table. Digests are DuckDB's own hash: after an update of DuckDB everything may be sent once
+more, and nothing is lost.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ WHOLE = "relations.json"
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a snapshot holds: rows by tweet (tweet_id, digest) for some relations, one digest for each of the others."""
+    """The content of a snapshot: rows by tweet (tweet_id, digest) for some relations, one digest for each of the others."""
 
     by_tweet: dict[str, pl.DataFrame]
     whole: dict[str, str]
 
     def save(self, folder: Path) -> None:
-        """Write it into a folder of its own, whole or not at all."""
+        """Write it atomically into a folder of its own."""
         with atomic_folder(folder) as draft:
             for name, rows in self.by_tweet.items():
                 rows.write_parquet(draft / f"{name}.parquet")
@@ -37,7 +37,7 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest in a folder; None if there is none that can be read."""
+    """The manifest in a folder; None if it is missing or damaged."""
     try:
         by_tweet = {path.stem: pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
         return Manifest(by_tweet, json.loads((folder / WHOLE).read_text()))
@@ -46,7 +46,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def manifest_of(snapshot: Warehouse, names: list[str]) -> Manifest:
-    """What a snapshot holds by now."""
+    """The manifest of a snapshot."""
     by_tweet = {
         name: snapshot.frame("steps/publish/select_row_digests", relation=name) for name in names if name in BY_TWEET
     }
@@ -60,13 +60,13 @@ def manifest_of(snapshot: Warehouse, names: list[str]) -> Manifest:
 
 @dataclass(frozen=True)
 class Changes:
-    """What has to go to a target.
+    """What must be sent to a target.
 
     Attributes:
         written: by relation, the tweets whose rows are new or changed (tweet_id); all of them where `is_whole`.
         removed: by relation, the tweets whose rows are gone (tweet_id).
-        whole: relations that go as a whole.
-        is_whole: relations by tweet of which nothing that stands there is known, so that all of it is replaced.
+        whole: relations that are replaced as a whole.
+        is_whole: whether the target's state is unknown, so that relations by tweet are replaced as well.
     """
 
     written: dict[str, pl.DataFrame]

@@ -1,11 +1,11 @@
 """Publish the scored tweets to a Delta Lake table, which Spark, polars, DuckDB and many others read; no Java is needed.
 
-The table is partitioned by day. Rows that are new, changed or gone since the last publication go in one transaction, found by
-the same comparison as for databases (`changes`): readers see the old state or the new one, and a killed publication leaves
-nothing but files that no version names. Its own log says which snapshot it shows; of two publishers at once one fails.
+The table is partitioned by day. The same comparison as for databases (`changes`) finds the rows that are new, changed or gone;
+one transaction sends them. Readers see the old state or the new one, and a killed publication leaves only files that no
+version names. The table's log says which snapshot it shows; of two publishers at once, one fails.
 
-Rows that `forget` removed leave the newest version at once. Older versions keep them until the log's files are vacuumed, which
-this does at every publication that removes rows.
+Rows that `forget` removed leave the newest version at once. Older versions keep them until the table is vacuumed, which every
+publication that removes rows does.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def publish_to_lake(
 
 
 def _published(table: DeltaTable, location: str) -> str:
-    """The snapshot that the table shows, from its log; optimisations by other tools stand after it."""
+    """The snapshot that the table shows, from its log; entries of other tools' optimisations may follow it."""
     for commit in table.history():
         if name := commit.get(_PUBLICATION):
             return str(name)

@@ -1,4 +1,4 @@
-"""What a publication brought to a target."""
+"""What a publication sent to a target."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TargetReport:
-    """What a publication brought to a database or a lake."""
+    """What a publication sent to a database or a lake."""
 
     address: str
     publication: str

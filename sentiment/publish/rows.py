@@ -1,4 +1,4 @@
-"""Rows into a table of another database: by COPY into PostgreSQL, by plain inserts elsewhere.
+"""Writes rows to a table of another database: by COPY to PostgreSQL, by plain inserts elsewhere.
 
 COPY takes text with tabs, in which backslashes, tabs and line breaks are escaped; polars writes it for whole columns at
 once, at a tenth of the cost of going through Python row by row.

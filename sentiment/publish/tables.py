@@ -1,6 +1,6 @@
-"""The published tables as another database has them, from the snapshot's own catalogue: a schema is written once.
+"""Derives the tables of another database from the snapshot's catalogue, so that a schema is written once.
 
-`tweets` and `predictions` stay at home: what people read of them is `scored_tweets`.
+`tweets` and `predictions` are not published: people read them as `scored_tweets`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sentiment.warehouse.session import Warehouse
 
 STAYS_AT_HOME = {"tweets", "predictions", "schema_migrations", "view_state", "unfinished_files"}
 BY_TWEET = ("scored_tweets", "worst_mistakes", "label_flips")
-"""Relations with one row a tweet: what changed of them is found and sent row by row, the others go whole."""
+"""Relations with one row a tweet: only changed rows are sent. The others are replaced as a whole."""
 KEYS = {
     **dict.fromkeys(BY_TWEET, ("tweet_id",)),
     "daily_sentiment": ("day",),
@@ -81,7 +81,7 @@ def published_tables(snapshot: Warehouse, schema: str | None) -> dict[str, Table
 
 
 def state_table(schema: str | None) -> Table:
-    """What was published to a target last, and what is on its way there."""
+    """What was last published to a target, and what is being sent."""
     return Table(
         STATE,
         MetaData(schema=schema),
@@ -94,13 +94,13 @@ def state_table(schema: str | None) -> Table:
 
 
 def staging_table(table: Table, *, is_postgresql: bool) -> Table:
-    """A table beside `table` in which changed rows gather until all are there; nothing in it is published."""
+    """A staging table next to `table` for changed rows; nothing in it is published."""
     columns = [Column(column.name, column.type, autoincrement=False) for column in table.columns]
     return Table(
         f"staging_{table.name}",
         MetaData(schema=table.schema),
         *columns,
         Column("is_removed", Boolean, nullable=False),
-        # Emptied by a crash of the server, which then starts the upload anew; twice as fast to write.
+        # Unlogged: twice as fast to write. A crash of the server empties it, and the upload starts again.
         prefixes=["UNLOGGED"] if is_postgresql else [],
     )

@@ -1,9 +1,9 @@
-"""Publish the snapshot to another database: what changed alone, in one transaction, and again after a kill.
+"""Publishes the snapshot to another database: only what changed, in one transaction, and repeatable after a kill.
 
-Changed rows of tweets gather in staging tables beside the published ones, committed piece by piece in the order of ids;
-a run that was killed goes on behind the last piece. Then one transaction takes them over, replaces the small tables that
-changed, and writes down which snapshot is shown: readers see all of the old state or all of the new one. Published tables
-are created once and then only filled, so that views, grants and indexes that people put on them stay.
+Changed rows of tweets go to staging tables, committed piece by piece in the order of ids; after a kill, the next run resumes
+after the last piece. Then one transaction applies them, replaces the small tables that changed, and records which snapshot is
+shown: readers see all of the old state or all of the new one. Published tables are created once and then only filled, so views,
+grants and indexes that people put on them stay.
 
 What it costs, against a plain COPY of the same rows, is measured by `benchmarks/publish.py`.
 """
@@ -34,7 +34,7 @@ from sentiment.warehouse.session import Warehouse
 
 PIECE_ROWS = 200_000
 SCHEMA = "sentiment"
-"""Of the tables in PostgreSQL; other databases have one schema."""
+"""Schema of the tables in PostgreSQL; other databases have one schema."""
 
 
 def publish_to(
@@ -51,10 +51,10 @@ def publish_to(
         address: SQLAlchemy URL without a password, or `delta:///folder` or `delta+s3://bucket/prefix` for a Delta table.
         schema: of the tables there; in PostgreSQL `sentiment` unless given, and made if it is not there.
         piece_rows: rows that are sent and committed at a time: what a kill can cost.
-        on_progress: told how many rows are sent, of how many.
+        on_progress: called with the number of rows sent, and the total.
 
     Raises:
-        InputError: the address cannot be used, or tables of the same names stand there that did not come from here.
+        InputError: the address cannot be used, or holds tables of the same names that this program did not create.
         DatabaseError: the database cannot be reached, or refuses.
         HomeError: nothing has been published here yet.
         BusyError: another run is publishing there.
@@ -81,7 +81,7 @@ def publish_to(
         changes = changes_between(former, now, target.missing())
         if changes:
             target.stage(snapshot, changes, publication, base if former else None, piece_rows, on_progress)
-            # Before the commit: whichever snapshot the target shows after a kill, its manifest is there.
+            # Before the commit: after a kill, the manifest of either snapshot exists.
             now.save(manifests / publication)
             target.take_over(snapshot, changes, publication, base)
             for old in manifests.iterdir():
@@ -109,10 +109,10 @@ class _Target:
         self.staging = {name: staging_table(table, is_postgresql=is_postgresql) for name, table in tables.items()}
 
     def prepare(self) -> str | None:
-        """Make schema and state table where they are not there; the publication that is shown, or None.
+        """Create schema and state table if they are missing; return the publication that is shown, or None.
 
         Raises:
-            InputError: tables of the same names stand there already, and this program did not make them.
+            InputError: there are tables of the same names that this program did not create.
         """
         with self.engine.begin() as connection:
             found = inspect(connection)
@@ -130,7 +130,7 @@ class _Target:
             return connection.execute(shown).scalar()
 
     def missing(self) -> set[str]:
-        """Relations that are not there, or with other columns than by now."""
+        """Relations that are missing, or whose columns differ."""
         with self.engine.connect() as connection:
             found = inspect(connection)
             names = found.get_table_names(self.schema)
@@ -151,7 +151,7 @@ class _Target:
         piece_rows: int,
         on_progress: Callable[[int, int], None] | None,
     ) -> None:
-        """Send changed rows into the staging tables, from where an earlier run to the same end was cut off."""
+        """Send changed rows to the staging tables; resume an earlier run that was sending the same snapshot."""
         with self.engine.begin() as connection:
             if not self._is_staged(connection, publication, base):
                 self._start_staging(connection, changes, publication, base)

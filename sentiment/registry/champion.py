@@ -48,11 +48,11 @@ def move_champion(
 
 
 def known_champion(registry: Registry, warehouse: Warehouse) -> RegisteredVersion | None:
-    """The champion; None only in a home in which no version has ever been one.
+    """The champion; None if this home has never had one.
 
     Raises:
-        ModelError: `alias_history` knows a champion and MLflow does not, since somebody deleted the alias or the version there.
-            The next model is not the first one, and nothing is left to compare it with.
+        ModelError: `alias_history` names a champion and MLflow has none: somebody deleted the alias or the version there.
+            So the next model is not the first, yet there is nothing to compare it with.
     """
     champion = registry.champion()
     recorded = history.recorded_champion(warehouse)
@@ -75,7 +75,7 @@ def known_champion(registry: Registry, warehouse: Warehouse) -> RegisteredVersio
 
 
 def champion_lock(home: Home) -> AbstractContextManager[None]:
-    """Hold it from looking at the champion to moving the alias, so that no change made meanwhile is overwritten."""
+    """Take it before reading the champion and release it after moving the alias, so that no change in between is lost."""
     return operation_lock(home, "champion")
 
 
@@ -98,7 +98,7 @@ def promote(home: Home, registry: Registry, model_version: int, *, changed_by: s
 
 
 def rollback(home: Home, registry: Registry, *, changed_by: str, reason: str) -> ChampionChange:
-    """Go back to the champion before this one; again goes further back.
+    """Go back to the previous champion; called again, to the one before that.
 
     Raises:
         NoChampionError: there is no champion.

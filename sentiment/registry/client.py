@@ -23,11 +23,14 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import polars as pl
 
 from sentiment.errors import ModelError
 from sentiment.locks import operation_lock
+from sentiment.model.atomic import flush_tree
 from sentiment.registry.environment import MLFLOW_ENVIRONMENT, import_mlflow
 from sentiment.registry.mlflow_format import digest_of_model, write_mlflow_model
 from sentiment.registry.names import (
@@ -58,8 +61,7 @@ class Registry:
         """Open the registry, creating it when the home is new.
 
         Args:
-            read_only: create nothing and wait for nobody, and see a store that was put in the place of this one; there
-                must be one.
+            read_only: create nothing, wait for nobody, and notice when the store's file is replaced. The store must exist.
 
         Raises:
             HomeError: the home cannot be written.
@@ -71,7 +73,7 @@ class Registry:
         if read_only:
             self.client: MlflowClient = mlflow.MlflowClient(self.uri, self.uri)
             return
-        # Of two processes that create the store at once, one would die.
+        # If two processes create the store at once, one of them fails.
         with operation_lock(home, "mlflow"):
             create_store(home)
             self.client = mlflow.MlflowClient(self.uri, self.uri)
@@ -83,7 +85,7 @@ class Registry:
             )
 
     def champion(self) -> RegisteredVersion | None:
-        """The version that the alias points to, or None: a home without a champion is a case of its own."""
+        """The version that the alias points to, or None."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -114,8 +116,8 @@ class Registry:
 
     @contextmanager
     def training_run(self, training_key: str, run_name: str) -> Iterator[str]:
-        """A run to train in, with what it takes of processor, memory, disk and network; runs of the same key that were killed
-        are marked as such.
+        """Start a run that records its use of processor, memory, disk and network. Killed runs of the same key are marked
+        as killed.
 
         Yields:
             the run's id.
@@ -175,6 +177,7 @@ class Registry:
             )
             digest = write_mlflow_model(Path(folder), model, logged)
             self.client.log_model_artifacts(logged.model_id, str(Path(folder) / "logged"))
+        _flush_artifacts(logged.artifact_location)
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         if not self.client.search_registered_models(f"name = '{self.name}'"):
@@ -216,7 +219,7 @@ class Registry:
         self.client.log_batch(run_id, metrics=metrics)
 
     def log_dataset(self, run_id: str, rows: int, *, digest: str, source: Path) -> None:
-        """Say what a run was trained on, in MLflow's own terms: source, digest and size of the subset."""
+        """Log the training subset as an MLflow dataset: source, digest and size."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         dataset = Dataset(
@@ -242,22 +245,24 @@ class Registry:
     def log_file(self, run_id: str, path: Path) -> None:
         """Keep a file with the run, under its own name."""
         self.client.log_artifact(run_id, str(path))
+        _flush_artifacts(self.client.get_run(run_id).info.artifact_uri)
 
     def log_text(self, run_id: str, text: str, name: str) -> None:
         """Keep a text with the run."""
         self.client.log_text(run_id, text, name)
+        _flush_artifacts(self.client.get_run(run_id).info.artifact_uri)
 
     def set_champion(self, model_version: int) -> None:
         """Move the alias."""
         self.client.set_registered_model_alias(self.name, CHAMPION, str(model_version))
 
     def remove(self, model_versions: Sequence[int], *, dead_before: datetime) -> tuple[list[int], int]:
-        """Delete versions with their runs and files, and runs that never ended well and began before a time.
+        """Delete versions with their runs and files, and failed or killed runs that started before a time.
 
         What people have deleted in MLflow's pages is removed for good as well, unless a registered version needs it.
 
         Returns:
-            the versions that were there, and the number of other runs.
+            the versions that were deleted, and the number of other runs.
         """
         from mlflow.entities import ViewType
 
@@ -278,7 +283,7 @@ class Registry:
                 self.client.delete_logged_model(logged.model_id)
             self.client.delete_run(run_id)
         deleted = self.client.search_runs([self.experiment_id], run_view_type=ViewType.DELETED_ONLY)
-        # A run that people deleted stays for good while its version is registered: its files say what the version was fed.
+        # Keep a deleted run while its version is registered: its files list what the version was fed.
         unused = [run.info.run_id for run in deleted if run.info.run_id not in registered - set(runs)]
         if unused:
             command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", self.uri]
@@ -298,7 +303,7 @@ class Registry:
         from sentiment.model.classifier import SentimentModel
 
         folder = self.files(model_version) / "artifacts" / "model"
-        # A flipped bit in the weights would be an answer like any other. Versions of before have no digest.
+        # Nobody would notice a flipped bit in the weights. Versions of earlier releases have no digest.
         expected = self.client.get_model_version(self.name, str(model_version)).tags.get(MODEL_DIGEST)
         if expected is not None and digest_of_model(folder) != expected:
             raise ModelError(
@@ -349,7 +354,7 @@ class Registry:
         return path
 
     def numbers(self) -> list[int]:
-        """The numbers of all versions there are, in their order."""
+        """The numbers of all versions, in order."""
         found = self.client.search_model_versions(f"name = '{self.name}'")
         return sorted(int(version.version) for version in found)
 
@@ -359,6 +364,11 @@ class Registry:
             f"There is no version {model_version} of {self.name}; found {numbers}. "
             "`sentiment history` names the champions so far."
         )
+
+
+def _flush_artifacts(address: str) -> None:
+    """MLflow flushes its database and not its files: after a power cut a version would be there without its weights."""
+    flush_tree(Path(url2pathname(urlsplit(address).path)))
 
 
 def _registered(version: ModelVersion) -> RegisteredVersion:

@@ -1,4 +1,4 @@
-"""How MLflow is set up in a process: quiet, without telemetry, and by nothing but environment variables and its import.
+"""Sets up MLflow in a process, by environment variables alone: quiet, without telemetry.
 
 The library reads the environment and never writes it. The application does: `flows` sets these variables when it is
 imported, which every command, flow and server does first.
@@ -12,9 +12,11 @@ from types import ModuleType
 MLFLOW_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # Of files on this disk.
-    # Without a pool, a store that was put in the place of another one, by `restore`, is seen at once.
+    # A connection pool would go on reading a store that `restore` has replaced.
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
-    "GIT_PYTHON_REFRESH": "quiet",  # On a machine without git, MLflow would print a page about that.
+    # Hugging Face counts downloads from its hub.
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "GIT_PYTHON_REFRESH": "quiet",  # Without git on the machine, MLflow would print a page of warnings.
 }
 
 
@@ -26,6 +28,6 @@ def import_mlflow() -> ModuleType:
     # MLflow announces every registration and migration at INFO; the runs say it in their own words.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Created by the import above, it sends nothing before the first record; MLflow has no public way to drop it.
+    # The import above created it; it sends nothing before the first record. MLflow has no public way to drop it.
     client._set_telemetry_client(None)
     return mlflow

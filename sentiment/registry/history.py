@@ -40,7 +40,7 @@ def record_evaluation(
     scores: ClassScores,
     holdout_digest: str,
 ) -> None:
-    """Write what came of a version that was evaluated again, on another hold-out.
+    """Write the figures of a version that was evaluated again, on another hold-out.
 
     Args:
         row: model_version, count_train_rows and train_seconds.
@@ -86,7 +86,7 @@ def recorded_champion(warehouse: Warehouse) -> int | None:
 
 
 def record_champion(warehouse: Warehouse, model_version: int, *, change: str, changed_by: str, reason: str) -> bool:
-    """Write that the alias points to a version from now on, unless that is the last thing written.
+    """Write that the alias points to a version from now on, unless the newest row says so already.
 
     Returns:
         whether a row was written.
@@ -108,7 +108,8 @@ def record_champion(warehouse: Warehouse, model_version: int, *, change: str, ch
 
 
 def reconcile_champion(warehouse: Warehouse, champion: int | None) -> bool:
-    """Notice an alias that was moved in MLflow itself, or by a run that was killed before it wrote so.
+    """Record a move of the alias that is not in the table: made in MLflow itself, or by a run that was killed before it wrote
+    its row.
 
     Returns:
         whether there was something to write.

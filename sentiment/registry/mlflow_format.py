@@ -50,7 +50,7 @@ def write_mlflow_model(folder: Path, trained: SentimentModel, logged: LoggedMode
             # In a bare path MLflow takes # and % for parts of an address.
             artifacts={"model": (folder / "model").as_uri()},
             code_paths=[str(_copy_model_code(folder))],
-            pip_requirements=[f"{name}=={_public_version(name)}" for name in REQUIREMENTS],
+            pip_requirements=[f"{name}=={_public_version(name)}" for name in requirements(trained)],
             signature=ModelSignature(
                 inputs=Schema([ColSpec("string")]), outputs=Schema([ColSpec(kind, name) for kind, name in outputs])
             ),
@@ -58,6 +58,15 @@ def write_mlflow_model(folder: Path, trained: SentimentModel, logged: LoggedMode
     for compiled in target.rglob("__pycache__"):
         shutil.rmtree(compiled)
     return digest_of_model(target / "artifacts" / "model")
+
+
+def requirements(trained: SentimentModel) -> list[str]:
+    """Distributions that the model needs where it is loaded; of a custom module those that its source imports."""
+    if trained.custom is None:
+        return list(REQUIREMENTS)
+    distributions = importlib.metadata.packages_distributions()
+    needed = {name for module in trained.custom.imported_packages() for name in distributions.get(module, ())}
+    return [*REQUIREMENTS, *sorted(needed - {*REQUIREMENTS, "sentiment"})]
 
 
 def digest_of_model(folder: Path) -> str:

@@ -8,7 +8,7 @@ CHAMPION = "champion"
 TRAINING_KEY = "training_key"
 FED_ROWS = "fed_rows.parquet"
 REFERENCE_PREDICTIONS = "probe.parquet"
-"""The file keeps the name that versions registered earlier have."""
+"""The file's name is that of versions registered earlier."""
 
 
 MODEL_DIGEST = "model_digest"

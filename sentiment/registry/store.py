@@ -1,11 +1,10 @@
-"""MLflow's database in the home, made whole or not at all, and at home wherever the home lies: `python -m
-sentiment.registry.store HOME`.
+"""Creates MLflow's database in the home, and follows the home when it is moved: `python -m sentiment.registry.store HOME`.
 
-MLflow makes its tables by some fifty migrations when a store is first opened, and a store whose migrations were cut short
-by a kill can never be opened again. So they run on a draft, which gets its name when it is complete. Takes 2 s, once a home.
+MLflow creates its tables by some fifty migrations when it first opens a store. A kill in between leaves a store that can never
+be opened again. So the migrations run on a draft, which is renamed when it is complete. Takes 2 s, once a home.
 
-MLflow writes down the address of every artifact as an absolute path. A home that was moved, copied or restored elsewhere
-would go on reading, and writing, where it was; so the addresses are brought up to date when the store is opened. Takes 5 ms.
+MLflow stores the absolute path of every artifact. A home that was moved, copied or restored elsewhere would go on reading and
+writing at the old path, so the paths are updated when the store is opened. Takes 5 ms.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from sentiment.warehouse.session import read_sql
 
 
 def create_store(home: Home) -> None:
-    """Make the database unless it is there, and tell it where it lies; the caller keeps other processes from doing so too."""
+    """Create the database if it is missing, and update its paths. The caller holds the lock against other processes."""
     store = home.mlflow / "mlflow.db"
     if store.exists():
         relocate(store, home)
@@ -36,7 +35,7 @@ def create_store(home: Home) -> None:
 
 
 def relocate(store: Path, home: Home) -> bool:
-    """Bring the addresses in a store up to date if they name another folder than this home's.
+    """Update the paths in a store if they name another folder than this home's.
 
     Returns:
         whether they did.

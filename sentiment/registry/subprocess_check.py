@@ -1,8 +1,8 @@
 """Load a registered model in a process of its own and predict: `python -m sentiment.registry.subprocess_check FILES IN OUT`.
 
-That a model can be loaded where it was trained proves nothing: the process has all it needs in memory. MLflow registers
-models that cannot be loaded at all. The process gets the folder that the registry names, since opening MLflow's store takes
-longer than loading does.
+Loading a model in the process that trained it proves nothing: all it needs is in memory there. MLflow registers models
+that cannot be loaded at all. The new process gets the folder that the registry names, since opening MLflow's store takes longer
+than loading the model.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def predict_in_fresh_process(files: Path, texts: pl.Series, folder: Path) -> pl.
     Args:
         files: the model's folder, as `Registry.files` gives it.
         texts: what to predict.
-        folder: for what the processes hand over to each other.
+        folder: for the files that the processes exchange.
     """
     questions, answers = folder / "texts.parquet", folder / "probabilities.parquet"
     pl.DataFrame({"text": texts}).write_parquet(questions)
@@ -41,7 +41,7 @@ def predict_in_fresh_process(files: Path, texts: pl.Series, folder: Path) -> pl.
 
 
 def main() -> None:
-    """Answer the questions of `predict_in_fresh_process`."""
+    """The child process of `predict_in_fresh_process`."""
     files, questions, answers = sys.argv[1:]
     import mlflow
 

@@ -7,7 +7,7 @@ that was measured on them:
 - The polarity of every text follows from its words (`compose`), and 17 % of the labels are wrong on purpose, weakly
   worded tweets more often than strong ones. So the best accuracy that any model can reach is known: about 83 %.
 - Topics depend on the date and on the polarity, and drift: `mix` and `news` in `topics.toml` are the only knobs, for a
-  year from 6 April 2009; after it they stand still.
+  year from 6 April 2009; after it they do not change.
 - It is easier than real language: a closed vocabulary, no irony, no knowledge of the world.
 
     files        stretches, counts, compression; `write_sample`, `write_gold_sample`
@@ -18,7 +18,7 @@ that was measured on them:
     fragments    matrices of fragment numbers to bytes
 """
 
-from sentiment.sample.files import SampleSummary, write_gold_sample, write_sample
+from sentiment.sample.files import SampleSummary, Span, write_gold_sample, write_sample
 from sentiment.sample.flaws import REJECT_REASONS
 
-__all__ = ["REJECT_REASONS", "SampleSummary", "write_gold_sample", "write_sample"]
+__all__ = ["REJECT_REASONS", "SampleSummary", "Span", "write_gold_sample", "write_sample"]

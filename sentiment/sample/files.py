@@ -1,7 +1,7 @@
 """Writes generated tweets to files, chunk by chunk.
 
 A file is one stretch of rows by time (daily tweets, hand-labelled tweets) or two (all negative rows, then all positive
-ones, as in the training file). Memory holds one chunk whatever the number of rows, besides the one line in a thousand
+ones, as in the training file). Memory holds one chunk for any number of rows, and the one line in a thousand
 that comes back under the other label. Each chunk has a random generator of its own, seeded by file, stretch and chunk.
 About 200,000 rows a second on one core; a first file takes half a second more, to number the vocabulary.
 """
@@ -27,7 +27,7 @@ from sentiment.sample.flaws import Column, Quotas
 from sentiment.sample.lines import EPOCH, LineBuilder, Lines, Stretch, language
 
 _CHUNK_ROWS = 32_768
-# The last positive tweet of the real file stands at this share of its time span; negative ones go on to the end.
+# The last positive tweet of the real file comes at this share of its time span; negative ones continue to the end.
 _POSITIVE_SPAN = 0.89
 # Negative rows that may come back in the positive class: those safely before its end.
 _SHARED_SPAN = 0.88
@@ -41,7 +41,7 @@ class SampleSummary:
     """What a generated file holds. Every count but `rejected` is of lines that are not rejected.
 
     `traits` counts rows with an entity, a stray byte and so on (`fragments.TRAIT_NAMES`), exactly. `planted` counts
-    rows of which a flaw was made on purpose: texts that stand more than once, ids under both labels, emoticons.
+    rows of which a flaw was made on purpose: texts that occur more than once, ids under both labels, emoticons.
     `wrong_labels` are rows whose label contradicts their text; None for a file without labels.
     """
 
@@ -181,16 +181,29 @@ def _write(writer: _Writer, *, flawed: bool, broken: bool) -> SampleSummary:
     return writer.summary
 
 
+@dataclass(frozen=True)
+class Span:
+    """The dates and ids of a generated file.
+
+    Attributes:
+        start, days: topics and news depend on the date alone, so consecutive files drift as one would.
+        first_id: ids start here and rise with time; by default they continue those of earlier dates (up to 345,000 rows a
+            day). Two daily files of the same date need different ones.
+    """
+
+    start: date = EPOCH
+    days: int = 80
+    first_id: int | None = None
+
+
 def write_sample(
     path: Path,
     rows: int,
     *,
     seed: int = 0,
-    start: date = EPOCH,
-    days: int = 80,
+    span: Span = Span(),
     labelled: bool = True,
     dirty: bool = True,
-    first_id: int | None = None,
 ) -> SampleSummary:
     """Write generated tweets in the Sentiment140 format, with the flaws of the real file at its rates.
 
@@ -198,17 +211,15 @@ def write_sample(
         path: the file; `.gz` and `.zst` compress. It is replaced, and appears only when complete.
         rows: lines, broken ones included. From 2,000 on every kind of flaw is there.
         seed: the same arguments give the same bytes with the same numpy version.
-        start, days: the time span. Topics and news depend on the date alone, so consecutive files drift as one would.
+        span: dates and ids.
         labelled: as the training file (negative rows first, emoticons removed, one label in six wrong, `PDT`) or as
             tweets of a day arrive (no target, ordered by time, emoticons in one of five, `UTC`).
         dirty: also break 0.02 % of the lines, in each way of `REJECT_REASONS`.
-        first_id: ids start here and rise with time; by default they continue those of earlier dates (up to 345,000
-            rows a day). Two daily files of the same date want different ones.
 
     Raises:
         InputError: fewer than one row or day, an id below nine digits, or a path that cannot be written.
     """
-    builder = LineBuilder(rows, start, days, first_id, "PDT" if labelled else "UTC")
+    builder = LineBuilder(rows, span.start, span.days, span.first_id, "PDT" if labelled else "UTC")
     negative = (rows + 1) // 2
     if labelled:
         stretches = [Stretch(-1, negative, 0, 1.0), Stretch(1, rows - negative, negative, _POSITIVE_SPAN)]

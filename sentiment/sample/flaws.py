@@ -14,7 +14,7 @@ import numpy as np
 
 from sentiment.sample.vocabulary import Choices, Vocabulary, entity_escaped
 
-# From this many rows on, every flaw stands in the file at least once.
+# From this many rows on, every flaw is in the file at least once.
 ALL_FLAWS_FROM = 2_000
 LONGEST_TEXT = 374
 
@@ -69,7 +69,7 @@ _EXTRAS = {
     "del": ["back\x7fspace", "\x7f"],
     "nbsp": ["\u00a0", "\u00a0-\u00a0"],
 }
-# windows-1252 bytes and cut sequences, nearly always beside intact UTF-8, as in the real file.
+# windows-1252 bytes and cut sequences, nearly always next to intact UTF-8, as in the real file.
 _DAMAGED = [
     b" it\x92s \xe4\xbb\x8a\xe5\xa4\xa9",
     b" \x93yes\x94 tr\xc3\xa0 \xc4\x91\xc3\xa1",
@@ -190,7 +190,7 @@ class Flaws:
         """Change texts (rows, columns) and, where a text is replaced, its truth (rows,), both in place.
 
         Column EXTRA of the text is left to the flaws. `free` lists the rows that may be changed, in random order; the
-        rows still free are returned beside the number of rows planted by kind.
+        rows still free are returned with the number of rows planted by kind.
         """
         planted: dict[str, int] = {}
         for kind, wanted in counts:

@@ -7,7 +7,7 @@ is a look-up, and `render` copies all bytes in a handful of numpy passes: some n
 per tweet.
 
 Each fragment carries bits for the traits that it brings into a row (an entity, a stray byte, a tab ...), so that the
-traits of the rows really written can be counted exactly, whatever happened to them on the way.
+traits of the rows really written can be counted exactly.
 """
 
 from __future__ import annotations

@@ -108,11 +108,11 @@ class Vocabulary:
         return self.raw([f" {text}" if text else "" for text in texts])
 
     def raw(self, texts: list[str]) -> np.ndarray:
-        """Fragments as they stand, entities escaped."""
+        """Fragments unchanged but for escaped entities."""
         return self.table.add_all([entity_escaped(text) for text in texts])
 
     def opening_variants(self) -> tuple[np.ndarray, np.ndarray]:
-        """Two look-ups for the first word of a text: without its blank, and with a capital letter besides."""
+        """Two look-ups for the first word of a text: without its blank, and with a capital letter too."""
         bare, capital = self.table.variants(_bare, lambda word: _bare(word)[:1].upper() + _bare(word)[1:])
         return bare, capital
 

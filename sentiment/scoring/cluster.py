@@ -1,9 +1,9 @@
-"""Shards on a Dask cluster: the scheduler hands them to workers, and gives them to others when a worker is lost.
+"""Scores shards on a Dask cluster. When a worker is lost, the scheduler gives its shards to another one.
 
-A Dask scheduler runs the code of whoever can reach it. So an address off this machine must be `tls://`, with certificates in
+A Dask scheduler runs code for anyone who can reach it. So an address off this machine must be `tls://`, with certificates in
 Dask's own configuration (`DASK_DISTRIBUTED__COMM__TLS__…`). Workers take their configuration from `deployments/dask.yaml`,
-which leaves out the nanny's `MALLOC_TRIM_THRESHOLD_`: with it numpy maps every temporary array anew and a worker scores a
-third fewer tweets a second.
+which leaves out the nanny's `MALLOC_TRIM_THRESHOLD_`: with it, numpy maps memory for every temporary array and a worker
+scores a third fewer tweets a second.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def refuse_open_network(address: str, shards: str | None) -> None:
         return
     if parts.scheme != "tls":
         raise ClusterError(
-            f"The scheduler {address} is on the network without TLS: whoever reaches it can run code on every worker. Give "
+            f"The scheduler {address} is on the network without TLS: anyone who reaches it can run code on every worker. Give "
             "scheduler, workers and client certificates and use tls:// (docs/scale.md), or put it on 127.0.0.1."
         )
     if shards is None:
@@ -115,7 +115,7 @@ def is_loopback(host: str) -> bool:
 
 
 def version_problems(client: Client) -> list[str]:
-    """What keeps workers from being used, in sentences."""
+    """Sentences on what makes workers unusable."""
     problems = []
     for address, found in client.run(_versions_problem, versions(), on_error="return").items():
         if isinstance(found, Exception):
@@ -128,7 +128,7 @@ def version_problems(client: Client) -> list[str]:
 
 
 def setup_problems(client: Client) -> list[str]:
-    """What makes workers slow or a lost one late to be noticed, in sentences."""
+    """Sentences on what makes workers slow, or delays noticing a lost one."""
     problems = [
         f"The worker {address} has MALLOC_TRIM_THRESHOLD_ set, which costs a third of its speed: start it with "
         "DASK_CONFIG=deployments/dask.yaml."
@@ -137,16 +137,16 @@ def setup_problems(client: Client) -> list[str]:
     ]
     seconds = client.run_on_scheduler(_worker_ttl)
     if seconds is None or seconds > LONGEST_TTL:
-        shown = "for ever" if seconds is None else f"{seconds:.0f} s"
+        waits = "never gives up" if seconds is None else f"waits {seconds:.0f} s for"
         problems.append(
-            f"The scheduler waits {shown} for a machine that has gone silent: start it with DASK_CONFIG=deployments/dask.yaml, "
+            f"The scheduler {waits} a machine that has gone silent: start it with DASK_CONFIG=deployments/dask.yaml, "
             f"which says {LONGEST_TTL:.0f} s."
         )
     return problems
 
 
 class _Watch:
-    """Raises a sentence when the scheduler is lost, or has had no worker for two minutes."""
+    """Raises ClusterError when the scheduler is lost, or has had no worker for two minutes."""
 
     def __init__(self, client: Client, address: str) -> None:
         self.client = client

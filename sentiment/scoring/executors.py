@@ -25,7 +25,7 @@ class InlineExecutor(Executor):
     """Runs each task in this thread as it is submitted."""
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Run `fn` and return its finished future; an interruption is not caught."""
+        """Run `fn` and return a finished future; KeyboardInterrupt passes through."""
         future: Future[T] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -36,7 +36,7 @@ class InlineExecutor(Executor):
 
 @contextmanager
 def open_workers(settings: Settings) -> Iterator[Workers]:
-    """The workers that the settings name, until the context ends; tasks that have not begun then are cancelled.
+    """The workers that the settings name. When the context ends, tasks that have not started are cancelled.
 
     Raises:
         ClusterError: the scheduler cannot be reached or must not be used.
@@ -60,5 +60,5 @@ def open_workers(settings: Settings) -> Iterator[Workers]:
 
 
 def _use_one_thread() -> None:
-    # Before polars is imported, which reads it once.
+    # Must be set before polars is imported: it is read once.
     os.environ["POLARS_MAX_THREADS"] = "1"

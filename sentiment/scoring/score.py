@@ -1,10 +1,10 @@
-"""Scores every tweet once for a model version, whatever is killed and however often it runs.
+"""Scores every tweet exactly once for a model version, also after kills and repeated runs.
 
-What the version has not scored is known from the ledger `scored_ranges` (`sentiment.warehouse.scored_ranges`), so that a run
-costs what is new. It is copied to Parquet shards under a short lock, predicted without any lock wherever the workers are,
-and each shard's predictions are committed together with its row of the ledger: a file of predictions that comes twice counts
-once, a kill costs the shards that were not committed, and readers and writers wait for a tenth of a second. Memory is that of
-one shard. When the champion has scored every tweet, `published_model` flips to it and the views show its predictions alone.
+The ledger `scored_ranges` (`sentiment.warehouse.scored_ranges`) says what the version has not scored, so the cost of a run
+follows what is new. Those tweets are copied to Parquet shards under a short lock. Workers predict them without a lock. Each
+shard's predictions are committed together with its row of the ledger: a file of predictions that arrives twice counts once, a
+kill costs the shards that were not committed, and other processes wait for a tenth of a second. Memory holds one shard. When
+the champion has scored every tweet, `published_model` names it and the views show its predictions alone.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Selection:
 
     Attributes:
         model_version: the champion unless given.
-        since, until: just the tweets that were posted from `since` on and before `until`; without a zone, UTC.
+        since, until: only tweets posted from `since` on and before `until`; without a zone, UTC.
     """
 
     model_version: int | None = None
@@ -65,13 +65,13 @@ class Selection:
 
     @property
     def is_past_range(self) -> bool:
-        """Whether some tweets are left out: the ledger cannot say then that a range is scored."""
+        """Whether some tweets are left out: the ledger cannot mark a range as scored then."""
         return self.since is not None or self.until is not None
 
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """What a scoring run did."""
+    """The result of a scoring run."""
 
     model_version: int
     count_scored: int
@@ -95,7 +95,7 @@ def score(
     Args:
         run_id: written into each prediction.
         chunk_rows: tweets of a shard, which is committed as a whole.
-        on_progress: called with the number of tweets that were looked at, and of how many.
+        on_progress: called with the number of tweets checked so far, and the total.
 
     Raises:
         InputError: `since` is not before `until`.
@@ -117,14 +117,14 @@ def score(
             if not pieces:
                 break
             count_scored += job.run(pieces, on_progress)
-            # What changed meanwhile has a higher number; it is scored in another round.
+            # Tweets that changed meanwhile have a higher number; another round scores them.
             after = pieces[-1].end_number
         job.clean_up()
         with writer(home) as warehouse, warehouse.transaction():
             if job.count_committed:
                 warehouse.run("steps/scoring/merge_scored_ranges", model_version=model_version)
             count_tweets = warehouse.value("steps/warehouse/count_tweets")
-            # Asked again: the alias may have moved while this was scoring.
+            # Read again: the alias may have moved during scoring.
             champion = registry.champion()
             is_complete = count_unscored(warehouse, model_version) == 0
             is_flipped = champion is not None and publish_if_complete(warehouse, champion.model_version)
@@ -195,7 +195,7 @@ class _Job:
         return count_scored
 
     def clean_up(self) -> None:
-        """Remove shards and predictions, also those that killed runs have left; models stay until another one comes."""
+        """Remove shards and predictions, also those of killed runs; a model stays until another one replaces it."""
         if self.count_committed or self.store.is_local:
             clear_store(self.store)
 
@@ -297,15 +297,15 @@ def _result_of(future: Future[ShardResult]) -> ShardResult:
 
 
 def open_store(home: Home) -> ShardStore:
-    """Where shards lie: what `SENTIMENT_SHARDS` names, or a work folder of the home."""
+    """Where shards are kept: what `SENTIMENT_SHARDS` names, or a work folder of the home."""
     return ShardStore(home.settings.shards or str(home.work / "scoring"))
 
 
 def clear_store(store: ShardStore, *, models: bool = False) -> None:
-    """Remove what lies in a store; nobody may be scoring.
+    """Empty a store; nobody may be scoring.
 
     Args:
-        models: models as well, which the next run would have to copy there again.
+        models: remove models too, which the next run must then copy there again.
     """
     for folder in (SHARDS, PREDICTIONS, *([MODELS] if models else [])):
         for name in store.names(folder):

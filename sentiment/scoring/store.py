@@ -1,8 +1,8 @@
 """Files that a run and its workers share: a folder, or object storage such as `s3://bucket/prefix`.
 
-Each file is written whole or not at all, under a name that says what is in it, so that writing it twice does no harm. An
+Each file is written atomically, under a name derived from its content, so writing it twice does no harm. An
 address of S3 takes its options as pyarrow does, e.g. `s3://bucket/prefix?endpoint_override=localhost:9000&scheme=http`; keys
-come from the environment (`AWS_ACCESS_KEY_ID`) or the machine's role. A store that is away is waited for.
+come from the environment (`AWS_ACCESS_KEY_ID`) or the machine's role. A store that cannot be reached is retried.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class ShardStore:
         return self._patiently(read)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file whole; one of the same name is replaced."""
+        """Write a file atomically, replacing one of the same name."""
         path = f"{self.root}/{name}"
 
         def write() -> None:
@@ -141,7 +141,7 @@ def reported_missing(what: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise StoreError(f"{what} is not in the store any more. Run it again; it is written anew.") from error
+        raise StoreError(f"{what} is not in the store any more. Run it again, and it is rewritten.") from error
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -1,8 +1,8 @@
-"""One shard of tweets to one file of predictions: a pure function, the same in every process and on every machine.
+"""Turns one shard of tweets into one file of predictions: a pure function, the same in every process and on every machine.
 
 The output is named by the digests of the shard and of the model and written whole, so a task that runs twice, or whose worker
 was killed, changes nothing. A worker needs this package, the shard store and memory for one shard: no warehouse, no registry
-and no Prefect. It keeps the model that it used last, which it gets from the store once a version.
+and no Prefect. It keeps the model it used last, and reads each version from the store once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PACKAGES = ("torch", "polars", "numpy")
 
 
 class WorkerError(SentimentError):
-    """A worker cannot do the work: it runs other versions, or what it was given is damaged."""
+    """A worker cannot do the work: it runs other versions, or its input is damaged."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class ShardTask:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What a worker did."""
+    """The result of a task."""
 
     output: str
     count_rows: int
@@ -108,7 +108,7 @@ def predict_shard(task: ShardTask) -> ShardResult:
     with reported_missing(f"The shard {task.shard}"):
         content = store.read(task.shard)
     if hashlib.sha256(content).hexdigest() != task.digest:
-        raise WorkerError(f"The shard {task.shard} in {task.store} is damaged. Run it again; it is written anew.")
+        raise WorkerError(f"The shard {task.shard} in {task.store} is damaged. Run it again, and it is rewritten.")
     model = load_model(task.model)
     with pq.ParquetFile(pa.BufferReader(content)) as file:
         parts = [
@@ -158,7 +158,7 @@ def digest_files(names: tuple[str, ...], contents: list[bytes]) -> str:
 
 @functools.lru_cache(maxsize=1)
 def load_model(files: ModelFiles) -> SentimentModel:
-    """A model from the folder or the store where it lies, verified by its digest; the last one is kept.
+    """Load a model from its folder or store, verified by its digest; the last one is cached.
 
     Raises:
         WorkerError: the files are not those that the run named.
@@ -170,7 +170,7 @@ def load_model(files: ModelFiles) -> SentimentModel:
     with reported_missing(f"A file of the model in {files.address}"):
         contents = [store.read(name) for name in files.names]
     if digest_files(files.names, contents) != files.digest:
-        raise WorkerError(f"The model in {files.address} is damaged. Run it again; it is written anew.")
+        raise WorkerError(f"The model in {files.address} is damaged. Run it again, and it is rewritten.")
     with tempfile.TemporaryDirectory(prefix="sentiment-model-") as folder:
         for name, content in zip(files.names, contents, strict=True):
             path = Path(folder) / name
@@ -181,7 +181,7 @@ def load_model(files: ModelFiles) -> SentimentModel:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """What decides on a prediction: this program's code for models and shards, and the packages that it computes with."""
+    """What a prediction depends on: this program's code for models and shards, and the packages that it computes with."""
     root = Path(model_package.__file__).parent
     files = sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     names = (*(str(path.relative_to(root)) for path in files), Path(__file__).name)

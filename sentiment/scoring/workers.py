@@ -1,4 +1,4 @@
-"""What a run needs to know of the workers that predict its shards, whatever kind they are."""
+"""What a run needs to know of the workers that predict its shards; the same for every kind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sentiment.model.errors import SentimentError
 
-# The model shares out larger batches to threads; in a process of many, and on a worker, one thread is what there is.
+# The model splits larger batches among threads; one of several processes, or a worker, has one thread.
 ONE_THREAD_ROWS = 20_000
 ALL_THREADS_ROWS = 100_000
 
@@ -24,8 +24,8 @@ class Workers:
     Attributes:
         count: tasks that run at the same time.
         batch_rows: tweets that a worker predicts at a time.
-        is_remote: whether workers may lie on other machines, without access to the home.
-        check: raises a sentence when the workers are gone for good; called while a run waits.
+        is_remote: whether workers may be on other machines, without access to the home.
+        check: raises ClusterError when the workers are gone for good; called while a run waits.
     """
 
     executor: Executor

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sentiment.model.atomic import atomic_write, draft_of
+from sentiment.model.classifier import apart
 
 _FILE = "checkpoint.safetensors"
 
@@ -35,7 +36,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     metadata = {"run": checkpoint.run, "progress": json.dumps(checkpoint.progress)}
     with atomic_write(folder / _FILE) as draft:
-        save_file({name: value.contiguous() for name, value in checkpoint.tensors.items()}, draft, metadata=metadata)
+        save_file(apart(checkpoint.tensors), draft, metadata=metadata)
 
 
 def read_checkpoint(folder: Path, run: str) -> Checkpoint | None:

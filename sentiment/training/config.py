@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sentiment.model.config import EncoderConfig
+from sentiment.model.config import CustomConfig, EncoderConfig
 from sentiment.model.features import FeatureConfig
 
 PASSES = 2
@@ -44,6 +44,11 @@ class TrainingConfig(BaseModel):
     )
     features: FeatureConfig = FeatureConfig()
     vectors: VectorsConfig | None = None
+    custom: CustomConfig | None = Field(
+        default=None,
+        description="a user's own module in the place of the encoders",
+        exclude_if=lambda value: value is None,
+    )
     recipe: Literal[2] = Field(default=2, description="raised when the same rows, config and seed give other weights")
     checkpoint_rows: int = Field(default=400_000, ge=1, description="rows between two checkpoints")
 
@@ -59,6 +64,8 @@ class TrainingJob:
         rows: how many of the subset's first rows.
         seed: decides the order of rows and every random draw.
         word_vectors: the file of `config.vectors`.
+        model: what `config.custom` describes, as the user named it.
+        custom_folder: where what it is made from was copied to.
         device: `cpu`, `cuda`, or `auto` for a GPU where there is one. It is no part of a version's identity, and a killed
             run may continue on another.
     """
@@ -68,3 +75,5 @@ class TrainingJob:
     seed: int = 0
     word_vectors: Path | None = None
     device: Device = "cpu"
+    model: str | None = None
+    custom_folder: Path | None = None

@@ -11,9 +11,10 @@ groups and rows, and the order of additions, follow from the seed alone, and a c
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sentiment.errors import TrainingError
 from sentiment.model.classifier import one_torch_thread
 from sentiment.training.checkpoint import (
     Checkpoint,
@@ -33,10 +35,13 @@ from sentiment.training.checkpoint import (
     write_checkpoint,
 )
 from sentiment.training.config import PASSES, TrainingJob
+from sentiment.training.custom import GROUP_ROWS
 from sentiment.training.parts import Part
 from sentiment.training.recipe import BlendRecipe, Recipe
 from sentiment.training.rows import FedRows, Group, Subset, open_subset, read_groups
 
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+"""At most, at the end of a row group; a slow model has few rows between them."""
 _CORES = os.cpu_count() or 1
 
 
@@ -101,8 +106,8 @@ def fit(
             asked for.
         InputError: the word vectors cannot be used.
     """
-    subset = open_subset(path, job.rows)
-    recipe = BlendRecipe(subset, job.config, job.seed, word_vectors=job.word_vectors, device=job.device)
+    subset = open_subset(path, job.rows, GROUP_ROWS if job.config.custom else None)
+    recipe = BlendRecipe(subset, job)
     run = _Run()
     best = {name: value.clone() for name, value in recipe.state().items()}
     identity = hashlib.sha256(f"{subset.digest} {job.seed} {job.config.model_dump_json()}".encode()).hexdigest()
@@ -110,11 +115,11 @@ def fit(
         run = _Run(**saved.progress)
         _restore(recipe, best, saved.tensors)
     started = time.perf_counter() - run.seconds
-    count_groups = len(subset.group_rows)
+    count_groups = len(subset.groups)
     rows_total = PASSES * subset.count_train_rows
-    rows_at_checkpoint = run.rows_seen
-    groups = read_groups(subset, recipe.prepare, passes=PASSES, seed=job.seed, first_step=run.step)
-    with _threads(len(recipe.parts)) as run_all, FedRows(fed_rows_path, subset) as fed, closing(groups):
+    rows_at_checkpoint, written = run.rows_seen, time.perf_counter()
+    groups = read_groups(subset, recipe, passes=PASSES, seed=job.seed, first_step=run.step)
+    with _threads(recipe.parts) as run_all, FedRows(fed_rows_path, subset) as fed, closing(groups):
         fed.add_again(min(run.step, count_groups))
         for group in groups:
             if run.step < count_groups:
@@ -126,10 +131,11 @@ def fit(
                 on_progress(Progress(run.rows_seen, rows_total, loss))
             if run.step % count_groups == 0:
                 _end_pass(recipe, subset, run, best, time.perf_counter() - started)
-            if checkpoint_folder and run.rows_seen - rows_at_checkpoint >= job.config.checkpoint_rows:
+            is_due = time.perf_counter() - written >= SECONDS_BETWEEN_CHECKPOINTS
+            if checkpoint_folder and (is_due or run.rows_seen - rows_at_checkpoint >= job.config.checkpoint_rows):
                 run.seconds = time.perf_counter() - started
                 write_checkpoint(checkpoint_folder, Checkpoint(identity, vars(run), _all_tensors(recipe, best)))
-                rows_at_checkpoint = run.rows_seen
+                rows_at_checkpoint, written = run.rows_seen, time.perf_counter()
         model, accuracy = recipe.finish(best)
     if checkpoint_folder:
         remove_checkpoint(checkpoint_folder)
@@ -146,14 +152,16 @@ def fit(
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[Callable[..., list[float]]]:
+def _threads(parts: Sequence[Part]) -> Iterator[Callable[..., list[float]]]:
     """A `map` that runs on a thread for each part, as far as there are cores; torch itself uses one thread in each.
 
-    The order in which torch's own threads add up, and so the rounding of a sum, would depend on their number.
+    The order in which torch's own threads add up, and so the rounding of a sum, would depend on their number. A custom module
+    has them all nevertheless: it would leave most cores idle. The number is the same in all parts, since MKL has just one.
     """
+    number = max(part.threads for part in parts)
     with (
-        one_torch_thread(),
-        ThreadPoolExecutor(min(count, _CORES), initializer=torch.set_num_threads, initargs=(1,)) as threads,
+        one_torch_thread() if number == 1 else nullcontext(),
+        ThreadPoolExecutor(min(len(parts), _CORES), initializer=torch.set_num_threads, initargs=(number,)) as threads,
     ):
         yield lambda function, values: list(threads.map(function, values))
 
@@ -171,7 +179,7 @@ def _train_on_group(
         total = torch.zeros((), device=recipe.device)
         for first in range(0, len(labels), part.batch_rows):
             last = min(first + part.batch_rows, len(labels))
-            part.scale_learning_rate(1 - (run.rows_seen + first) / rows_total)
+            part.scale_learning_rate(part.schedule((run.rows_seen + first) / rows_total))
             with _autocast(recipe.device):
                 logits = part.forward(inputs.rows(first, last))
             loss = part.loss(logits, labels[first:last].to(recipe.device))
@@ -184,6 +192,11 @@ def _train_on_group(
 
     *first_losses, last_loss = run_all(train, recipe.parts)
     loss = sum(first_losses) / len(first_losses) if first_losses else last_loss
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"After {run.rows_seen:,} rows the training loss is {loss}, so the weights are lost. Train with a smaller learning "
+            "rate, or another seed."
+        )
     run.rows_seen += len(labels)
     run.loss_sum += loss
     return loss / max(len(labels), 1)

@@ -82,11 +82,10 @@ def rowwise_adagrad_plain_(
     parameter.index_add_(0, rows, -rates.reshape(-1, *[1] * (values.dim() - 1)) * values)
 
 
-@torch.library.custom_op("sentiment::rowwise_adagrad_", mutates_args=("parameter", "accumulator"), device_types="cpu")
 def rowwise_adagrad_(
     parameter: Tensor, accumulator: Tensor, rows: Tensor, values: Tensor, lr: float, initial: float
 ) -> None:
-    """One step of row-wise Adagrad, in place.
+    """One step of row-wise Adagrad, in place and without a gradient, by compiled loops.
 
     Args:
         parameter: float, shape (rows of the table, ...).
@@ -98,16 +97,12 @@ def rowwise_adagrad_(
     """
     table = parameter.detach().view(len(parameter), -1).numpy()
     grads = values.contiguous().view(len(rows), table.shape[1]).numpy()
-    dtype = table.dtype.type
+    rates = table.dtype.type(lr), table.dtype.type(initial)
     if grads.shape[1] == 1:
-        _adagrad(table[:, 0], accumulator.numpy(), rows.numpy(), grads[:, 0], dtype(lr), dtype(initial))
+        _adagrad(table[:, 0], accumulator.numpy(), rows.numpy(), grads[:, 0], *rates)
     else:
-        _rowwise_adagrad(table, accumulator.numpy(), rows.numpy(), grads, dtype(lr), dtype(initial))
-
-
-@rowwise_adagrad_.register_fake
-def _(parameter: Tensor, accumulator: Tensor, rows: Tensor, values: Tensor, lr: float, initial: float) -> None:
-    return None
+        _rowwise_adagrad(table, accumulator.numpy(), rows.numpy(), grads, *rates)
+    torch.autograd.graph.increment_version((parameter, accumulator))
 
 
 @compiled

@@ -70,10 +70,12 @@ class Part:
         loss: logits and labels, both float of shape (rows,), to the summed loss.
         optimizers: they update what `forward` uses.
         batch_rows: rows in a batch.
-        seed: seeds whatever `forward` draws at random.
+        seed: seeds all that `forward` draws at random.
         modules: put into training mode.
         synchronise: writes what was trained into the model, where that is another tensor.
         tensors: what else changes in training, by name.
+        schedule: from the share of the training that is done to the multiple of the learning rates.
+        threads: that torch may use for this part.
     """
 
     name: str
@@ -85,6 +87,8 @@ class Part:
     modules: Sequence[torch.nn.Module] = ()
     synchronise: Callable[[], None] = lambda: None
     tensors: Callable[[], dict[str, Tensor]] = dict
+    schedule: Callable[[float], float] = lambda done: 1 - done
+    threads: int = 1
 
     def __post_init__(self) -> None:
         for optimizer in self.optimizers:
@@ -112,7 +116,7 @@ def ngram_part(model: SentimentModel) -> Part:
 
 
 def encoder_part(encoder: Encoder, pretrained: WordVectors | None = None, seed: int = 0) -> Part:
-    """One encoder, with weights drawn anew; its word vectors begin with pretrained ones where there are any."""
+    """One encoder, with newly drawn weights; its word vectors begin with pretrained ones where there are any."""
     device = encoder.bias.device
     encoder.dropout.probability = _DROPOUT
     generator = encoder.dropout.generator = torch.Generator(device)
@@ -134,7 +138,7 @@ def encoder_part(encoder: Encoder, pretrained: WordVectors | None = None, seed: 
     part = Part(
         name=f"encoder{encoder.number}",
         forward=lambda inputs: (module or encoder)(inputs.batch),
-        loss=_smoothed_log_loss,
+        loss=smoothed_log_loss,
         optimizers=[
             RowwiseAdagrad(tables, lr=_TABLE_LR, initial_accumulator_value=_TABLE_INITIAL_ACCUMULATOR),
             torch.optim.Adam(dense, lr=_DENSE_LR, betas=(0.9, 0.99), fused=True),
@@ -202,5 +206,6 @@ def _log_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
 
 
-def _smoothed_log_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def smoothed_log_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """The summed log loss of labels that are 90 % sure; logits and labels float, shape (rows,)."""
     return _log_loss(logits, labels * (1 - 2 * _LABEL_SMOOTHING) + _LABEL_SMOOTHING)

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -17,10 +18,12 @@ from sentiment.errors import TrainingError
 from sentiment.model.batch import Batch
 from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import ModelConfig
+from sentiment.model.encoder import Encoders
 from sentiment.model.features import Features, extract
 from sentiment.model.lexicon import Lexicon
 from sentiment.training.blending import fit_blend, fit_out_of_domain_blend
-from sentiment.training.config import EFFORTS, Device, TrainingConfig
+from sentiment.training.config import EFFORTS, Device, TrainingConfig, TrainingJob
+from sentiment.training.custom import by_length, custom_part
 from sentiment.training.parts import NGRAM_KIND_WEIGHTS, Inputs, Part, encoder_part, ngram_part
 from sentiment.training.rows import Subset, count_words
 from sentiment.training.word_vectors import WordVectors, read_word_vectors
@@ -41,6 +44,9 @@ class Recipe(Protocol):
 
     parts: list[Part]
     device: torch.device
+
+    def arrange(self, texts: pl.Series, generator: np.random.Generator) -> np.ndarray:
+        """An order in which to train on some rows: int64, shape (rows,)."""
 
     def prepare(self, texts: pl.Series) -> Any:
         """What can be computed of texts in a thread of its own, ahead of training."""
@@ -64,56 +70,73 @@ class Recipe(Protocol):
         """The calibrated model with its best weights, and its accuracy on the early-stopping rows."""
 
 
-class BlendRecipe:
-    """Trains n-grams and encoders, each on its own loss, and blends them with the lexicon."""
+class Prepared(NamedTuple):
+    """What is computed of some rows ahead of training."""
 
-    def __init__(
-        self,
-        subset: Subset,
-        config: TrainingConfig,
-        seed: int,
-        *,
-        word_vectors: Path | None = None,
-        device: Device = "cpu",
-    ) -> None:
+    features: Features
+    lexicon_scores: np.ndarray
+    """float32, shape (rows,)."""
+    texts: list[str] | None
+    """For a custom module."""
+
+
+class BlendRecipe:
+    """Trains n-grams, and encoders or a custom module, each on its own loss, and blends them with the lexicon."""
+
+    def __init__(self, subset: Subset, job: TrainingJob) -> None:
         """Set up the model and its parts.
 
         Raises:
             TrainingError: word vectors without an encoder, or a GPU that is not there.
-            InputError: the word vectors cannot be used.
+            InputError: the word vectors, or the weights to fine-tune, cannot be used.
+            ModelError: the user's own module cannot be built.
         """
-        self.subset, self.device = subset, choose_device(device)
+        config, seed = job.config, job.seed
+        self.subset, self.device = subset, choose_device(job.device)
         self.lexicon = lexicon = Lexicon.shipped()
+        torch.manual_seed(seed)
         self.model = SentimentModel(
             ModelConfig(
                 features=config.features,
                 ngram_kind_weights=NGRAM_KIND_WEIGHTS,
-                encoder=EFFORTS[config.effort],
+                encoder=None if config.custom else EFFORTS[config.effort],
+                custom=config.custom,
                 lexicon=lexicon.config,
-            )
+            ),
+            job.custom_folder,
         )
         self.model.lexicon = lexicon
         self.model.to(self.device)
-        pretrained = _pretrained(config, subset, word_vectors)
+        pretrained = _pretrained(config, subset, job.word_vectors)
         self.parts: list[Part] = []
-        if self.model.encoders is not None:
+        if isinstance(self.model.encoders, Encoders):
             self.parts += [encoder_part(encoder, pretrained, seed) for encoder in self.model.encoders]
+        elif self.model.custom is not None:
+            assert job.model is not None
+            self.parts.append(custom_part(self.model.custom, job.model))
         self.parts.append(ngram_part(self.model))
         self.counts = torch.zeros(len(self.model.in_vocabulary), dtype=torch.int64)
 
-    def prepare(self, texts: pl.Series) -> tuple[Features, np.ndarray]:
-        """Features, and the lexicon's scores: float32, shape (rows,)."""
-        features = extract(texts, self.model.config.features)
-        return features, self.lexicon.read(features).scores
+    def arrange(self, texts: pl.Series, generator: np.random.Generator) -> np.ndarray:
+        """See `Recipe`; a custom module gets batches of texts of similar length."""
+        if self.model.custom is None:
+            return generator.permutation(len(texts))
+        return by_length(texts, generator, self.parts[0].batch_rows)
 
-    def batch(self, prepared: tuple[Features, np.ndarray]) -> Inputs:
+    def prepare(self, texts: pl.Series) -> Prepared:
         """See `Recipe`."""
-        features, scores = prepared
-        return Inputs(Batch.of(features, self.device), torch.from_numpy(scores).to(self.device))
+        features = extract(texts, self.model.config.features)
+        custom = self.model.custom
+        return Prepared(features, self.lexicon.read(features).scores, None if custom is None else texts.to_list())
 
-    def count(self, prepared: tuple[Features, np.ndarray]) -> None:
+    def batch(self, prepared: Prepared) -> Inputs:
+        """See `Recipe`."""
+        batch = Batch.of(prepared.features, self.device, prepared.texts)
+        return Inputs(batch, torch.from_numpy(prepared.lexicon_scores).to(self.device))
+
+    def count(self, prepared: Prepared) -> None:
         """Count the words, for the vocabulary."""
-        features, _ = prepared
+        features = prepared.features
         self.counts += torch.from_numpy(np.bincount(features.words, minlength=len(self.counts)))
 
     def end_pass(self) -> tuple[float, float]:
@@ -123,7 +146,8 @@ class BlendRecipe:
         in_vocabulary = self.counts * _VOCABULARY_ONE_IN >= self.subset.count_train_rows
         self.model.in_vocabulary.copy_(in_vocabulary)
         self.model.eval()
-        _, accuracy, loss = fit_blend(self.model, self.subset.early_texts, self.subset.early_labels)
+        with self._remembering():
+            _, accuracy, loss = fit_blend(self.model, self.subset.early_texts, self.subset.early_labels)
         return accuracy, loss
 
     def state(self) -> dict[str, Tensor]:
@@ -139,9 +163,14 @@ class BlendRecipe:
         self.model.load_state_dict(best)
         self.model.round_vectors()
         model = self.model.eval()
-        blend = fit_out_of_domain_blend(model, self.subset.early_texts, self.subset.early_labels)
+        with self._remembering():
+            blend = fit_out_of_domain_blend(model, self.subset.early_texts, self.subset.early_labels)
         model.config = blend.config
         return model.cpu(), blend.accuracy
+
+    def _remembering(self) -> AbstractContextManager[None]:
+        """A blend is fitted on several predictions of the same rows, which differ in other parts than a custom module."""
+        return nullcontext() if self.model.custom is None else self.model.custom.remember()
 
 
 def choose_device(device: Device) -> torch.device:

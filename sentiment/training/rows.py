@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from sentiment.errors import TrainingError
 from sentiment.model import hashing
 from sentiment.model.atomic import draft_of, put_in_place
-from sentiment.model.features import hash_words
+from sentiment.model.words import hash_words
 
 FEWEST_ROWS_OF_A_CLASS = 20
 _EARLY_STOPPING_SHARE = 0.05
@@ -34,12 +34,20 @@ _EARLY_STOPPING_SALT = np.uint64(0xA5C3_9F1D_77E1_0B4D)
 _FED_ROWS_SCHEMA = pa.schema([("tweet_id", pa.int64()), ("text_key", pa.int64()), ("purpose", pa.string())])
 
 
+class GroupRows(NamedTuple):
+    """Rows that are trained on together: a row group of the file, or a part of one."""
+
+    row_group: int
+    first: int
+    count_rows: int
+
+
 @dataclass(frozen=True)
 class Subset:
-    """The prefix to train on. Nothing here grows with the number of rows except one number a row group."""
+    """The prefix to train on. Nothing here grows with the number of rows except three numbers a group."""
 
     path: Path
-    group_rows: list[int]
+    groups: list[GroupRows]
     early_stopping_share: float
     count_train_rows: int
     early_texts: pl.Series
@@ -55,37 +63,50 @@ def _is_early_stopping(text_keys: np.ndarray, share: float) -> np.ndarray:
     return hashing.mix(text_keys.view(np.uint64) ^ _EARLY_STOPPING_SALT) < np.uint64(int(share * 2**63) * 2)
 
 
-def _read_group(file: pq.ParquetFile, group: int, count_rows: int, columns: list[str]) -> pl.DataFrame:
-    frame = pl.DataFrame(pl.from_arrow(file.read_row_group(group, columns=columns)))
-    return frame.head(count_rows)
+def _read_group(file: pq.ParquetFile, group: GroupRows, columns: list[str]) -> pl.DataFrame:
+    frame = pl.DataFrame(pl.from_arrow(file.read_row_group(group.row_group, columns=columns)))
+    return frame.slice(group.first, group.count_rows)
 
 
-def open_subset(path: Path, count_rows: int) -> Subset:
+def _groups(metadata: pq.FileMetaData, count_rows: int, most_rows: int | None) -> list[GroupRows]:
+    """The first rows of a file, row group by row group, in parts of `most_rows`."""
+    groups: list[GroupRows] = []
+    for row_group in range(metadata.num_row_groups):
+        count = min(metadata.row_group(row_group).num_rows, count_rows)
+        size = max(most_rows or count, 1)
+        groups += [GroupRows(row_group, first, min(size, count - first)) for first in range(0, count, size)]
+        count_rows -= count
+    return groups
+
+
+def open_subset(path: Path, count_rows: int, most_rows: int | None = None) -> Subset:
     """Collect the early-stopping rows, one for each text key, and check that there are enough of each class to train on.
+
+    Args:
+        most_rows: of a group; all of a row group unless given.
 
     Raises:
         TrainingError: fewer rows than asked for, or too few of a class.
     """
     share = min(_EARLY_STOPPING_SHARE, _MOST_EARLY_STOPPING_ROWS / max(count_rows, 1))
     found = [0, 0]
-    group_rows: list[int] = []
     early: list[pl.DataFrame] = []
     digest = hashlib.sha256()
     with pq.ParquetFile(path) as file:
+        groups = _groups(file.metadata, count_rows, most_rows)
         available = file.metadata.num_rows
         if count_rows > available:
             raise TrainingError(
                 f"Asked to train on {count_rows:,} rows, but the subset holds {available:,}. Ask for no more than that."
             )
-        while (missing := count_rows - sum(group_rows)) > 0:
-            rows = _read_group(file, len(group_rows), missing, ["text_key", "label", "text"])
-            group_rows.append(len(rows))
+        for group in _groups(file.metadata, count_rows, None):
+            rows = _read_group(file, group, ["text_key", "label", "text"])
             digest.update(rows["text_key"].to_numpy().tobytes() + rows["label"].to_numpy().tobytes())
             is_early = _is_early_stopping(rows["text_key"].to_numpy(), share)
             labels = rows["label"].to_numpy()[~is_early]
             found = [found[label] + int((labels == label).sum()) for label in (0, 1)]
             held_back = rows.filter(pl.Series(is_early))
-            # A filtered column keeps the whole row group's bytes alive; one made anew keeps its own.
+            # A filtered column keeps the whole row group's bytes alive; a new one keeps only its own.
             early.append(held_back.with_columns(pl.Series("text", held_back["text"].to_list(), dtype=pl.String)))
     for count, name in zip(found, ("negative", "positive"), strict=True):
         if count < FEWEST_ROWS_OF_A_CLASS:
@@ -96,7 +117,7 @@ def open_subset(path: Path, count_rows: int) -> Subset:
     early_rows = pl.concat(early).unique("text_key", keep="first", maintain_order=True)
     return Subset(
         path=path,
-        group_rows=group_rows,
+        groups=groups,
         early_stopping_share=share,
         count_train_rows=sum(found),
         early_texts=early_rows["text"],
@@ -114,14 +135,14 @@ def count_words(subset: Subset) -> tuple[np.ndarray, np.ndarray]:
     hashes, counts = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
     seen = 0
     with pq.ParquetFile(subset.path) as file:
-        for group, count_rows in enumerate(subset.group_rows):
-            texts = _read_group(file, group, count_rows, ["text"])["text"]
+        for group in subset.groups:
+            texts = _read_group(file, group, ["text"])["text"]
             found, times = np.unique(hash_words(texts).hashes, return_counts=True)
             hashes, places = np.unique(np.concatenate([hashes, found]), return_inverse=True)
             counts = np.bincount(places, weights=np.concatenate([counts, times]), minlength=len(hashes)).astype(
                 np.int64
             )
-            seen += count_rows
+            seen += group.count_rows
             if seen >= _VOCABULARY_ROWS:
                 break
     return hashes, counts
@@ -139,11 +160,21 @@ class Group:
     """`tweet_id` and `text_key` of all rows of the group, held-back ones included."""
 
 
+class Preparation(Protocol):
+    """What a model in training makes of rows, in the thread that reads them."""
+
+    def arrange(self, texts: pl.Series, generator: np.random.Generator) -> np.ndarray:
+        """An order in which to train on some rows: int64, shape (rows,)."""
+
+    def prepare(self, texts: pl.Series) -> Any:
+        """What can be computed of texts ahead of training."""
+
+
 def read_groups(
-    subset: Subset, prepare: Callable[[pl.Series], Any], *, passes: int, seed: int, first_step: int
+    subset: Subset, preparation: Preparation, *, passes: int, seed: int, first_step: int
 ) -> Generator[Group]:
-    """Read and prepare row groups in a thread, two ahead, from step `first_step` (passes × row groups) on."""
-    count_groups = len(subset.group_rows)
+    """Read and prepare groups of rows in a thread, two ahead, from step `first_step` (passes × groups) on."""
+    count_groups = len(subset.groups)
     ready: queue.Queue[Group | BaseException | None] = queue.Queue(maxsize=2)
     stopped = threading.Event()
 
@@ -160,15 +191,13 @@ def read_groups(
                     if stopped.is_set():
                         return
                     group = group_at(step, count_groups, seed)
-                    frame = _read_group(
-                        file, group, subset.group_rows[group], ["tweet_id", "text_key", "label", "text"]
-                    )
+                    frame = _read_group(file, subset.groups[group], ["tweet_id", "text_key", "label", "text"])
                     train = frame.filter(pl.Series(~subset.is_early_stopping(frame)))
-                    order = np.random.Generator(np.random.PCG64([seed, step])).permutation(len(train))
-                    shuffled = train[order]
+                    generator = np.random.Generator(np.random.PCG64([seed, step]))
+                    shuffled = train[preparation.arrange(train["text"], generator)]
                     labels = shuffled["label"].to_numpy().astype(np.float32)
                     rows = frame.select("tweet_id", "text_key")
-                    put(Group(prepare(shuffled["text"]), labels, rows))
+                    put(Group(preparation.prepare(shuffled["text"]), labels, rows))
             put(None)
         except BaseException as error:  # handed to the consumer, which raises it
             put(error)
@@ -216,8 +245,8 @@ class FedRows:
     def add_again(self, count_groups: int) -> None:
         """Write the rows of the first `count_groups` row groups, which an earlier attempt of this run fed."""
         with pq.ParquetFile(self._subset.path) as file:
-            for group in range(count_groups):
-                self.add(_read_group(file, group, self._subset.group_rows[group], ["tweet_id", "text_key"]))
+            for group in self._subset.groups[:count_groups]:
+                self.add(_read_group(file, group, ["tweet_id", "text_key"]))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._writer.close()

@@ -11,7 +11,7 @@ import resource
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sentiment.errors import InputError, ModelError
+from sentiment.errors import InputError, ModelError, TrainingError
 from sentiment.evaluation.comparison import alpha_of_look, detectable_difference
 from sentiment.evaluation.metrics import Evaluation, evaluate
 from sentiment.evaluation.shares import ClassScores, class_scores
@@ -32,6 +32,7 @@ from sentiment.training.config import TrainingJob
 from sentiment.training.learning_curve import USUAL_DISCORDANCE, CurvePoint, Outlook, is_flat, noise_of_rung
 from sentiment.training.learning_curve_plot import curve_figure
 from sentiment.training.neutrality import FEWEST_NEUTRAL, fit_neutral
+from sentiment.training.predictions import gold_sets, predictions_of
 from sentiment.training.subsets import SUBSET_RULE, Export, next_rung
 from sentiment.warehouse.connection import writer
 
@@ -67,6 +68,12 @@ def train_version(
         InputError: more rows are asked for than there are, or the word vectors cannot be used.
         TrainingError: the subset is too small to train on.
     """
+    if (custom := job.config.custom) and (job.config.effort > 1 or job.config.vectors):
+        what = "word vectors" if job.config.vectors else f"effort {job.config.effort}"
+        raise InputError(
+            f"Asked for {what}, which are about this project's encoders, and for the model {custom.name}, which takes their "
+            "place; expected one of the two. Leave the other out."
+        )
     if job.rows > export.count_train_rows:
         raise InputError(
             f"Asked to train on {job.rows:,} rows; the training split has {export.count_train_rows:,} labelled rows. "
@@ -99,7 +106,9 @@ def train_version(
         "train_seconds": cost["train_seconds"],
         "train_peak_mb": cost["train_peak_mb"],
     }
-    evaluations, scores = _evaluate(registry, export, found.model_version)
+    evaluations, scores = _evaluate(registry, export, found)
+    if "holdout_accuracy" not in cost:
+        registry.log(found.run_id, metrics=_holdout_metrics(evaluations["holdout"]))
     with writer(home) as warehouse:
         record_version(warehouse, row, evaluations, scores)
     shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
@@ -139,7 +148,7 @@ def _evaluate_rungs(home: Home, registry: Registry, export: Export) -> None:
         )
     for rung in rungs[:_MOST_RUNGS]:
         try:
-            evaluations, scores = _evaluate(registry, export, rung["model_version"])
+            evaluations, scores = _evaluate(registry, export, registry.version(rung["model_version"]))
         except ModelError:
             continue  # removed from the registry, or of a format that this version cannot read
         with writer(home) as warehouse:
@@ -152,18 +161,19 @@ def evaluate_version(registry: Registry, export: Export, model_version: int) -> 
     Raises:
         ModelError: the version cannot be loaded.
     """
-    return _evaluate(registry, export, model_version)[0]
+    return _evaluate(registry, export, registry.version(model_version))[0]
 
 
-def _evaluate(registry: Registry, export: Export, model_version: int) -> tuple[dict[str, Evaluation], ClassScores]:
+def _evaluate(
+    registry: Registry, export: Export, version: RegisteredVersion
+) -> tuple[dict[str, Evaluation], ClassScores]:
     """`evaluate_version`, and how the probabilities of the hold-out are spread in each class."""
-    model = registry.load(model_version)
-    holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
-    labels, probabilities = holdout["label"].to_numpy(), model.predict_probability(holdout["text"])
-    evaluations = {"holdout": evaluate(labels, probabilities)}
-    for (name,), rows in pl.read_parquet(export.gold).group_by("gold_set", maintain_order=True):
-        evaluations[f"gold:{name}"] = evaluate(rows["label"].to_numpy(), model.predict_probability(rows["text"]))
-    return evaluations, class_scores(labels, probabilities)
+    found = predictions_of(registry, export, version)
+    labels = pl.read_parquet(export.holdout, columns=["label"])["label"].to_numpy()
+    evaluations = {"holdout": evaluate(labels, found.holdout)}
+    for name, rows in gold_sets(export).items():
+        evaluations[f"gold:{name}"] = evaluate(rows["label"].to_numpy(), found.gold[name])
+    return evaluations, class_scores(labels, found.holdout)
 
 
 def _train(
@@ -183,9 +193,11 @@ def _train(
         "data_digest": export.data_digest,
         "holdout_digest": export.holdout_digest,
     }
-    with registry.training_run(
-        key, run_name=f"{job.rows:,} rows, effort {job.config.effort}, seed {job.seed}"
-    ) as run_id:
+    what = f"effort {job.config.effort}"
+    if job.config.custom:
+        what = job.config.custom.name
+        job = _try_out(home, export, job, folder / "custom")
+    with registry.training_run(key, run_name=f"{job.rows:,} rows, {what}, seed {job.seed}") as run_id:
         parameters = {
             "rows": job.rows,
             "seed": job.seed,
@@ -202,7 +214,7 @@ def _train(
         result.model.config = result.model.config.model_copy(update={"neutral": neutral})
         _write_reference_predictions(export, result.model.predict_probability, reference)
         registry.log_curve(run_id, result.curve, step="rows_seen")
-        registry.log(run_id, metrics=_metrics(export, result, fed_rows))
+        registry.log(run_id, metrics=_cost(result, fed_rows))
         return registry.register(
             run_id,
             key,
@@ -212,6 +224,27 @@ def _train(
         )
 
 
+def _try_out(home: Home, export: Export, job: TrainingJob, folder: Path) -> TrainingJob:
+    """Copy what a user's own module is made from, and refuse one that cannot be trained or is too slow for the gate."""
+    from sentiment.training import custom
+
+    assert job.model is not None
+    assert job.config.custom is not None
+    gate = home.settings.gate
+    with writer(home) as warehouse:
+        count_tweets = warehouse.value("steps/warehouse/count_tweets")
+    texts = pl.read_parquet(export.holdout, columns=["text"])["text"]
+    budget = custom.Budget(gate.rescoring_seconds, count_tweets, texts)
+    custom.copy_source(job.model, job.config.custom, folder)
+    is_asked = "speed" not in gate.switched_off
+    try:
+        custom.try_out(job.config.custom, folder, job.config.features, budget if is_asked else None)
+    except TrainingError:
+        shutil.rmtree(folder)
+        raise
+    return replace(job, custom_folder=folder)
+
+
 def _count_fitted_on(export: Export) -> int:
     """Hand-labelled neutral tweets that the rule for neutral may be fitted on."""
     neutral = pl.scan_parquet(export.neutral).filter(evaluation_set="fit", label=LABELS.index("neutral"))
@@ -219,16 +252,20 @@ def _count_fitted_on(export: Export) -> int:
     return count
 
 
-def _metrics(export: Export, result: TrainingResult, fed_rows: Path) -> dict[str, float]:
-    """What MLflow shows of a training: accuracy on the hold-out, and what it took."""
-    holdout = pl.read_parquet(export.holdout, columns=["label", "text"])
-    found = evaluate(holdout["label"].to_numpy(), result.model.predict_probability(holdout["text"]))
+def _holdout_metrics(found: Evaluation) -> dict[str, float]:
+    """What MLflow shows of a version's quality."""
     return {
         "holdout_accuracy": found.accuracy,
         "holdout_accuracy_lower": found.lower,
         "holdout_accuracy_upper": found.upper,
         "holdout_log_loss": found.log_loss,
         "holdout_calibration_error": found.calibration_error,
+    }
+
+
+def _cost(result: TrainingResult, fed_rows: Path) -> dict[str, float]:
+    """What MLflow shows of a training's cost."""
+    return {
         "train_seconds": result.seconds,
         "train_rows_per_second": result.rows_per_second,
         "train_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from sentiment.errors import InputError
-from sentiment.model.features import hash_words, word_buckets
+from sentiment.model.features import word_buckets
+from sentiment.model.words import hash_words
 from sentiment.training.config import VectorsConfig
 
 _LINES_AT_ONCE = 20_000

@@ -1,9 +1,9 @@
-"""Brings an old snapshot that nobody reads to the state of the warehouse, at a cost that follows what is new.
+"""Brings an old, unused snapshot to the state of the warehouse, at a cost that follows what is new.
 
-A copy of the warehouse costs its size: 8 s for 32 million tweets, every hour, for whatever is new. An old snapshot lacks only
-what came since: tweets with a higher change number, their predictions, and the predictions of new ranges of the ledger. These
-are carried over; the other tables are small and replaced where they differ. What was deleted cannot be seen this way, but it
-shows in the counts: then, and after a migration, the warehouse is copied. The result is one ordinary DuckDB file, as a copy is.
+The cost of a copy follows the size of the warehouse: 8 s for 32 million tweets, every hour, however little is new. An old
+snapshot lacks only what came since: tweets with a higher change number, their predictions, and the predictions of new ranges of
+the ledger. These are carried over; the other tables are small and replaced where they differ. Deleted rows show only in the
+counts: then, and after a migration, the warehouse is copied. The result is one ordinary DuckDB file, like a copy.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from sentiment.warehouse.connection import bounded, configured
 from sentiment.warehouse.session import Warehouse, read_sql
 
 LEAST_BYTES = 256 << 20
-"""Smaller files are copied: that takes less than carrying over."""
+"""Smaller files are copied, which is faster."""
 MOST_GROWTH = 1.3
-"""Of a snapshot over the warehouse: what is replaced leaves free blocks."""
+"""Largest size of a snapshot against the warehouse; replacing rows leaves free blocks."""
 
 
 def catch_up(home: Home, draft: Path) -> bool:
     """Bring a snapshot to the state of the warehouse.
 
     Args:
-        draft: a private snapshot of an earlier state. Of no use any more where the result is False.
+        draft: a private snapshot of an earlier state. Delete it if the result is False.
 
     Returns:
-        whether it has the state of the warehouse now; else the warehouse must be copied.
+        whether it succeeded; if not, the warehouse must be copied.
     """
     if draft.stat().st_size > MOST_GROWTH * home.warehouse.stat().st_size or not is_unused(draft):
         return False
@@ -45,7 +45,7 @@ def catch_up(home: Home, draft: Path) -> bool:
             both.connection.execute("checkpoint draft")
             return bool(both.value("steps/warehouse/select_is_equal"))
     except duckdb.Error:
-        # Damaged, or of a version whose tables differ: a copy says what is wrong, if anything is.
+        # Damaged, or of a version whose tables differ: a copy takes its place, or reports what is wrong.
         return False
 
 
@@ -58,7 +58,7 @@ def is_unused(path: Path) -> bool:
         return False
     descriptor = os.open(path, os.O_RDWR)
     try:
-        # Whoever opens it in this moment is told of by a signal; the default one would end this process.
+        # The kernel signals this process when another one opens the file; the default signal would end it.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
@@ -115,7 +115,7 @@ def _select_changed(both: Warehouse, first: int, end: int | None) -> tuple[int, 
 
 
 def _new_ranges(both: Warehouse, end: int) -> list[tuple[int, int, int]]:
-    """What versions have scored since of tweets that did not change: version and range of change numbers, below `end`."""
+    """What versions have scored since, of unchanged tweets: version and range of change numbers, below `end`."""
     rows = both.run("steps/warehouse/select_ledgers").fetchall()
     before = [row[1:] for row in rows if row[0] == "draft"]
     found = []

@@ -1,4 +1,4 @@
-"""The only module that opens DuckDB: one writer, migrations, SQL files, and the snapshot that everybody else reads.
+"""Opens DuckDB: the warehouse for one writer, the published snapshot for everybody else.
 
 DuckDB lets one process write or many read, never both. So writers take turns on a file lock (released by the kernel when
 its holder dies), open late and close early; readers open the published snapshot, a file that nobody writes any more.
@@ -49,7 +49,7 @@ def writer(home: Home) -> Iterator[Warehouse]:
 
 @contextmanager
 def checkpointed(home: Home) -> Iterator[Path]:
-    """The warehouse file with everything in it and nobody writing, for as long as the context lasts.
+    """The checkpointed warehouse file; nobody writes to it within the context.
 
     Raises:
         BusyError, HomeError: as `writer`.
@@ -68,7 +68,7 @@ def checkpointed(home: Home) -> Iterator[Path]:
 
 @contextmanager
 def inspected(home: Home) -> Iterator[Warehouse]:
-    """The writer's file as it is, read-only: nothing is migrated, removed or checkpointed.
+    """The writer's file, read-only: nothing is migrated, removed or checkpointed.
 
     Raises:
         BusyError, HomeError: as `writer`.
@@ -85,9 +85,9 @@ def rewrite(
     home: Home,
     change: Callable[[Warehouse], None] | None = None,
 ) -> None:
-    """Write the warehouse anew, without the blocks of what was deleted, and put it in the old one's place in one step.
+    """Rewrite the warehouse without the blocks of deleted rows, and replace the old file atomically.
 
-    DuckDB gives the blocks of deleted rows back to the file and not to the disk, and leaves what stood in them. Takes 3 s
+    DuckDB keeps the blocks of deleted rows in the file, with their content. Takes 3 s
     for 1.6 million tweets. A kill leaves the old file or the new one.
 
     Args:
@@ -113,7 +113,7 @@ def rewrite(
             warehouse.run("steps/warehouse/copy_to_draft")
         finally:
             connection.close()
-        # The old file was checkpointed as it was closed; a log that is left of it must not be applied to the new one.
+        # The old file was checkpointed when it was closed; its write-ahead log must not be applied to the new one.
         home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
         put_in_place(draft, home.warehouse)
 
@@ -142,21 +142,21 @@ def _holder_in(error: duckdb.Error) -> str:
 
 
 def bounded(home: Home) -> dict[str, Any]:
-    """Configuration of a connection that holds to the home's memory and spills there."""
+    """Configuration of a connection: the home's memory limit, and where to spill."""
     spill = {"memory_limit": home.settings.warehouse_memory, "temp_directory": str(home.work / "duckdb")}
     return {**CONFIG, **spill}
 
 
 def configured(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """A connection in UTC and without a progress bar."""
-    # Neither can be given to connect; a bar of DuckDB's own would cut through ours.
+    # `connect` takes neither; DuckDB's progress bar would disturb ours.
     connection.execute("set global TimeZone = 'UTC'")
     connection.execute("set enable_progress_bar = false")
     return connection
 
 
 def tells_of_damage(error: BaseException) -> bool:
-    """Whether DuckDB says that a file is damaged, or of another version."""
+    """Whether an error of DuckDB's means that a file is damaged, or of another version."""
     return isinstance(error, duckdb.SerializationException | duckdb.FatalException) or (
         isinstance(error, duckdb.IOException | duckdb.InternalException)
         and re.search(r"not a valid DuckDB|[Cc]orrupt|checksum|read enough bytes|newer version", str(error)) is not None
@@ -165,7 +165,7 @@ def tells_of_damage(error: BaseException) -> bool:
 
 @contextmanager
 def translated_errors(home: Home, snapshot: Path | None = None) -> Iterator[None]:
-    """Turn what DuckDB and the operating system say of disk and file into a HomeError with advice.
+    """Turn DuckDB's and the operating system's errors about disk and file into a HomeError with advice.
 
     Args:
         snapshot: the published file that is read; the warehouse unless given.
@@ -201,7 +201,7 @@ def translated_errors(home: Home, snapshot: Path | None = None) -> Iterator[None
 
 @contextmanager
 def scratch() -> Iterator[Warehouse]:
-    """A database in memory, for SQL over Parquet files alone; nothing is locked."""
+    """A database in memory, for SQL over Parquet files; nothing is locked."""
     connection = configured(duckdb.connect(config=CONFIG))
     try:
         yield Warehouse(connection)
@@ -214,7 +214,7 @@ def reader(home: Home, *, may_spill: bool = False) -> Iterator[Warehouse]:
     """Open the newest published snapshot, read-only and locked against reading other files.
 
     Args:
-        may_spill: for long work over all rows: keeps to the memory that the settings allow, and spills to the home.
+        may_spill: for long work over all rows: respect the memory limit of the settings, and spill to the home.
 
     Raises:
         HomeError: nothing has been published yet, or the snapshot is damaged.
@@ -224,7 +224,7 @@ def reader(home: Home, *, may_spill: bool = False) -> Iterator[Warehouse]:
             f"Nothing has been published in {home.root} yet: there is no {home.published.name}. "
             "Start with `sentiment ingest PATH`, or set SENTIMENT_HOME to the home you mean."
         )
-    # The link is resolved first: DuckDB keys open databases by path, and would give an older snapshot's data again.
+    # The link is resolved first: DuckDB caches open databases by path, and would return an older snapshot.
     snapshot = home.published.resolve()
     with translated_errors(home, snapshot):
         config = bounded(home) if may_spill else CONFIG
@@ -235,7 +235,7 @@ def reader(home: Home, *, may_spill: bool = False) -> Iterator[Warehouse]:
                 connection.execute("set enable_external_access = false")
                 connection.execute("set lock_configuration = true")
             except duckdb.InvalidInputException as error:
-                # Readers of one process share the open file, with what the first of them set and locked.
+                # Readers in one process share the open file, with the settings that the first one locked.
                 if "has been locked" not in str(error):
                     raise
             yield Warehouse(connection)

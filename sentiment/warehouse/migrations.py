@@ -1,4 +1,4 @@
-"""Brings a warehouse of an earlier version to the tables of this one."""
+"""Migrates a warehouse of an earlier version to the tables of this one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sentiment.warehouse.session import SQL_FOLDER, Warehouse, read_sql
 
 
 def remove_unfinished_file(warehouse: Warehouse) -> None:
-    """Take out what a run that was killed while it loaded a file has left of it; nobody has seen it."""
+    """Remove the rows of a file whose run was killed while loading it; no reader has seen them."""
     if warehouse.value("steps/warehouse/count_unfinished_files"):
         with warehouse.transaction():
             warehouse.run("steps/warehouse/remove_unfinished_rows")

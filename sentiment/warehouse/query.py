@@ -1,8 +1,8 @@
 """Answers a user's own query from the published snapshot.
 
-Answers travel as Arrow, which lacks some of DuckDB's types or holds them wrongly: durations, times of day (24:00, offsets),
-bit strings, unions and integers beyond 128 bits signed. They come as the text that DuckDB itself makes of them. Columns of
-one name are told apart as DuckDB does it in a subquery: `label`, `label_1`.
+Answers are Arrow, which lacks some of DuckDB's types or gets them wrong: durations, times of day (24:00, offsets), bit
+strings, unions and integers beyond 128 bits signed. These are cast to text by DuckDB. Columns of the same name get a number, as
+in a subquery: `label`, `label_1`.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ def answer(home: Home, statement: str, batch_rows: int = 50_000) -> Iterator[pa.
 
 
 def as_text(column: pa.Array) -> pa.Array:
-    """A column as the text that DuckDB makes of it, such as `infinity` of a date that no calendar of Python's has."""
+    """A column cast to text by DuckDB, such as `infinity` for a date that Python does not have."""
     with scratch() as database:
         return database.load("steps/warehouse/select_as_text", pl.DataFrame({"value": column}))["value"].to_arrow()
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """Names of columns with a number behind those that came before: `label`, `label_1`."""
+    """Number repeated names of columns: `label`, `label_1`."""
     taken = set(names)
     found: list[str] = []
     for name in names:
@@ -85,7 +85,7 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 
 def _held_by_arrow(kind: DuckDBPyType) -> DuckDBPyType:
-    """The type itself, or text where Arrow has none that holds every value; within nested types as well."""
+    """The type itself, or text where no Arrow type holds every value; nested types included."""
     if kind.id in _COME_AS_TEXT:
         return duckdb.sqltype("varchar")
     if kind.id not in ("list", "array", "struct", "map"):

@@ -1,9 +1,9 @@
-"""What a model version has not scored, at a cost that follows what is new and not what there is.
+"""Finds what a model version has not scored, at a cost that follows what is new, not the size of the table.
 
 Every change of a tweet takes the next change number, and the ledger `scored_ranges` holds the ranges of these numbers that a
-version has scored. So only what lies outside its ranges is looked at: after the first run, the tweets since the last one.
-Among them, those that have a prediction are left out by an anti-join, since a past range of days may have been scored by
-itself, which the ledger does not hold.
+version has scored. Only tweets outside of these ranges are read: after the first run, the tweets since the last one.
+An anti-join leaves out those that have a prediction: a range of days may have been scored on its own, which the ledger does
+not record.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The search index of a snapshot: tweets by time, words by tweet, and counts by day, in a DuckDB file of their own.
+"""Builds the search index of a snapshot: tweets by time, words by tweet, and counts by day, in a separate DuckDB file.
 
-Pages ask for tweets with a word, a user or a day among millions; the tables of the snapshot would be scanned and joined for
-each. The index is derived from the snapshot alone and can be deleted at any time. It is named by what it depends on, so that
-corrections, which change none of it, leave it as it is. Building takes 28 CPU seconds for 1.6 million tweets, in a process of
+Pages look up tweets by word, user or day among millions; without an index, each request would scan and join the tables. The
+index is derived from the snapshot alone and can be deleted at any time. Its name is a digest of what it depends on, so a
+correction, which changes none of it, does not rebuild it. Building takes 28 CPU seconds for 1.6 million tweets, in a process of
 its own with low priority (`python -m sentiment.warehouse.search_index SNAPSHOT INDEX`), 800 MB of memory and 134 MB of disk;
 a search then takes 20 to 160 ms of one processor.
 """
@@ -60,10 +60,10 @@ def hash_of(text: str) -> str:
 
 
 def build(snapshot: Path, index: Path, memory: str) -> Iterator[str]:
-    """Build an index of a snapshot and put it in its place; yields what is done next, in words."""
+    """Build and publish the index of a snapshot; yields the name of each next step."""
     spill = {"memory_limit": memory, "temp_directory": str(index.parent / "spill")}
     with atomic_write(index) as draft:
-        # What a build that was killed had not yet written to its draft.
+        # The write-ahead log of a build that was killed.
         draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)
         connection = duckdb.connect(str(draft), config={**CONFIG, **spill})
         try:
@@ -89,14 +89,14 @@ def open_shared(path: Path) -> duckdb.DuckDBPyConnection:
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
     except duckdb.InvalidInputException as error:
-        # Readers of one process share the open file, with what the first of them set and locked.
+        # Readers in one process share the open file, with the settings that the first one locked.
         if "has been locked" not in str(error):
             raise
     return connection
 
 
 def main() -> None:
-    """Build in this process, politely: `SNAPSHOT INDEX MEMORY`; a line for each step."""
+    """Build in this process, at low priority: `SNAPSHOT INDEX MEMORY`; prints a line for each step."""
     snapshot, index, memory = sys.argv[1:]
     os.nice(10)
     for words in build(Path(snapshot), Path(index), memory):

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from sentiment import clock
 
-# In a wheel it is in the package, in a checkout beside it.
+# In a wheel it is in the package, in a checkout next to it.
 SQL_FOLDER = next(
     (folder for folder in (parent / "sql" for parent in Path(__file__).resolve().parents[1:3]) if folder.is_dir()),
     Path("sql"),
@@ -82,7 +82,7 @@ class Warehouse:
         try:
             yield
         except BaseException:
-            # After an error that already ended the transaction, such as a full disk, there is nothing to roll back.
+            # An error such as a full disk has already ended the transaction.
             with suppress(duckdb.Error):
                 self.connection.rollback()
             raise

@@ -1,8 +1,8 @@
-"""The snapshot that people read: the state of the warehouse under a new name, behind a link that moves in one step.
+"""Publishes the snapshot that people read: the state of the warehouse under a new name, behind a link that moves atomically.
 
-Readers that have an older snapshot open keep it; whoever opens the link gets the newest, which is one ordinary DuckDB file.
-Where the file system can share blocks, it is a clone of the checkpointed warehouse and costs nothing. Elsewhere a small file
-is copied, 0.1 s for 1.6 million tweets; of a large one, the oldest snapshot is brought up to date (`catch_up`).
+Readers keep an older snapshot that they have open; the link opens the newest. Each is one ordinary DuckDB file. Where the file
+system can share blocks, it is a clone of the checkpointed warehouse and costs nothing. Elsewhere a small warehouse is copied,
+0.1 s for 1.6 million tweets; for a large one, the oldest snapshot is brought up to date (`catch_up`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from sentiment.warehouse import catch_up
 from sentiment.warehouse.connection import checkpointed, reader, translated_errors
 
 _FICLONE = 0x40049409
-"""Of Linux; where there is no such call, it fails and the file is copied."""
+"""Linux only; elsewhere the call fails and the file is copied."""
 
 
 def publish(home: Home, *, afresh: bool = False) -> bool:
-    """Publish what the warehouse holds, unless the newest snapshot holds it already.
+    """Publish the warehouse, unless the newest snapshot is up to date.
 
     Args:
-        afresh: by a copy in any case, so that nothing of an older snapshot is in it.
+        afresh: always copy, so that nothing of an older snapshot is in it.
 
     Returns:
         whether there is a new snapshot.
@@ -48,7 +48,7 @@ def publish(home: Home, *, afresh: bool = False) -> bool:
                 for leftover in (draft, draft.with_name(f"{draft.name}.wal")):
                     leftover.unlink(missing_ok=True)
                 shutil.copyfile(warehouse, draft)
-            # It carries the source's time: that is how an up-to-date snapshot is recognised, after a kill as well.
+            # It gets the source's modification time, which marks an up-to-date snapshot, also after a kill.
             os.utime(draft, ns=(source.st_atime_ns, source.st_mtime_ns))
         _point_to(home.published, snapshot)
         _prune(home.published, home.settings.keep_snapshots)
@@ -56,7 +56,7 @@ def publish(home: Home, *, afresh: bool = False) -> bool:
 
 
 def publish_alone(home: Home) -> None:
-    """Publish a copy, and remove every older snapshot; whoever has one open keeps it until it is closed.
+    """Publish a copy, and remove every older snapshot; readers keep one that they have open.
 
     Raises:
         BusyError, HomeError: as `warehouse.writer`.
@@ -77,14 +77,14 @@ def _clone(source: Path, target: Path) -> bool:
 
 
 def _recycle(home: Home, draft: Path) -> bool:
-    """Bring the oldest snapshot, which would be removed now, to the state of the warehouse; False if that cannot be."""
+    """Bring the oldest snapshot, which is due for removal, to the state of the warehouse; False if that is impossible."""
     snapshots = sorted(home.published.parent.glob("sentiment-*.duckdb"))
     if len(snapshots) < max(2, home.settings.keep_snapshots) or snapshots[0] == home.published.resolve():
         return False
     oldest = snapshots[0]
     if oldest.stat().st_size < catch_up.LEAST_BYTES:
         return False
-    # From here on nobody opens it any more; whoever has it open keeps the file.
+    # No reader can open it from here on; one that has it open keeps the file.
     put_in_place(oldest, draft)
     return catch_up.catch_up(home, draft)
 

@@ -1,4 +1,4 @@
--- What an index depends on: another tweet, label, published version or score, and it is made anew; a correction changes nothing.
+-- What an index depends on: a new tweet, label, published version or score rebuilds it; a correction does not.
 select
     coalesce((select max(model_version) from published_model), 0) as model_version,
     count(*) as count_tweets,

@@ -43,7 +43,7 @@ scored as (
         *,
         (share_now - share_before) / sqrt(greatest(share * (1 - share), 1e-12) * (1 / total_now + 1 / total_before)) as z
     from rates
-    where count_now + count_before >= 20
+    where count_now + count_before >= 20 and total_now > 0 and total_before > 0
 )
 select topics.word, scored.* exclude (word_id, share, total_now, total_before)
 from scored

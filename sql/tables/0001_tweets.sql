@@ -69,7 +69,7 @@ comment on column tweets.label is 'negative, neutral or positive as its sources 
 comment on column tweets.label_source is 'Where the label comes from: file, emoticon or correction.';
 comment on column tweets.has_label_conflict is 'Whether sources ever disagreed on the label; such a tweet trains nothing.';
 comment on column tweets.text_key is 'Identity of the normalised text: near-duplicates share it.';
-comment on column tweets.split is 'train or holdout, by text_key, for ever.';
+comment on column tweets.split is 'train or holdout, by text_key; never changes.';
 comment on column tweets.file_id is 'The file that brought it first.';
 comment on column tweets.ingested_at is 'When it was first loaded.';
 

@@ -201,7 +201,7 @@ class TestKey:
 
     @pytest.mark.parametrize("scheme", ["Bearer", "Basic"])
     def test_with_the_key_it_is_answered(self, guarded: httpx.Client, scheme: str) -> None:
-        basic = base64.b64encode("whoever:s3cret-ké".encode())
+        basic = base64.b64encode("anyone:s3cret-ké".encode())
         headers = {"Authorization": b"Basic " + basic if scheme == "Basic" else "bearer s3cret-ké".encode()}
         assert guarded.post("/predict", json={"text": "glad1"}, headers=headers).status_code == 200  # type: ignore[arg-type]
         for path in ("/docs", "/metrics", "/openapi.json"):

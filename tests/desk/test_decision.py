@@ -40,9 +40,9 @@ def test_every_column_has_one_unit() -> None:
     assert [(row.champion, row.challenger, row.difference, row.interval) for row in rows] == [
         ("", "0", "", ""),
         ("", "81.00 %", "", ""),
-        ("83.20 %", "80.97 %", "-2.23", "-2.44 to -2.02"),
-        ("", "", "-2.23", "-2.49 to -1.98"),
-        ("83.40 %", "81.60 %", "-1.80", "-4.10 to +1.10"),
+        ("83.20 %", "80.97 %", "−2.23", "−2.44 to −2.02"),
+        ("", "", "−2.23", "−2.49 to −1.98"),
+        ("83.40 %", "81.60 %", "−1.80", "−4.10 to +1.10"),
         ("", "16", "", ""),
     ]
 
@@ -92,7 +92,7 @@ def test_the_page_shows_losses_flips_and_what_to_do(decided: Home, make_desk: Ca
     with listening(make_desk(decided)) as client:
         page = client.get("/models/2-vs-1").text
     assert "<b>1,800</b> of 2,400 tweets (75.0\N{NO-BREAK SPACE}%) would change their label" in page
-    assert "version 2 is backed 0 times and version 1 1,800 times" in page
+    assert "it is 0 times version 2, and 1,800 times version 1" in page
     assert '<a href="/tweets/4">' in page
     assert "sentiment promote 2 --reason WHY" in page
     assert "<form" not in page

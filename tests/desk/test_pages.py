@@ -199,6 +199,16 @@ def test_a_topic_rises_where_its_share_does(desk: httpx.Client) -> None:
     assert ">fail</a>" not in rising
 
 
+def test_without_earlier_tweets_no_topic_rose(desk: httpx.Client) -> None:
+    page = desk.get("/topics?days=28&until=2009-04-10").text
+    assert page.count("too few tweets of these days, or of the days before them") == 2
+
+
+def test_a_day_leads_to_what_was_written_about_more_than_usual(desk: httpx.Client) -> None:
+    page = desk.get("/tweets?from=2009-05-10&until=2009-05-10&label=positive").text
+    assert '<a href="/topics?until=2009-05-10&amp;days=1&amp;label=positive">What rose or fell on this day</a>' in page
+
+
 def test_every_question_that_is_drawn_exists() -> None:
     assert set(CHARTS) <= set(read_questions())
     assert all(question.title.endswith("?") and question.sql for question in read_questions().values())

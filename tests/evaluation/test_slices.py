@@ -113,7 +113,7 @@ def test_p_values_are_one_sided_mid_p_and_corrected_by_holm() -> None:
 
 def test_equally_good_models_raise_an_alarm_in_at_most_one_of_twenty_decisions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Overlapping slices of 6,000 rows, 600 decisions; three standard errors above 5 % are 7.7 %."""
-    # Only the p-value decides; what is reported beside it would take minutes here.
+    # Only the p-value decides; the rest of the report would take minutes here.
     for name, value in (("_paired_bootstrap", (0, 0)), ("_mid_p_interval", (0, 1)), ("detectable_difference", 0)):
         monkeypatch.setattr(f"sentiment.evaluation.comparison.{name}", lambda *_, value=value: value)
     monkeypatch.setattr("gc.collect", lambda: 0)  # statsmodels calls it for every correction

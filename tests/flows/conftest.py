@@ -16,7 +16,7 @@ import pytest
 
 from flows.server.ephemeral import connect, prefect_environment
 
-# Test modules import Prefect before any fixture runs. It reads its settings then; not those of whoever runs the tests.
+# Test modules import Prefect before any fixture runs. It reads its settings then, which must not be the user's own.
 _session_home = TemporaryDirectory(prefix="sentiment-tests-")
 os.environ.pop("PREFECT_API_URL", None)
 os.environ.update(prefect_environment(Path(_session_home.name)))

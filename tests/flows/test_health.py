@@ -1,4 +1,4 @@
-"""Faults of Prefect's side, planted on a real server: the doctor finds each, and the commands it gives mend it."""
+"""Faults of Prefect's side, planted on a real server: the doctor finds each, and the commands it gives fix it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def follow(finding: Finding) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_missing_pool_missing_deployments_and_a_paused_schedule_are_found_and_mended() -> None:
+@pytest.mark.slow
+def test_a_missing_pool_missing_deployments_and_a_paused_schedule_are_found_and_fixed() -> None:
     server = str(get_current_settings().api.url)
     (finding,) = check_work_pool(server)
     assert finding.found == "there is no work pool sentiment, so no run starts"

@@ -13,7 +13,7 @@ from flows.server.rest import ask
 
 
 class Server(HTTPServer):
-    """Answers with the statuses it was given, one a request, the last one for ever."""
+    """Answers with the statuses it was given, one a request, then always the last one."""
 
     def __init__(self) -> None:
         self.statuses, self.requests = [200], list[tuple[str, str, object]]()

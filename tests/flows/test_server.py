@@ -1,4 +1,4 @@
-"""Runs whose processes are gone: the server that starts anew ends them, and their deployments run again."""
+"""Runs whose processes are gone: a new server ends them, and their deployments run again."""
 
 from __future__ import annotations
 

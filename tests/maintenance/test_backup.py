@@ -188,7 +188,7 @@ def test_a_place_that_cannot_be_written_to_is_refused(home: Home, tmp_path: Path
 
 
 def test_a_backup_inside_the_home_is_refused(home: Home) -> None:
-    with pytest.raises(InputError, match="lies in the home"):
+    with pytest.raises(InputError, match="is inside the home"):
         backup(home, home.root / "backup.tar.zst")
 
 

@@ -1,4 +1,4 @@
-"""Faults planted one at a time: the doctor finds each, and doing what it says mends it."""
+"""Faults planted one at a time: the doctor finds each, and its remedy fixes it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def follow(remedy: str, home: Home) -> None:
         subprocess.run(command, shell=True, check=True)
 
 
-def assert_mended(finding: Finding, home: Home) -> None:
+def assert_fixed(finding: Finding, home: Home) -> None:
     follow(finding.remedy, home)
     assert find(home) == []
 
@@ -109,14 +109,14 @@ def test_files_of_the_champion_that_are_missing(two_champions: Home, registry: R
     (finding,) = find(two_champions)
     assert finding.check == "registry"
     assert finding.remedy.startswith("sentiment promote 1 ")
-    assert_mended(finding, two_champions)
+    assert_fixed(finding, two_champions)
 
 
 def test_an_alias_that_points_to_a_deleted_version(two_champions: Home, registry: Registry) -> None:
     registry.client.delete_model_version(registry.name, "2")
     (finding,) = find(two_champions)
     assert finding.found == "the alias `champion` points to no version; it should be 2"
-    assert_mended(finding, two_champions)
+    assert_fixed(finding, two_champions)
 
 
 @pytest.mark.parametrize("damage", ["dangling", "zeros"])
@@ -128,7 +128,7 @@ def test_a_snapshot_that_is_gone_or_damaged(home: Home, wrong: Callable, damage:
         snapshot.write_bytes(bytes(snapshot.stat().st_size))
     (finding,) = wrong()
     assert finding.check == "snapshot"
-    assert_mended(finding, home)
+    assert_fixed(finding, home)
 
 
 def test_a_warehouse_of_a_newer_version(home: Home, wrong: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +176,7 @@ def test_a_file_left_unfinished_by_a_kill(home: Home, wrong: Callable, rows_of: 
         )
         warehouse.connection.execute("insert into unfinished_files values ('f', timestamptz '2026-01-01')")
     finding = next(finding for finding in wrong() if "killed while it loaded a file" in finding.found)
-    assert_mended(finding, home)
+    assert_fixed(finding, home)
     assert rows_of(home, "select count(*) from tweets") == [(0,)]
 
 
@@ -194,13 +194,13 @@ def test_a_folder_that_cannot_be_written(home: Home, wrong: Callable) -> None:
     home.exports.chmod(0o500)
     (finding,) = wrong()
     assert finding.found == f"{home.exports} cannot be read and written"
-    assert_mended(finding, home)
+    assert_fixed(finding, home)
 
 
 def test_a_home_that_others_can_write(home: Home, wrong: Callable) -> None:
     home.root.chmod(0o777)
     (finding,) = wrong()
-    assert_mended(finding, home)
+    assert_fixed(finding, home)
 
 
 def test_leftovers_of_killed_runs(home: Home, wrong: Callable) -> None:
@@ -208,7 +208,7 @@ def test_leftovers_of_killed_runs(home: Home, wrong: Callable) -> None:
     leftover.write_text("x")
     os.utime(leftover, (time.time() - 2 * 86400,) * 2)
     (finding,) = wrong()
-    assert_mended(finding, home)
+    assert_fixed(finding, home)
     assert not leftover.exists()
 
 
@@ -221,7 +221,7 @@ def test_a_request_to_forget_that_was_killed(home: Home, wrong: Callable, monkey
         with pytest.raises(KeyboardInterrupt):
             forget(home, tweet_ids=[7])
     finding = next(finding for finding in wrong() if finding.check == "forgetting")
-    assert_mended(finding, home)
+    assert_fixed(finding, home)
 
 
 def test_the_secret_of_what_was_forgotten_is_missing(home: Home, wrong: Callable) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sentiment.model.features import hash_words
 from sentiment.model.symbols import spell_out, spell_out_one
+from sentiment.model.words import hash_words
 
 
 def spelt(text: str) -> list[str]:
@@ -69,7 +69,7 @@ def test_letters_of_other_scripts_stay() -> None:
 
 @pytest.fixture(scope="module")
 def written() -> list[str]:
-    """Texts in which the signs of all rules, and letters of both cases in and beyond ASCII, stand in any order."""
+    """Texts in which the signs of all rules, and letters of both cases in and beyond ASCII, in any order."""
     signs = [
         *":;=8xXdDpPoO0tT()[]{}<>3/\\|*^~-_.'`!@# \t\r\n",
         "’",

@@ -147,7 +147,7 @@ def up_process(home: Path, variables: Mapping[str, str] = MappingProxyType({})) 
 
 def first_scheduled_run(api: str, deployment: str) -> dict[str, Any]:
     """The first run of a deployment that its schedule started and that completes, not one that the landed file set off;
-    a run that fails, whatever started it, fails the test at once."""
+    any run that fails fails the test at once."""
     give_up_at = time.monotonic() + SECONDS_TO_WAIT
     runs: list[dict[str, Any]] = []
     while time.monotonic() < give_up_at:

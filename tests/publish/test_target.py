@@ -151,7 +151,7 @@ def test_a_column_that_is_new_here_is_new_there(send: Callable, target: Target) 
 
 
 class Interrupted(Exception):
-    """Stands for a kill."""
+    """Simulates a kill."""
 
 
 def test_a_run_that_was_cut_off_shows_nothing_and_the_next_one_goes_on(

@@ -1,4 +1,4 @@
-"""What is not scored yet is known from the ledger: by ranges of change numbers, whatever changes in between."""
+"""The ledger knows what is not scored yet, by ranges of change numbers, also when tweets change in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each tweet is scored once by a version, whatever is killed; readers never see a mixture."""
+"""Each tweet is scored once by a version, also after kills; readers never see a mixture."""
 
 from __future__ import annotations
 

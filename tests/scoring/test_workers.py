@@ -1,4 +1,4 @@
-"""The same tasks in this process, in a pool and on a Dask cluster: the same predictions, each once, whatever is killed."""
+"""The same tasks in this process, in a pool and on a Dask cluster: the same predictions, each once, also after kills."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from sentiment.model.batch import Batch, hash_buckets
 from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import EncoderConfig, ModelConfig
 from sentiment.model.encoder import Dropout, Encoder, Encoders
-from sentiment.model.features import FeatureConfig, extract, hash_words, word_buckets
+from sentiment.model.features import FeatureConfig, extract, word_buckets
+from sentiment.model.words import hash_words
 from sentiment.training import parts
 from sentiment.training.parts import Inputs, Part, PretrainedEncoder, encoder_part, ngram_part
 from sentiment.training.word_vectors import WordVectors

@@ -1,4 +1,4 @@
-"""From a frozen export to a registered version: known by its key, trained once, with its proof beside it."""
+"""From a frozen export to a registered version: recognised by its key, trained once, with its list of fed rows."""
 
 from __future__ import annotations
 

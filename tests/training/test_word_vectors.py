@@ -10,7 +10,8 @@ import pytest
 
 from sentiment.errors import InputError, TrainingError
 from sentiment.model.classifier import SentimentModel
-from sentiment.model.features import hash_words, word_buckets
+from sentiment.model.features import word_buckets
+from sentiment.model.words import hash_words
 from sentiment.training.config import TrainingConfig, TrainingJob, VectorsConfig
 from sentiment.training.fit import fit
 from sentiment.training.word_vectors import WordVectors, describe, read_word_vectors

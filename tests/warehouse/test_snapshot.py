@@ -1,4 +1,4 @@
-"""The snapshot that people read: whole, new under a moved link, and old for whoever has it open."""
+"""The snapshot that people read: complete, new under a moved link, and old for readers that have it open."""
 
 from __future__ import annotations
 

@@ -5,18 +5,23 @@ const colors = { negative: "var(--negative)", positive: "var(--positive)", neutr
 const percent = (share, digits = 1) => (100 * share).toFixed(digits) + " %";
 const dated = (row) => ({ ...row, x: new Date(row.x) });
 const days = (date) => date.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+// Days without tweets part a line in pieces.
+const pieces = (rows, days) => rows.reduce((found, row) => {
+  const last = found.at(-1);
+  return [...found, { ...row, piece: last ? last.piece + (row.x - last.x > 1.5 * days * 864e5) : 0 }];
+}, []);
 const interval = { day: "day", week: "monday" };
 
 // A tick or label says what it is; the marks lead to what is behind them, by mouse and by keyboard.
 const kinds = {
   share(data, width) {
-    const rows = data.rows.map(dated), scored = rows.filter((row) => row.y !== null);
+    const rows = data.rows.map(dated), scored = pieces(rows.filter((row) => row.y !== null), data.unit === "week" ? 7 : 1);
     const shared = { width, marginLeft: 48, className: "plot", x: { type: "utc", label: null } };
     const share = Plot.plot({
       ...shared, height: 220, y: { label: null, tickFormat: "%", grid: true, domain: range(scored) },
       marks: [
-        Plot.areaY(scored, { x: "x", y1: "lower", y2: "upper", fill: "var(--positive)", fillOpacity: 0.18 }),
-        Plot.lineY(scored, { x: "x", y: "y", stroke: "var(--positive)", strokeWidth: 2 }),
+        Plot.areaY(scored, { x: "x", y1: "lower", y2: "upper", z: "piece", fill: "var(--positive)", fillOpacity: 0.18 }),
+        Plot.lineY(scored, { x: "x", y: "y", z: "piece", stroke: "var(--positive)", strokeWidth: 2 }),
         Plot.dot(scored, { x: "x", y: "y", r: 3.5, fill: "var(--positive)", href: "href", ariaLabel: (row) => `${days(row.x)}: ${percent(row.y)} positive` }),
         Plot.tip(scored, Plot.pointerX({ x: "x", y: "y", title: (row) => `${days(row.x)}\n${percent(row.y)} positive (${percent(row.lower)} to ${percent(row.upper)})\n${row.count.toLocaleString("en")} tweets`, fill: "var(--card)", stroke: "var(--axis)" })),
       ],
@@ -43,7 +48,7 @@ const kinds = {
   curve(data, width) {
     const series = [...new Set(data.rows.map((row) => row.series))];
     return [Plot.plot({
-      width, height: 260, marginLeft: 48, marginRight: width > 600 ? 120 : 20, className: "plot", x: { type: "log", label: null, tickFormat: "~s", nice: true, ticks: 5 },
+      width, height: 260, marginLeft: 48, marginRight: 24, className: "plot", x: { type: "log", label: null, tickFormat: "~s", nice: true, ticks: 5 },
       y: { label: null, tickFormat: "%", grid: true, domain: range(data.rows) },
       marks: [
         Plot.ruleX(data.rows, { x: "x", y1: "lower", y2: "upper", stroke: "series" }),
@@ -54,12 +59,14 @@ const kinds = {
     })];
   },
   drift(data, width) {
-    const rows = data.rows.map(dated);
+    const rows = data.rows.map(dated), highest = Math.max(...rows.map((row) => row.upper ?? row.y));
+    // A threshold that is far away would flatten the values.
+    const near = rows.filter((row) => row.threshold !== null && row.threshold <= 3 * highest);
     return [Plot.plot({
       width, height: 140, marginLeft: 56, className: "plot", x: { type: "utc", label: null, ticks: 4 }, y: { label: null, grid: true, ticks: 4, tickFormat: (value) => value.toLocaleString("en", { maximumSignificantDigits: 3, notation: Math.abs(value) >= 1e4 ? "compact" : "standard" }), nice: true },
       marks: [
         Plot.areaY(rows.filter((row) => row.lower !== null), { x: "x", y1: "lower", y2: "upper", fill: "var(--positive)", fillOpacity: 0.18 }),
-        Plot.lineY(rows, { x: "x", y: "threshold", stroke: "var(--axis)", strokeDasharray: "4 3", curve: "step" }),
+        Plot.lineY(near, { x: "x", y: "threshold", stroke: "var(--axis)", strokeDasharray: "4 3", curve: "step" }),
         Plot.lineY(rows, { x: "x", y: "y", stroke: "var(--positive)" }),
         Plot.dot(rows, { x: "x", y: "y", r: (row) => (row.alarm ? 5 : 3), fill: (row) => (row.alarm ? "var(--negative)" : "var(--positive)"), href: "href", ariaLabel: (row) => `${days(row.x)}: ${row.y}`, title: (row) => `${days(row.x)}: ${row.y.toLocaleString("en", { maximumSignificantDigits: 4 })}${row.alarm ? ", an alarm" : ""}` }),
       ],
@@ -102,6 +109,16 @@ const figures = [...document.querySelectorAll("[data-chart]")].map((figure) => (
 function draw() {
   for (const { place, data } of figures) {
     if (place.clientWidth && data.rows.length) place.replaceChildren(...kinds[data.kind](data, place.clientWidth));
+    // Plot names every mark; those that lead nowhere say nothing to a screen reader.
+    for (const mark of place.querySelectorAll("g[aria-label]")) {
+      if (mark.querySelector("a")) mark.setAttribute("role", "group");
+      else mark.setAttribute("aria-hidden", "true");
+    }
+  }
+  // What is cut off can be scrolled to by keyboard.
+  for (const box of document.querySelectorAll(".scroll, pre")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
   }
 }
 

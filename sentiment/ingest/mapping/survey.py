@@ -107,7 +107,7 @@ class Survey:
             column.languages.update({v: c for v, c in values.drop_nulls().value_counts(name="count").iter_rows() if v})
 
     def named(self) -> dict[str, ColumnSurvey]:
-        """The columns by name, without the one that stands for objects without any key."""
+        """The columns by name, without the placeholder for objects without any key."""
         return {name: column for name, column in self.columns.items() if name != "\0"}
 
     def sample(self) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """The bytes of a file: opened, decompressed where they are compressed, counted and hashed as they pass.
 
-What a file is, is decided by its first bytes, not by its name. Memory is a few pieces, whatever the file's size. A file
+What a file is, is decided by its first bytes, not by its name. Memory is a few pieces for a file of any size. A file
 that is cut off is told from one that is damaged: the first may still be on its way.
 
 Costs on one core: 0.3 s for 234 MB plain, 1.4 s from gzip, 1.1 s from Zstandard; 0.15 s of each is SHA-256.
@@ -30,7 +30,7 @@ ZIP_MAGIC = b"PK\x03\x04"
 WORKBOOK = "xl/workbook.xml"
 ARCHIVE_OF_X = "data/tweets.js"
 
-# Small, since one byte of Zstandard can stand for a hundred thousand; larger pieces gain a tenth of the time.
+# Small, since one byte of Zstandard can expand to a hundred thousand; larger pieces gain a tenth of the time.
 _COMPRESSED_BYTES = 1 << 10
 
 

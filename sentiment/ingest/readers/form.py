@@ -300,7 +300,7 @@ def _labels_beside(path: Path) -> Path | None:
 
 
 def labels_of(path: Path) -> Path:
-    """The file of labels beside a file of texts."""
+    """The file of labels that belongs to a file of texts."""
     labels = _labels_beside(path)
     assert labels is not None
     return labels

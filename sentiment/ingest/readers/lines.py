@@ -1,6 +1,6 @@
 """Blocks of whole lines from pieces of bytes.
 
-Formats of one record a line are read block by block: large enough for whole-column work, bounded whatever the file
+Formats of one record a line are read block by block: large enough for whole-column work, bounded for any file
 holds. A line that never ends is cut at 1 MiB and its rest only counted, so it cannot fill the memory either.
 """
 

@@ -1,4 +1,4 @@
--- Words that stand in enough tweets to be compared, and in how many tweets of each day and label.
+-- Words in enough tweets to be compared, with their number of tweets by day and label.
 create table topics as
 select word_id, word, count_tweets
 from words

@@ -1,4 +1,4 @@
--- A day that is measured again, because more of its tweets arrived, replaces what stood there.
+-- A day that is measured again, because more of its tweets arrived, replaces the earlier rows.
 delete from monitoring
 using incoming
 where monitoring.day = incoming.day and monitoring.measure = incoming.measure;

@@ -1,4 +1,4 @@
--- In steps of 10: 20 stands for 20 to 29; 200 for 200 and more.
+-- In steps of 10: 20 is 20 to 29; 200 is 200 and more.
 with
 bucketed as (
     select class, least(length(text) // 10 * 10, 200) as bucket from profiled

@@ -1,6 +1,6 @@
--- What was mended on the way in, and what is still odd in the text. raw_text is there only where bytes and text differ.
+-- What was repaired at ingest, and what is still odd in the text. raw_text is there only where bytes and text differ.
 with
-mended as (
+repaired as (
     select
         count(*) as count_changed,
         -- The cast writes bytes beyond ASCII as \xE2: an entity stays readable in it.
@@ -20,13 +20,13 @@ odd as (
     from tweets
 ),
 long as (
-    select 0 as position, 'text differs from its bytes' as item, count_changed as value from mended
+    select 0 as position, 'text differs from its bytes' as item, count_changed as value from repaired
     union all
-    select 1, 'HTML entities, resolved', count_entities from mended
+    select 1, 'HTML entities, resolved', count_entities from repaired
     union all
-    select 2, 'bytes that are not UTF-8, read as windows-1252', count_not_utf8 from mended
+    select 2, 'bytes that are not UTF-8, read as windows-1252', count_not_utf8 from repaired
     union all
-    select 3, 'emoticon taken out as the label', count_emoticon from mended
+    select 3, 'emoticon taken out as the label', count_emoticon from repaired
     union all
     select 4, 'characters beyond ASCII', count_not_ascii from odd
     union all

@@ -1,4 +1,4 @@
--- What stands in a tweet, by label. Plain searches stand before patterns: they cost a tenth.
+-- What tweets contain, by label. Plain searches come before patterns: they cost a tenth.
 with
 counted as (
     select

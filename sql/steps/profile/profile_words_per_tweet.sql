@@ -1,4 +1,4 @@
--- Runs of characters other than spaces; 40 stands for 40 and more.
+-- Runs of characters other than spaces; 40 is 40 and more.
 with
 bucketed as (
     select class, least(len(list_filter(string_split(text, ' '), lambda word: word != '')), 40) as bucket from profiled

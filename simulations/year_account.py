@@ -1,7 +1,7 @@
-"""Asks a home, by SQL over what readers see, whether a played year went as the project promises.
+"""Asks a home, by SQL over what readers see, whether a simulated year went as the project promises.
 
-An alarm belongs to a planted change if it comes within three days of it (the first day of the change is day one), whatever
-the measure; or later, if it is of a measure in which the change shows and the change is still on its way through the four
+An alarm belongs to a planted change if it comes within three days of it (the first day of the change is day one), in
+any measure; or later, if it is of a measure in which the change shows and the change is still on its way through the four
 weeks of reference and the week between: then it repeats itself, and is counted as such. Every other alarm is false, but for
 late data while the source is silent.
 """
@@ -13,11 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from benchmarks.year_source import CHANGES, SILENT, START, Source
 from sentiment.monitoring.daily import GAP_DAYS, REFERENCE_DAYS
 from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
 from sentiment.warehouse.session import Warehouse
+from simulations.year_source import CHANGES, SILENT, START, Source
 
 SOON, MOST_FALSE_ALARMS = 3, 2
 CHECKS = ("files_reconcile", "tweets_are_unique", "predictions_are_unique", "published_version_is_complete")

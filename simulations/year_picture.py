@@ -1,4 +1,4 @@
-"""The picture of a played year: what was planted, what the monitor measured and said, who was champion, what the disk holds."""
+"""Draws a simulated year: planted changes, measurements and alerts, champions, disk space."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.dates import DateFormatter, MonthLocator
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmarks.year_source import CHANGES, INCIDENTS, START
+from simulations.year_source import CHANGES, INCIDENTS, START
 
 INK, BLUE, RED, GREY, GREEN, SAND = "#222222", "#2f6690", "#c1121f", "#9a9a9a", "#3a7d44", "#e9e4da"
 SHADES = ("#16425b", "#2f6690", "#6ea4c4", "#b9d3e3", "#d9a441", "#e9c46a", "#cfcfcf")
@@ -138,7 +138,7 @@ def _measure(axes: Axes, rows: pl.DataFrame, title: str, result: dict[str, Any],
                 Line2D([], [], color=BLUE, label="each day"),
                 Line2D([], [], color=GREY, label="threshold"),
                 Line2D([], [], color=RED, marker="o", markersize=3, linewidth=0, label="an alarm stands"),
-                _ring(RED, 1.3, "somebody is told"),
+                _ring(RED, 1.3, "an alert is sent"),
                 _ring("#e07a00", 2.2, "told for nothing"),
             ],
         )
@@ -179,7 +179,7 @@ def _champions(axes: Axes, champions: pl.DataFrame, retrains: list[dict[str, Any
 def _disk(axes: Axes, days: list[date], disk: list[dict[str, Any]]) -> None:
     layers = [[row[part] / 2**20 for row in disk] for part in STACK]
     axes.stackplot(days, *layers, colors=SHADES, labels=[NAMES.get(part, part) for part in STACK], linewidth=0)  # type: ignore[arg-type]
-    _name(axes, "The home on disk, MiB (without the inbox; Prefect's history is not pruned in a played year)")
+    _name(axes, "The home on disk, MiB (without the inbox; Prefect's history is not pruned in a simulated year)")
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1.01, 1.05), fontsize=8.5, frameon=False)
 

@@ -1,4 +1,4 @@
-"""Whether the gate's claims hold, by simulation and exactly: `python -m benchmarks.gate`. Takes a minute.
+"""Whether the gate's claims hold, by simulation and exactly: `python -m simulations.gate`. Takes a minute.
 
 Four claims. Two equally good models pass `better` in at most 2.5 % of comparisons. A challenger with the gain that the gate
 says it can show passes in at least 78 %. A year of weekly challengers, none of them better, brings a false promotion in at
@@ -88,7 +88,7 @@ def false_years(rng: np.random.Generator, rows: int, discordance: float, kinship
     for look in range(1, LOOKS_A_YEAR + 1):
         gained = rng.binomial(kin_gained, alike) + rng.binomial(contested - right - kin_gained, unlike)
         kept = rng.binomial(kin_kept, alike) + rng.binomial(right - kin_kept, unlike)
-        # After a false promotion the year counts as lost, whatever comes.
+        # After a false promotion the year counts as lost.
         is_promoted |= passes(gained.sum(axis=1), (right - kept).sum(axis=1), alpha_of_look(look, BUDGET))
     return float(is_promoted.mean())
 

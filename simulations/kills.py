@@ -1,4 +1,4 @@
-"""Kill -9 the whole loop at random moments and start it again: `python -m benchmarks.kills [RUNS] [ROWS]`.
+"""Kill -9 the whole loop at random moments and start it again: `python -m simulations.kills [RUNS] [ROWS]`.
 
 Each run has a home of its own. It is killed once, at a moment drawn evenly over the time that an undisturbed run takes, with
 everything it started, and run again. Its tables must equal those of a run that was not killed, times and run ids aside. Two runs go on

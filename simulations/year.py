@@ -1,17 +1,16 @@
-"""A year played from its first to its last day: `python -m benchmarks.year`. Takes three quarters of an hour of one processor.
+"""Simulates a year, day by day: `python -m simulations.year`. Takes three quarters of an hour of one processor.
 
-A source sends a file a day (`benchmarks.year_source`), with six changes of stated sizes and seven incidents planted: files
+A source sends a file a day (`simulations.year_source`), with six changes of stated sizes and seven incidents planted: files
 that are cut short or damaged, a source that is silent, a machine that is off, a new file format, twenty days sent again.
-The real flows run on a Prefect server of the home, each at the time of its schedule, which it takes for now (`as_of`): in
-the night `ingest` and then `score`, as the events would have them; in the morning `monitor`, and `retrain` when that asks
-for it. A night on which the machine is off has no run at all, and the next one does its work. To play it in an hour, what
-only wakes up to find nothing is left out (`ingest` every 15 minutes, `score` every hour), `housekeeping` comes on Mondays
+The real flows run on a Prefect server of the home, each with the time of its schedule as now (`as_of`): at night `ingest`
+and then `score`, as the events would start them; in the morning `monitor`, and `retrain` when that requests it. A night on which the machine is off has no run at all, and the next one does its work. To simulate it in an hour, runs that
+would find nothing are left out (`ingest` every 15 minutes, `score` every hour), `housekeeping` comes on Mondays
 instead of daily, and the scheduled `retrain` every fourth week instead of every one.
 
-Prefect's clock and MLflow's cannot be played: their own records carry today's times, so Prefect's database is not
-pruned here, and its size at the end is what a year adds without pruning. Files that flows leave in the home are given the
-time of the day that was played, as the housekeeping goes by it. At the end `benchmarks.year_account` asks the tables
-whether anything was lost, scored twice, promoted without reasons, left lying, missed, or cried for nothing.
+Prefect's and MLflow's clocks cannot be set: their records carry today's times, so Prefect's database is not pruned here,
+and its size at the end is what a year adds without pruning. Files that flows leave in the home get the time of the simulated
+day, which housekeeping goes by. At the end `simulations.year_account` asks the tables
+whether anything was lost, scored twice, promoted without reasons, not loaded or missed, and for false alarms.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from benchmarks.year_account import account
-from benchmarks.year_picture import draw
-from benchmarks.year_source import OFF, START, Source
 from flows.server.ephemeral import connect
 from sentiment.errors import InputError
 from sentiment.gate.decision import Outcome
 from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
+from simulations.year_account import account
+from simulations.year_picture import draw
+from simulations.year_source import OFF, START, Source
 
 DAYS_BETWEEN_TRAININGS = 28
 HOUSEKEEPING_ON = 0
@@ -189,7 +188,7 @@ def _bytes_of(path: Path) -> int:
 
 @dataclass
 class State:
-    """What is kept of a year that was interrupted, beside its home."""
+    """What is kept of an interrupted year, next to its home."""
 
     source: Source
     diary: Diary

@@ -1,8 +1,8 @@
-"""How often the monitor cries wolf, and how soon it sees a change: `python -m benchmarks.monitor`. Takes five minutes.
+"""How often the monitor raises a false alarm, and how soon it notices a change: `python -m simulations.monitor`. Takes five minutes.
 
-Tweets of days without drift are drawn from one pool, with weekends and noise in their number; whatever is flagged among
-them is a false alarm. Then changes of stated sizes are planted, each in many short histories, and the days until the
-alarm are counted, the day of the change being the first. The library's own judgement is asked (`monitoring.judge_day`);
+Tweets of days without drift are drawn from one pool, with weekends and noise in their number; any alarm
+is a false one. Then changes of stated sizes are planted, each in many short histories, and the days until the
+alarm are counted, the day of the change being the first. The library's own `monitoring.judge_day` decides;
 only reading the tables is left out. With `--real FILE` (Sentiment140's training file) the same is measured on real tweets,
 spread over days at random, and on its real days in shuffled order, which differ as real days do.
 """
@@ -30,7 +30,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sentiment.ingest.plan import read_chunks
 from sentiment.monitoring.daily import MOST_WORDS, Profiles, Table, is_alarm, judge_day
-from sentiment.sample import write_sample
+from sentiment.sample import Span, write_sample
 
 YEARS = 10
 HISTORIES = 40
@@ -40,7 +40,7 @@ WARM_UP = 36
 MOST_FALSE_ALARMS = 2.0
 LONGEST_DELAY = 3
 START = date(2011, 1, 3)
-STILL = date(2010, 5, 1)  # The sample's topics stand still from 6 April 2010 on.
+STILL = date(2010, 5, 1)  # The sample's topics do not change from 6 April 2010 on.
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def planted(rng: np.random.Generator, pool: Pool, other: Pool, longer: Pool) -> 
 def sample(folder: Path, name: str, start: date) -> tuple[list[str], NDArray[np.bool_]]:
     """Generated tweets and their labels."""
     path = folder / f"{name}.csv"
-    write_sample(path, POOL_ROWS, start=start, days=28, dirty=False)
+    write_sample(path, POOL_ROWS, span=Span(start=start, days=28), dirty=False)
     return labelled(path)
 
 

@@ -1,9 +1,9 @@
-"""What `sentiment up` does while nobody looks: `python -m benchmarks.unattended [FILES]`. Takes some ten minutes.
+"""How `sentiment up` works unattended: `python -m simulations.unattended [FILES]`. Takes some ten minutes.
 
-1. A file of 1,000 tweets lands in the inbox: seconds until readers see its tweets with their scores, and where they go.
-2. A file that is none of tweets lands: seconds until a webhook of ours has been told, and what.
-3. Three days switched off: `up` is ended, the runs that its schedules had planned are moved back by three days, as they
-   would be found then, a file lands, and `up` is started again: which runs did work, and which were cancelled unstarted.
+1. A file of 1,000 tweets lands in the inbox: seconds until readers see its tweets with their scores, by step.
+2. A file without tweets lands: seconds until our webhook receives the alert, and its text.
+3. Three days switched off: `up` is ended, its scheduled runs are moved back by three days, a file lands, and `up` is started
+   again: which runs did work, and which were cancelled.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from typing import Any
 import duckdb
 
 from benchmarks.data import run
-from benchmarks.up import Running, wait
 from flows.server.ephemeral import prefect_environment
 from flows.server.rest import ask
-from sentiment.sample import write_sample
+from sentiment.sample import Span, write_sample
+from simulations.up import Running, wait
 
 HISTORY_ROWS, ROWS, DAYS_OFF = 60_000, 1_000, 3
 BLOCK = "custom-webhook/team"
@@ -82,7 +82,7 @@ def land(up: Running, number: int) -> dict[str, float]:
     """Seconds from a file's landing to each step of its way, the last one in front of readers."""
     first_id = 7_000_000_000 + number * 10**9
     draft = up.home / "draft.csv"
-    write_sample(draft, ROWS, seed=number, days=1, first_id=first_id, labelled=False)
+    write_sample(draft, ROWS, seed=number, span=Span(days=1, first_id=first_id), labelled=False)
     landed_at = datetime.now(UTC)
     draft.replace(up.home / "inbox" / f"landed-{number}.csv")
     seen = wait(lambda: count_scored(up.home, first_id) > 0.9 * ROWS, "scored tweets")
@@ -146,7 +146,7 @@ def switch_off(up: Running) -> int:
 def come_back(home: Path, count_planned: int) -> dict[str, Any]:
     """Start again and wait until nothing late is left; what became of the runs, by deployment and state."""
     first_id = 90_000_000_000
-    write_sample(home / "inbox" / "meanwhile.csv", ROWS, seed=50, days=1, first_id=first_id, labelled=False)
+    write_sample(home / "inbox" / "meanwhile.csv", ROWS, seed=50, span=Span(days=1, first_id=first_id), labelled=False)
     began = datetime.now(UTC)
     up = Running(home)
     seen = wait(lambda: count_scored(home, first_id) > 0.9 * ROWS, "scored tweets")

@@ -1,8 +1,8 @@
-"""Kill -9 between a promotion and the moment readers see it, and how fast a rollback is: `python -m benchmarks.promotions`.
+"""Kill -9 between a promotion and the moment readers see it, and how fast a rollback is: `python -m simulations.promotions`.
 
 Kills: a second version is promoted, scores every tweet in small chunks and is published; the process is killed at a moment
-drawn evenly over that time, 20 times. Readers look at the published snapshot all the while: whatever they find must be one
-version, complete. The next run has to finish the job.
+drawn evenly over that time, 20 times. Readers look at the published snapshot all the while: they must always find one
+complete version. The next run has to finish the job.
 
 Rollback: two versions have scored every tweet; seconds from the command to a reader who sees the former champion's scores.
 """
@@ -73,7 +73,7 @@ class Reader(threading.Thread):
 def start(home: Path) -> subprocess.Popen[str]:
     """Start the child and wait until it begins."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.promotions", str(home)],
+        [sys.executable, "-m", "simulations.promotions", str(home)],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

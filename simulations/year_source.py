@@ -1,7 +1,7 @@
-"""The tweets of a played year, as a source would send them: a file a day, with what goes wrong in a year planted in it.
+"""The tweets of a simulated year, as a source would send them: a file a day, with planted incidents.
 
 Usual days hold 1,500 tweets, fewer on weekends, with noise of 8 % in their number; one in five carries a label. The sample's
-topics stand still in that year, so nothing drifts but what is planted: each change has a day, a size and the measures of the
+topics do not change in that year, so only planted changes drift: each change has a day, a size and the measures of the
 monitor in which it has to show, and stays for good. Every line that is sent is written down, with the label that it has.
 """
 
@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sentiment.sample import write_sample
+from sentiment.sample import Span, write_sample
 
-START = date(2011, 1, 1)  # The sample's topics and news stand still from 2010 on.
+START = date(2011, 1, 1)  # The sample's topics and news do not change from 2010 on.
 HISTORY_DAYS = 40
 USUAL_TWEETS, WEEKEND, NOISE = 1_500, 0.85, 0.08
 POOL_DAYS, POOL_A_DAY = 31, 4_400
@@ -226,7 +226,7 @@ def read_pool(first: date, days: int, rows_a_day: int, seed: int) -> dict[date, 
     pool: dict[date, dict[int, Tweet]] = {first + timedelta(days=number): {} for number in range(days)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pool.csv"
-        write_sample(path, rows_a_day * made, seed=seed, start=first, days=made, dirty=False)
+        write_sample(path, rows_a_day * made, seed=seed, span=Span(start=first, days=made), dirty=False)
         for tweet in read_lines(path):
             when = day_of(tweet.posted)
             if when in pool:

@@ -1,4 +1,4 @@
-"""Challengers with one planted flaw each, and which check refuses them: `python -m benchmarks.planted`. Takes minutes.
+"""Challengers with one planted flaw each, and which check refuses them: `python -m simulations.planted`. Takes minutes.
 
 The champion is trained on 100,000 tweets, and an honest challenger on all of them passes the gate. Each flaw is planted
 into that challenger; the check that is meant for it has to refuse it by name and, where the flaw shows nowhere else, alone:
@@ -68,7 +68,7 @@ class Nursery:
     """A home with data and a champion, in which challengers are grown."""
 
     def __init__(self, root: Path, tweets: Path) -> None:
-        # Nothing moves while challengers are judged: whoever passes waits for approval.
+        # A challenger that passes waits for approval, so the champion stays while all are judged.
         self.home = Home(root, Settings(home=root, needs_approval=True)).create()
         ingest_file(self.home, tweets)
         if REAL_GOLD.exists():
