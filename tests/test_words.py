@@ -46,16 +46,8 @@ LEFT_OUT = (
 )
 # Yet to be edited.
 PENDING = (
-    *("sentiment/ingest/", "sentiment/evaluation/", "sentiment/monitoring/", "sentiment/model/", "sentiment/desk/"),
-    *(
-        "sentiment/training/",
-        "sentiment/api/",
-        "sql/steps/ingest/",
-        "docs/training.md",
-        "docs/files.md",
-        "docs/labels.md",
-    ),
-    *("tests/model/", "tests/ingest/", "tests/training/", "tests/evaluation/", "tests/api/"),
+    *("sentiment/ingest/", "sentiment/monitoring/", "sentiment/desk/", "sentiment/api/", "sql/steps/ingest/"),
+    *("docs/files.md", "tests/ingest/", "tests/api/"),
 )
 SUFFIXES = {".py", ".md", ".sql", ".toml", ".yaml", ".yml", ".html", ".service", ""}
 

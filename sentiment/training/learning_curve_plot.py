@@ -22,7 +22,7 @@ def curve_figure(points: Sequence[CurvePoint], rows: int, later: Sequence[CurveP
 
     Args:
         points: the rungs that the curve is fitted to.
-        later: what came since, drawn beside the forecast and not fitted.
+        later: what came since, drawn with the forecast and not fitted.
 
     Raises:
         TrainingError: there is no point at all.
