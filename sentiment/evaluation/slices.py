@@ -1,7 +1,7 @@
 """The slices of a hold-out in which a new model must not be worse: kinds of tweets that an average hides.
 
 A pure function of a frame: each slice is a mask over its rows, so that one comparison of two models serves all of them.
-Slices overlap, and what stands in a slice depends on the tweet alone, never on a model. A month is a calendar month in
+Slices overlap, and membership depends on the tweet alone, never on a model. A month is a calendar month in
 UTC. 80,000 tweets take 0.3 s.
 """
 
@@ -81,7 +81,7 @@ class SliceDifference:
         difference: with an interval whose upper bound holds for all slices at once, and the loss that this slice shows
             with 80 % power (`detectable`) at the level that each slice has if all share alike.
         p_value: one-sided for "worse", corrected for the number of slices.
-        is_worse: whether that is significant; so whenever the interval lies below zero, and, as Holm's correction is
+        is_worse: whether that is significant; so whenever the interval is below zero, and, as Holm's correction is
             sharper than equal shares, sometimes when it does not.
     """
 

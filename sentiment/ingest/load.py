@@ -210,8 +210,8 @@ def _load(
         merger = TweetMerger(warehouse, file_id, started_at, planned.way["is_labelled_by_emoticon"])
     else:
         merger = GoldMerger(warehouse, file_id, started_at, gold_set)
-    # Two transactions: an update of rows that the same one brought would make DuckDB write all of them anew. Between
-    # them the file is marked as unfinished, and whoever opens the warehouse next would remove its rows.
+    # Two transactions: an update of rows that the same one brought would make DuckDB rewrite all of them. Between
+    # them the file is marked as unfinished, and the next process that opens the warehouse would remove its rows.
     with _all_or_nothing(warehouse):
         with warehouse.transaction():
             warehouse.run("steps/ingest/insert_unfinished_file", **merger.stamp)

@@ -130,7 +130,7 @@ def _check_parameters(query: str, watermark: str | None) -> None:
         raise InputError(f"The query has the parameter :{unknown[0]}; the only one that is filled in is :{PARAMETER}.")
     if watermark is None and names:
         raise InputError(
-            "The query holds :watermark. Name the column whose greatest value it stands for: --watermark COLUMN"
+            "The query holds :watermark. Name the column whose greatest value it takes: --watermark COLUMN"
         )
     if watermark is not None and not names:
         raise InputError(

@@ -258,7 +258,7 @@ class SentimentModel(torch.nn.Module):
     def _predict(self, texts: Sequence[str] | pl.Series, config: ModelConfig) -> np.ndarray:
         """`_scores` of texts, batch by batch, in memory that does not grow with their number.
 
-        A row's values are the same to 1e-5 whatever else is in the batch. Batches are shared out to threads, one a core:
+        A row's values are the same to 1e-5 in any batch. Batches are shared out to threads, one a core:
         torch's own threads would have to meet after each of thousands of short operations. A custom module takes one batch
         after the other with all of torch's threads.
         """

@@ -26,7 +26,7 @@ NGRAMS_PER_POSITION = 4
 
 
 class FeatureConfig(BaseModel):
-    """Everything that decides which features a text has; saved beside the weights."""
+    """Everything that decides which features a text has; saved with the weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -98,7 +98,7 @@ class _Index(NamedTuple):
 class Lexicon(torch.nn.Module):
     """Values of words, emoji and phrases, and what words do to others.
 
-    Works in main memory whatever the device: most of it is look-ups by the hash of a word.
+    Works in main memory on any device: most of it is look-ups by the hash of a word.
     """
 
     hashes: torch.Tensor

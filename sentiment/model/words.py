@@ -122,7 +122,7 @@ def _join_lines(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """Bytes of texts without links and with symbols spelt out, each ended by a newline, and the positions of these newlines."""
     rows = texts.to_list() if len(texts) <= _FEW_ROWS else None
     if rows is not None and sum(map(len, rows)) <= _FEW_CHARACTERS:
-        # A column's operations cost 0.1 ms each, whatever its length, and wake other threads.
+        # A column's operations cost 0.1 ms each, at any length, and wake other threads.
         encoded = [spell_out_one(_LINK_IN_PYTHON.sub(" ", text)).encode() for text in rows]
         joined = b"\n".join([*encoded, b""])
         lengths = np.array([len(line) for line in encoded], dtype=np.int64)

@@ -1,6 +1,6 @@
 """Training a user's own module in the place of the encoders: found, identified, tried on a few texts, then trained.
 
-Whatever is wrong with a module shows on a handful of texts, before any long work: `try_out` calls it as training and
+Faults of a module show on a handful of texts, before any long work: `try_out` calls it as training and
 scoring will. It trains with AdamW (Loshchilov and Hutter 2019) unless it brings optimizers of its own, on batches of texts of
 similar length, with gradients clipped to a norm of 1 and a learning rate that warms up and then falls to zero.
 """
@@ -99,7 +99,7 @@ class Budget(NamedTuple):
 
 
 def try_out(config: CustomConfig, folder: Path, features: FeatureConfig, budget: Budget | None) -> None:
-    """Build a module, train it on a few texts and let it score some; its weights are drawn anew afterwards.
+    """Build a module, train it on a few texts and let it score some; its weights are drawn again afterwards.
 
     Raises:
         TrainingError: it cannot be trained or used, or is too slow for the gate; says what was found and what to change.

@@ -70,7 +70,7 @@ class Part:
         loss: logits and labels, both float of shape (rows,), to the summed loss.
         optimizers: they update what `forward` uses.
         batch_rows: rows in a batch.
-        seed: seeds whatever `forward` draws at random.
+        seed: seeds all that `forward` draws at random.
         modules: put into training mode.
         synchronise: writes what was trained into the model, where that is another tensor.
         tensors: what else changes in training, by name.
@@ -116,7 +116,7 @@ def ngram_part(model: SentimentModel) -> Part:
 
 
 def encoder_part(encoder: Encoder, pretrained: WordVectors | None = None, seed: int = 0) -> Part:
-    """One encoder, with weights drawn anew; its word vectors begin with pretrained ones where there are any."""
+    """One encoder, with newly drawn weights; its word vectors begin with pretrained ones where there are any."""
     device = encoder.bias.device
     encoder.dropout.probability = _DROPOUT
     generator = encoder.dropout.generator = torch.Generator(device)

@@ -157,7 +157,7 @@ def test_a_user_adds_tests_to_the_shipped_ones(write: Write) -> None:
 def test_one_name_for_two_tests_is_refused(write: Write) -> None:
     content = '[t]\nkind = "minimum_function"\nlabel = "negative"\ntexts = ["meh"]'
     folders = [write(content), write(content, folder="more")]
-    with pytest.raises(InputError, match=r"more.mood\.toml: \[t\] stands in another file"):
+    with pytest.raises(InputError, match=r"more.mood\.toml: \[t\] is in another file"):
         load_cases(folders)
 
 

@@ -1,4 +1,4 @@
-"""The hash is for ever: its values are written down here, and do not depend on how a column is cut."""
+"""The hash must never change: its values are written down here, and do not depend on how a column is cut."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def score(text: str) -> float:
     ("rule", "higher", "lower"),
     [
         ("good is better than bad", "good", "bad"),
-        ("negation turns round", "good", "not good"),
+        ("negation reverses", "good", "not good"),
         ("negation reaches over two words", "is good", "isnt that very good"),
         ("negation of bad is better than bad", "not a bad phone", "a bad phone"),
         ("two negations are none", "never not good", "never good"),
@@ -45,7 +45,7 @@ def score(text: str) -> float:
         ("capitals shout", "GOOD stuff", "good stuff"),
         ("exclamation marks do too", "good!!", "good"),
         ("and make bad worse", "bad", "bad!!"),
-        ("what stands behind but counts more", "slow but good", "good but slow"),
+        ("what follows but counts more", "slow but good", "good but slow"),
         ("stretched words are words", "sooo goood", "table"),
         ("emoticons", ":)", ":("),
         ("emoji", "😍", "💔"),

@@ -184,10 +184,10 @@ def test_the_picture_is_a_png_on_white_and_shows_what_came_later(count: int) -> 
     from matplotlib.image import imread
 
     came = [CurvePoint(1_500_000, law(1_500_000), NOISE, 80)]
-    without, beside = (
+    without, with_later = (
         imread(io.BytesIO(curve_figure(curve(rungs=RUNGS[:count]), 1_500_000, later)), format="png")
         for later in ([], came)
     )
-    assert without.shape == beside.shape == (540, 960, 4)
+    assert without.shape == with_later.shape == (540, 960, 4)
     assert (without[0, 0] == 1).all()
-    assert (without != beside).any()
+    assert (without != with_later).any()

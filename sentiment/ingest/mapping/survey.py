@@ -105,7 +105,7 @@ class Survey:
             column.languages.update({v: c for v, c in values.drop_nulls().value_counts(name="count").iter_rows() if v})
 
     def named(self) -> dict[str, ColumnSurvey]:
-        """The columns by name, without the one that stands for objects without any key."""
+        """The columns by name, without the placeholder for objects without any key."""
         return {name: column for name, column in self.columns.items() if name != "\0"}
 
     def sample(self) -> pl.DataFrame:
@@ -132,7 +132,7 @@ def _count_ids(column: ColumnSurvey, values: pl.Series) -> None:
     """Count what is a whole number, and notice what went through a floating-point one."""
     count_digits = int(values.str.contains(_IS_DIGITS).sum())
     column.count_digits += count_digits
-    if count_digits < len(values):
+    if count_digits < len(values) and column.numbers > 0:
         floats = values.filter(values.str.contains(_FLOAT_ID).fill_null(False))
         column.count_floats += len(floats)
         if len(floats) and not column.largest_float:

@@ -103,7 +103,7 @@ FORMATS = {
     "epoch-us": TimePlan(unit="us"),
     "epoch-ns": TimePlan(unit="ns"),
 }
-"""What `--date-format` takes beside a pattern such as `%d.%m.%Y %H:%M`."""
+"""Names that `--date-format` takes, other than a pattern such as `%d.%m.%Y %H:%M`."""
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """How a table of delimited text is written: delimiter, quotes, number of columns; decided by what reads most lines as records.
 
 A dialect fits a line when its fields are either free of quotes or quoted as a whole, with quotes inside doubled (RFC 4180) or
-escaped by a backslash. So a semicolon in a comma-separated text is no rival: behind a quoted field it stands in no right place.
+escaped by a backslash. So a semicolon in a comma-separated text is no rival: it never directly follows a quoted field.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def find_dialect(lines: Sequence[str], delimiter: str | None = None) -> Dialect:
     if not found:
         return _one_column(sample)
     best = max(share for share, _ in found)
-    # Of those that read as many lines, more columns say more; commas stand in texts as well, so they come last.
+    # Of those that read as many lines, more columns say more; commas occur in texts as well, so they come last.
     rivals = [dialect for share, dialect in found if share >= best - 0.02]
     rank = {mark: number for number, mark in enumerate(["\t", ";", "|", ","])}
     rivals.sort(key=lambda dialect: (-dialect.count_columns, rank.get(dialect.delimiter, 0)))

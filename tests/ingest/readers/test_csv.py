@@ -212,12 +212,12 @@ class TestRejects:
     def test_the_first_applicable_reason_is_given(self, path: Path) -> None:
         line = b'"9","x","x","","ann",""'
         expected = ["unknown_target", "bad_id", "bad_date", "blank_text"]
-        mended = [(b'"9"', b'"0"'), (b'"x"', b'"1"'), (b'"x"', b'""')]
+        repairs = [(b'"9"', b'"0"'), (b'"x"', b'"1"'), (b'"x"', b'""')]
         assert reason(path, line[:-1] + b"\0" + b"a" * 66_000) == "overlong_line"
         assert reason(path, line[:-1] + b"\0") == "nul_bytes"
         assert reason(path, line[:-1]) == "unterminated_quote"
         found = [reason(path, line)]
-        for old, new in mended:
+        for old, new in repairs:
             line = line.replace(old, new, 1)
             found.append(reason(path, line))
         assert found == expected
