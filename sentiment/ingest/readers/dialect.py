@@ -179,11 +179,12 @@ def _records(sample: Sequence[str], dialect: Dialect) -> Iterator[str]:
 
 
 def _one_column(sample: Sequence[str]) -> Dialect:
-    """Texts alone: quoted where each line that begins with a quote is a quoted field, and one at least can be nothing else."""
+    """Texts alone: quoted where each record that begins with a quote is a quoted field, and one can be nothing else."""
     quoted = Dialect("\n", True, 1)
-    begins = [line for line in sample if line.startswith('"')]
-    is_possible = bool(begins) and all(quoted.split(line) is not None for line in begins)
-    is_quoted = is_possible and (any('""' in line[1:-1] for line in begins) or len(begins) > 0.9 * len(sample))
+    records = list(_records(sample, quoted))
+    begins = [record for record in records if record.startswith('"')]
+    is_possible = bool(begins) and all(quoted.split(record) is not None for record in begins)
+    is_quoted = is_possible and (any('""' in record[1:-1] for record in begins) or len(begins) > 0.9 * len(records))
     return replace(quoted, is_quoted=is_quoted)
 
 
