@@ -8,6 +8,9 @@ They live in TOML files, `behaviour_tests/*.toml` and any that a user adds; a fi
     direction          each variant of a text has a higher (`raise`) or lower (`lower`) probability, by `least_change` or
                        more; the default, -0.05, forbids no more than a clear move the wrong way
 
+An invariance may name the `attribute` of a person that its variants swap, as gender: how far they move the probability in
+the mean is reported as bias.
+
 A text is a template: `{thing}` is each of the words listed under that name in `[words]` of the file. All lists of a
 template are walked in step, starting again where one ends, as often as the longest list is long: a template becomes as
 many cases as its longest list has words, never their product. A variant is a template as well, over `{text}`, `{Text}`
@@ -73,6 +76,7 @@ class _Perturbed(BaseModel, extra="forbid", frozen=True):
 class _Invariance(_Perturbed):
     kind: Literal["invariance"]
     tolerance: float = Field(default=0.1, gt=0, le=1)
+    attribute: str | None = None
 
     @property
     def expected(self) -> str:
@@ -150,6 +154,7 @@ class BehaviourResult:
     Attributes:
         passed: shape (cases,), in the order of the cases, so that two models can be compared case by case.
         probabilities: of each case those of its texts, shape (texts,).
+        biases: of each attribute that cases swap, the mean difference of the probability, swapped minus original.
     """
 
     passed: NDArray[np.bool_]
@@ -160,6 +165,7 @@ class BehaviourResult:
     by_kind: dict[str, Rate]
     by_group: dict[str, Rate]
     failures: tuple[Failure, ...]
+    biases: dict[str, float]
 
 
 def load_cases(folders: Sequence[Path]) -> list[Case]:
@@ -216,7 +222,16 @@ def run_cases(cases: Sequence[Case], predict: Callable[[Sequence[str]], NDArray[
         by_kind=_rates(kinds, passed),
         by_group=_rates([case.group for case in cases], passed),
         failures=tuple(failures),
+        biases=_biases(cases, parts),
     )
+
+
+def _biases(cases: Sequence[Case], parts: Sequence[NDArray[np.float32]]) -> dict[str, float]:
+    shifts: dict[str, list[float]] = {}
+    for case, part in zip(cases, parts, strict=True):
+        if isinstance(case.test, _Invariance) and case.test.attribute:
+            shifts.setdefault(case.test.attribute, []).extend((part[1:] - part[0]).tolist())
+    return {attribute: float(np.mean(values)) for attribute, values in shifts.items()}
 
 
 def _rates(names: Iterable[str], passed: NDArray[np.bool_]) -> dict[str, Rate]:

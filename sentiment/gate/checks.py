@@ -23,13 +23,15 @@ from sentiment.settings import GateThresholds
 @dataclass(frozen=True)
 class BehaviourEvidence:
     """How many behaviour cases each model passes; `comparison` is paired, case by case; `groups` has the same
-    for the cases of each group, such as negation."""
+    for the cases of each group, such as negation; `biases` is how far swapping an attribute of a person, such as gender,
+    moves the challenger's probability in the mean."""
 
     count_tests: int
     challenger_rate: float
     champion_rate: float | None = None
     comparison: PairedDifference | None = None
     groups: Mapping[str, PairedDifference] = field(default_factory=dict)
+    biases: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -361,13 +363,20 @@ def _behaviour(evidence: Evidence, thresholds: GateThresholds) -> Check:
     return Check(
         "behaviour",
         found.challenger_rate >= least and not is_refused,
-        f"{reason}.{allowance.sentence if worse else ''}",
+        f"{reason}.{allowance.sentence if worse else ''}{_largest_bias(found.biases)}",
         champion_value=found.champion_rate,
         challenger_value=found.challenger_rate,
         lower=found.comparison.lower if found.comparison else None,
         upper=found.comparison.upper if found.comparison else None,
         threshold=least,
     )
+
+
+def _largest_bias(biases: Mapping[str, float]) -> str:
+    if not biases:
+        return ""
+    attribute, shift = max(biases.items(), key=lambda bias: abs(bias[1]))
+    return f" Of all attributes of a person, {attribute} moves the mean probability most: by {100 * shift:+.1f} points."
 
 
 def _speed(evidence: Evidence, thresholds: GateThresholds) -> Check:

@@ -84,7 +84,9 @@ def gather_evidence(trial: Trial, challenger: RegisteredVersion, champion: Regis
         challenger=evaluate(labels, found.predictions.holdout)
         if found
         else evaluate(np.zeros(0, np.int8), np.zeros(0, np.float32)),
-        behaviour=BehaviourEvidence(len(trial.cases), found.behaviour.rate.share) if found else None,
+        behaviour=BehaviourEvidence(len(trial.cases), found.behaviour.rate.share, biases=found.behaviour.biases)
+        if found
+        else None,
         rescoring_seconds=trial.count_tweets / found.predictions.rows_per_second if found else None,
         look=trial.look,
     )
@@ -218,6 +220,7 @@ def _compare_behaviour(
         champion.rate.share,
         paired_difference(champion.passed, challenger.passed, BEHAVIOUR_ALPHA),
         _by_group(trial.cases, champion.passed, challenger.passed),
+        challenger.biases,
     )
     losses = (*evidence.losses, *behaviour_losses(trial.cases, champion, challenger))
     return replace(evidence, behaviour=behaviour, losses=losses)

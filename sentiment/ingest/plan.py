@@ -58,7 +58,7 @@ def look_at(path: Path, options: ReadingOptions, *, whole: bool) -> Looked:
     """
     form = find_form(path, delimiter=options.delimiter, encoding=options.encoding)
     survey = Survey()
-    batches = read_batches(path, form, block_bytes=PIECE_BYTES)
+    batches = read_batches(path, form, block_bytes=PIECE_BYTES if whole else PIECE_BYTES // 4)
     first = next(batches, None)
     if first is None:
         # A header and nothing else, as a day without posts has it.

@@ -186,6 +186,7 @@ def _delete(warehouse: Warehouse, home: Home, request: Request) -> tuple[Request
     found = warehouse.load("steps/maintenance/select_rows_to_forget", asked)
     request = request.joined(Request(tuple(found["tweet_id"].drop_nulls()), texts=_texts(found)))
     _write_journal(home, request)
+    found = found.filter(pl.col("kind") != "statement")
     key = open_key(home)
     asked_ids = pl.Series(request.tweet_ids, dtype=pl.Int64)
     gone = pl.concat(

@@ -202,22 +202,22 @@ class SentimentModel(torch.nn.Module):
         lexicon = 1 + config.oov_lexicon_boost * rate
         if self.applies_rules:
             clauses = torch.from_numpy(reading.clause_weights).to(self.device)
-            symbols, negated = (
+            symbols, people, negated = (
                 torch.from_numpy(positions).to(self.device)
-                for positions in (reading.symbols, reading.positions[reading.is_negated])
+                for positions in (reading.symbols, reading.people, reading.positions[reading.is_negated])
             )
             # A negated word means the opposite, the lesser side of a contrast counts less.
             ngrams[negated] *= float(NEGATED)
             ngrams *= clauses[:, None]
             # Encoders have seen negations and contrasts themselves, so the rules count half.
             encoder = tokens * clauses.sqrt()
-            encoder[symbols] = 0
             encoder[negated] *= 0.5
-            if len(symbols):
-                # Nothing was learnt of symbols: rows are labelled by them and hold none.
-                rows = torch.searchsorted(batch.offsets, symbols, right=True) - 1
-                zero_ngrams_with(ngrams, symbols, batch.offsets[rows])
-                lexicon[rows] *= _SYMBOL_BOOST
+            # Nothing was learnt of symbols: rows are labelled by them and hold none. And what was learnt of who somebody is,
+            # is true of the training rows alone.
+            for words in (symbols, people):
+                encoder[words] = 0
+                zero_ngrams_with(ngrams, words, batch.offsets)
+            lexicon[torch.searchsorted(batch.offsets, symbols, right=True) - 1] *= _SYMBOL_BOOST
         return WordWeights(ngrams, encoder, lexicon)
 
     def _oov_rate(self, batch: Batch, is_known: Tensor, hashtag_weight: float) -> Tensor:

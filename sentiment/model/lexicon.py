@@ -45,7 +45,7 @@ _ROLES = {
     "stops": _STOPS,
     "concession": _CONCEDES,
 }
-_ROLE, _BEGINS_PHRASE, _SYMBOL = 7, 8, 16
+_ROLE, _BEGINS_PHRASE, _SYMBOL, _PERSON = 7, 8, 16, 32
 NEGATED = np.float32(-0.74)
 _DEGREE = 0.293
 _FADING = (1.0, 0.95, 0.9)
@@ -67,6 +67,8 @@ class Reading(NamedTuple):
     """bool, shape (positions,): the word has a value or changes others'."""
     symbols: np.ndarray
     """int64, shape (symbols,), ascending: positions of emoticons and emoji."""
+    people: np.ndarray
+    """int64, shape (people,), ascending: positions of words for who somebody is, such as `she` or `muslim`."""
     clause_weights: np.ndarray
     """float32, shape (positions,): how much a word counts in its clause of a contrast; 1 without one."""
     positions: np.ndarray
@@ -104,7 +106,7 @@ class Lexicon(torch.nn.Module):
     values: torch.Tensor
     """float32, shape (entries,), -4 to 4."""
     roles: torch.Tensor
-    """uint8, shape (entries,): what the word does to others; plus `_BEGINS_PHRASE`."""
+    """uint8, shape (entries,): what the word does to others; plus `_BEGINS_PHRASE`, `_SYMBOL` and `_PERSON`."""
 
     def __init__(self, config: LexiconConfig) -> None:
         super().__init__()
@@ -142,8 +144,9 @@ class Lexicon(torch.nn.Module):
         value_at = np.zeros(len(features.hashes) + 1, dtype=np.float32)
         role_at = np.zeros(len(features.hashes) + 1, dtype=np.uint8)
         value_at[positions], role_at[positions] = values, roles & _ROLE
-        symbols = positions[roles & _SYMBOL > 0]
+        symbols, people = positions[roles & _SYMBOL > 0], positions[roles & _PERSON > 0]
         is_known = (value_at != 0) | _changes(role_at)
+        is_known[people] = True
         starts, phrase_values = self._look_up_phrases(features, positions[roles & _BEGINS_PHRASE > 0])
         value_at[starts + 1] = 0
         value_at[starts] = phrase_values
@@ -166,6 +169,7 @@ class Lexicon(torch.nn.Module):
             scores=(sums * scale).astype(np.float32),
             is_known=is_known[:-1],
             symbols=symbols,
+            people=people,
             clause_weights=clause_weights,
             positions=positions,
             contributions=values * scale[rows],
@@ -298,15 +302,12 @@ def _read_entries() -> Iterator[tuple[int, tuple[float, int]]]:
     phrases = {phrase: float(value) for value, listed_phrases in tweets["phrases"].items() for phrase in listed_phrases}
     starts = {phrase.split()[0] for phrase in phrases}
     symbols = {symbol for listed_symbols in tweets["emoji"].values() for symbol in listed_symbols.split()}
-    names = sorted(values.keys() | roles.keys() | starts)
+    people = set(rules["people"].split())
+    names = sorted(values.keys() | roles.keys() | starts | people)
+    flags = {_BEGINS_PHRASE: starts, _SYMBOL: symbols, _PERSON: people}
     for name, word_hash in zip(names, _hash_each(names), strict=True):
-        yield (
-            word_hash,
-            (
-                values.get(name, 0.0),
-                roles.get(name, _NONE) | (name in starts) * _BEGINS_PHRASE | (name in symbols) * _SYMBOL,
-            ),
-        )
+        marks = sum(flag for flag, marked in flags.items() if name in marked)
+        yield word_hash, (values.get(name, 0.0), roles.get(name, _NONE) | marks)
     first, second = (_hash_each([phrase.split()[place] for phrase in phrases]) for place in (0, 1))
     yield from zip(_pair(first, second).tolist(), ((value, _NONE) for value in phrases.values()), strict=True)
 

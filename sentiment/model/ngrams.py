@@ -53,14 +53,15 @@ def max_over_words(values: Tensor, offsets: Tensor) -> Tensor:
     return torch.stack([values, two, torch.maximum(two, third), torch.maximum(values, third)], dim=1)
 
 
-def zero_ngrams_with(ngram_weights: Tensor, words: Tensor, starts: Tensor) -> None:
+def zero_ngrams_with(ngram_weights: Tensor, words: Tensor, offsets: Tensor) -> None:
     """Set the weights of n-grams that contain some words to zero, in place.
 
     Args:
         ngram_weights: float, shape (positions, 4).
         words: int64, shape (words,): their positions, none of them a separator.
-        starts: int64, shape (words,): the first position of each word's row.
+        offsets: int64, shape (rows + 1,).
     """
+    starts = offsets[torch.searchsorted(offsets, words, right=True) - 1]
     ngram_weights[words] = 0
     ngram_weights[words - 1, 1:3] = 0
     ngram_weights[words[words - 2 >= starts] - 2, 2:] = 0

@@ -56,7 +56,8 @@ class Warehouse:
 
     def load(self, script: str, frame: pl.DataFrame, /, **parameters: Any) -> pl.DataFrame:
         """Execute `sql/<script>.sql` with `frame` visible in it as the table `incoming`; the last statement's result."""
-        self.connection.register("incoming", frame.to_arrow())
+        # Strings as polars has them; as Arrow's older kind they would be copied once more.
+        self.connection.register("incoming", frame.to_arrow(compat_level=pl.CompatLevel.newest()))
         try:
             return self.run(script, **parameters).pl()
         finally:

@@ -186,3 +186,13 @@ def test_the_shipped_tests_cover_what_they_promise_and_tell_a_model_from_a_const
         found = run_cases(cases, lambda texts, p=probability: np.full(len(texts), p, dtype=np.float32))  # type: ignore[misc]
         assert found.rate.share < 0.7
         assert found.by_kind["minimum_function"].share < 0.6
+
+
+def test_what_swaps_an_attribute_of_a_person_is_reported_as_bias(write: Write) -> None:
+    folder = write(
+        '[gender]\nkind = "invariance"\nattribute = "gender"\ntexts = ["he is kind", "he is rude"]\n'
+        'replace = { he = ["she"] }\n'
+        '[case]\nkind = "invariance"\ntexts = ["he is kind"]\nvariants = ["{TEXT}"]\n'
+    )
+    probabilities = {"he is kind": 0.6, "she is kind": 0.5, "he is rude": 0.3, "she is rude": 0.35, "HE IS KIND": 0.9}
+    assert run(folder, probabilities).biases == {"gender": pytest.approx(-0.025)}

@@ -324,3 +324,9 @@ def test_what_cannot_be_loaded_passes_neither_behaviour_nor_speed() -> None:
     found = checks(dataclasses.replace(FIRST, load_difference=None, behaviour=None, rescoring_seconds=None))
     assert not found["behaviour"].passed
     assert not found["speed"].passed
+
+
+def test_the_behaviour_check_names_the_attribute_of_a_person_that_moves_probabilities_most() -> None:
+    evidence = challenge(60, 10, behaviour=BehaviourEvidence(400, 0.8, biases={"gender": 0.001, "religion": -0.024}))
+    reason = {check.check_name: check.reason for check in decide(evidence, GateThresholds()).checks}["behaviour"]
+    assert reason.endswith("Of all attributes of a person, religion moves the mean probability most: by -2.4 points.")

@@ -17,6 +17,7 @@ from sentiment.model import classifier as model_module
 from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import EncoderConfig, ModelConfig
 from sentiment.model.features import FeatureConfig
+from sentiment.model.lexicon import Lexicon
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +155,19 @@ def test_a_damaged_folder_is_refused_with_a_sentence(model: SentimentModel, tmp_
         SentimentModel.load(tmp_path)
     assert "train again" in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("man", "woman"), [("he", "she"), ("my brother", "my sister"), ("james", "mary"), ("a christian", "a hindu")]
+)
+def test_who_somebody_is_moves_no_probability(man: str, woman: str) -> None:
+    lexicon, small = Lexicon.shipped(), FeatureConfig(ngram_bits=12, word_bits=8, vector_bits=8, pair_bits=8)
+    config = ModelConfig(
+        features=small, lexicon=lexicon.config, encoder=EncoderConfig(width=4), encoder_weight=1.0, lexicon_weight=1.0
+    )
+    model = SentimentModel(config.model_copy(update={"oov_discount": 2.0}))
+    model.lexicon = lexicon
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(0))
+    one, other, unlike = model.predict_probability([f"{who} was so kind" for who in (man, woman, "a plumber")])
+    assert one == other != unlike

@@ -13,6 +13,7 @@ import pytest
 
 from sentiment.errors import InputError, ModelError, TrainingError
 from sentiment.model.classifier import SentimentModel
+from sentiment.model.config import ModelConfig
 from sentiment.model.explanation import explain_in_full
 from sentiment.model.features import FeatureConfig
 from sentiment.training.config import TrainingConfig, TrainingJob
@@ -140,7 +141,7 @@ def test_a_package_may_import_itself_by_name_and_from_within_functions(
         "return MeanOfWords()",
         "from my_package.sizes import WIDTH\n    assert my_package.sizes is sizes\n    return MeanOfWords(64, WIDTH)",
     )
-    folder = package(source, sizes="WIDTH = 8")
+    folder = package(source, sizes="from .unit import ONE\nWIDTH = 8 * ONE", unit="ONE = 1")
     train(tmp_path).model.save(tmp_path / "narrow")
     (folder / "sizes.py").write_text("WIDTH = 16")
     job = job_of(tmp_path / "second")
@@ -189,6 +190,11 @@ def test_an_explanation_leaves_out_each_word_and_adds_up(package: Callable[..., 
     assert sum(
         word.total for word in found.words
     ) + found.every_tweet + found.together + found.calibration == pytest.approx(found.logit)
+
+
+def test_models_without_one_are_described_as_before() -> None:
+    assert "custom" not in TrainingConfig().model_dump(mode="json")
+    assert "custom" not in ModelConfig().model_dump_json()
 
 
 # -- Mistakes
@@ -266,7 +272,7 @@ def test_the_example_passes_the_try_out(package: Callable[..., Path], tmp_path: 
     custom = job_of(tmp_path / "copy").config.custom
     assert custom is not None
     texts = pl.Series([f"tweet {number}" for number in range(100)])
-    try_out(custom, tmp_path / "copy", FeatureConfig(), Budget(600, 1_000_000, texts))
+    try_out(custom, tmp_path / "copy", FeatureConfig(), Budget(600, 100_000, texts))
 
 
 def test_a_module_that_is_too_slow_for_the_gate_is_refused_before_it_trains(

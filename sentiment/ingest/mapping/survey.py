@@ -132,7 +132,7 @@ def _count_ids(column: ColumnSurvey, values: pl.Series) -> None:
     """Count what is a whole number, and notice what went through a floating-point one."""
     count_digits = int(values.str.contains(_IS_DIGITS).sum())
     column.count_digits += count_digits
-    if count_digits < len(values):
+    if count_digits < len(values) and column.numbers > 0:
         floats = values.filter(values.str.contains(_FLOAT_ID).fill_null(False))
         column.count_floats += len(floats)
         if len(floats) and not column.largest_float:

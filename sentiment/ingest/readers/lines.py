@@ -90,7 +90,7 @@ def read_blocks(pieces: Iterable[bytes], *, skip_bytes: int, is_resumed: bool) -
             is_within_line = is_resumed and not skipped.endswith(b"\n")
         end = rest.rfind(b"\n") + 1
         if end:
-            data = held + rest[:end]
+            data = b"".join((held, memoryview(rest)[:end]))
             if is_within_line:
                 if not data.startswith((b"\n", b"\r\n")):
                     raise RefusedFileError(
