@@ -18,7 +18,6 @@ from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment.gate.decide import decide_on
 from sentiment.gate.decision import Decision, Outcome
 from sentiment.gate.report import decision_markdown, next_step, outlook_markdown
-from sentiment.locks import operation_lock
 from sentiment.registry.champion import known_champion
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
@@ -30,6 +29,7 @@ from sentiment.training.subsets import Export, export, next_rung
 from sentiment.training.versions import TrainedVersion, train_version
 from sentiment.training.word_vectors import describe
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.locks import operation_lock
 
 DEFAULT_EFFORT, MOST_EFFORT = TrainingConfig().effort, max(EFFORTS)
 

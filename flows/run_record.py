@@ -19,11 +19,11 @@ from pydantic import Field
 
 from sentiment import clock
 from sentiment.errors import BusyError
-from sentiment.locks import working_as
 from sentiment.maintenance.erasure import finish_forgetting
 from sentiment.registry.history import record_run
 from sentiment.settings import open_home
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.locks import working_as
 from sentiment.warehouse.snapshot import publish
 
 AsOf = Annotated[

@@ -190,8 +190,8 @@ def serve(
     Example: sentiment serve --port 8000
     """
     from flows.server.desk_link import PrefectServer
-    from sentiment.api.cross_origin import EVERY_NETWORK
     from sentiment.api.server import serve as run_api
+    from sentiment.cross_origin import EVERY_NETWORK
 
     home = open_home()
     if host not in ("127.0.0.1", "::1", "localhost"):

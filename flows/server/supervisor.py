@@ -33,10 +33,10 @@ from flows.server.ports import choose_ports, read_ports
 from flows.server.processes import Part, Parts, Say
 from flows.server.proxies import reach_this_machine_directly
 from flows.server.rest import ask
-from sentiment.api.cross_origin import answered_hosts
+from sentiment.cross_origin import answered_hosts
 from sentiment.errors import HomeError
-from sentiment.locks import operation_lock, sign
 from sentiment.settings import Home
+from sentiment.warehouse.locks import operation_lock, sign
 
 SECONDS_TO_START = 120.0
 SECONDS_BETWEEN_LOOKS = 0.5

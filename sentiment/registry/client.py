@@ -29,7 +29,6 @@ from urllib.request import url2pathname
 import polars as pl
 
 from sentiment.errors import ModelError
-from sentiment.locks import operation_lock
 from sentiment.model.atomic import flush_tree
 from sentiment.registry.environment import MLFLOW_ENVIRONMENT, import_mlflow
 from sentiment.registry.mlflow_format import digest_of_model, write_mlflow_model
@@ -43,6 +42,7 @@ from sentiment.registry.names import (
 )
 from sentiment.registry.store import create_store
 from sentiment.settings import Home
+from sentiment.warehouse.locks import operation_lock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
