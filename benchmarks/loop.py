@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.data import REAL_GOLD, run, training_csv
-from sentiment.sample import write_sample
+from sentiment.sample import Span, write_sample
 
 MORE_ROWS = 16_000
 
@@ -41,7 +41,7 @@ def main() -> None:
         repeated = json.loads(run("score", "--json", home=home).stdout)
         again = time.perf_counter() - again
         more = Path(folder) / "more.csv"
-        write_sample(more, MORE_ROWS, seed=1, labelled=False, first_id=9_000_000_000)
+        write_sample(more, MORE_ROWS, seed=1, labelled=False, span=Span(first_id=9_000_000_000))
         loaded = json.loads(run("ingest", str(more), "--json", home=home).stdout)["files"][0]["count_loaded"]
         scored = json.loads(run("score", "--json", home=home).stdout)
         before = what_people_read(home)

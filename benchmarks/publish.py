@@ -25,7 +25,7 @@ from sentiment.publish import publish_to
 from sentiment.publish.rows import write_rows
 from sentiment.publish.tables import published_tables
 from sentiment.publish.target import SCHEMA
-from sentiment.sample import write_sample
+from sentiment.sample import Span, write_sample
 from sentiment.settings import Home, Settings
 from sentiment.warehouse.connection import reader, writer
 from sentiment.warehouse.snapshot import publish
@@ -141,7 +141,7 @@ def main() -> None:
         result: dict[str, Any] = {"bare_copy": bare_copy(home, engine), "first": ours(home, address)}
         result["nothing_new"] = ours(home, address)
         more = home.root / "more.csv"
-        write_sample(more, MORE_ROWS, seed=1, labelled=False, first_id=9_000_000_000)
+        write_sample(more, MORE_ROWS, seed=1, labelled=False, span=Span(first_id=9_000_000_000))
         for words in (("ingest", str(more)), ("score",)):
             run(*words, home=home.root)
         result["more_tweets"] = ours(home, address)

@@ -30,7 +30,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sentiment.ingest.plan import read_chunks
 from sentiment.monitoring.daily import MOST_WORDS, Profiles, Table, is_alarm, judge_day
-from sentiment.sample import write_sample
+from sentiment.sample import Span, write_sample
 
 YEARS = 10
 HISTORIES = 40
@@ -216,7 +216,7 @@ def planted(rng: np.random.Generator, pool: Pool, other: Pool, longer: Pool) -> 
 def sample(folder: Path, name: str, start: date) -> tuple[list[str], NDArray[np.bool_]]:
     """Generated tweets and their labels."""
     path = folder / f"{name}.csv"
-    write_sample(path, POOL_ROWS, start=start, days=28, dirty=False)
+    write_sample(path, POOL_ROWS, span=Span(start=start, days=28), dirty=False)
     return labelled(path)
 
 

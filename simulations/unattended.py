@@ -30,7 +30,7 @@ import duckdb
 from benchmarks.data import run
 from flows.server.ephemeral import prefect_environment
 from flows.server.rest import ask
-from sentiment.sample import write_sample
+from sentiment.sample import Span, write_sample
 from simulations.up import Running, wait
 
 HISTORY_ROWS, ROWS, DAYS_OFF = 60_000, 1_000, 3
@@ -82,7 +82,7 @@ def land(up: Running, number: int) -> dict[str, float]:
     """Seconds from a file's landing to each step of its way, the last one in front of readers."""
     first_id = 7_000_000_000 + number * 10**9
     draft = up.home / "draft.csv"
-    write_sample(draft, ROWS, seed=number, days=1, first_id=first_id, labelled=False)
+    write_sample(draft, ROWS, seed=number, span=Span(days=1, first_id=first_id), labelled=False)
     landed_at = datetime.now(UTC)
     draft.replace(up.home / "inbox" / f"landed-{number}.csv")
     seen = wait(lambda: count_scored(up.home, first_id) > 0.9 * ROWS, "scored tweets")
@@ -146,7 +146,7 @@ def switch_off(up: Running) -> int:
 def come_back(home: Path, count_planned: int) -> dict[str, Any]:
     """Start again and wait until nothing late is left; what became of the runs, by deployment and state."""
     first_id = 90_000_000_000
-    write_sample(home / "inbox" / "meanwhile.csv", ROWS, seed=50, days=1, first_id=first_id, labelled=False)
+    write_sample(home / "inbox" / "meanwhile.csv", ROWS, seed=50, span=Span(days=1, first_id=first_id), labelled=False)
     began = datetime.now(UTC)
     up = Running(home)
     seen = wait(lambda: count_scored(home, first_id) > 0.9 * ROWS, "scored tweets")

@@ -25,7 +25,7 @@ from benchmarks.data import command
 from flows.server.ephemeral import DIRECT, running_server
 from flows.server.ports import read_ports
 from flows.server.rest import ask
-from sentiment.sample import write_sample
+from sentiment.sample import Span, write_sample
 from sentiment.settings import Home
 
 PARTS = ("flows.server.app", "prefect worker", "mlflow server", "flows.cli.app serve", "flows.server.reaper")
@@ -156,7 +156,7 @@ def kill_parts(up: Running, kills: int, folder: Path) -> tuple[list[dict[str, An
     dice, outcomes, files = random.Random(0), [], []
     for number in range(kills):
         path = folder / f"{number}.csv"
-        write_sample(path, ROWS, seed=number, first_id=(number + 1) * 100_000_000)
+        write_sample(path, ROWS, seed=number, span=Span(first_id=(number + 1) * 100_000_000))
         files.append(str(path))
         up.start_run("ingest", {"options": {"paths": [str(path)]}})
         time.sleep(dice.uniform(0, 10))
@@ -173,7 +173,7 @@ def kill_parts(up: Running, kills: int, folder: Path) -> tuple[list[dict[str, An
 
 def kill_worker_and_flow(up: Running, path: Path) -> dict[str, Any]:
     """Kill the worker and the run that loads a large file; seconds until the run is ended and until the next has done it."""
-    write_sample(path, LONG_ROWS, seed=99, first_id=5_000_000_000)
+    write_sample(path, LONG_ROWS, seed=99, span=Span(first_id=5_000_000_000))
     parameters = {"options": {"paths": [str(path)]}}
     # One that another run of the deployment keeps out is cancelled unstarted.
     while up.state(run := up.start_run("ingest", parameters)) != "RUNNING":

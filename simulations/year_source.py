@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sentiment.sample import write_sample
+from sentiment.sample import Span, write_sample
 
 START = date(2011, 1, 1)  # The sample's topics and news do not change from 2010 on.
 HISTORY_DAYS = 40
@@ -226,7 +226,7 @@ def read_pool(first: date, days: int, rows_a_day: int, seed: int) -> dict[date, 
     pool: dict[date, dict[int, Tweet]] = {first + timedelta(days=number): {} for number in range(days)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pool.csv"
-        write_sample(path, rows_a_day * made, seed=seed, start=first, days=made, dirty=False)
+        write_sample(path, rows_a_day * made, seed=seed, span=Span(start=first, days=made), dirty=False)
         for tweet in read_lines(path):
             when = day_of(tweet.posted)
             if when in pool:

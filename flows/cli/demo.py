@@ -77,7 +77,7 @@ def run_demo(rows: int, as_json: bool) -> None:
 
 def _generate(home: Home, rows: int) -> tuple[Path, Path, Path]:
     """History, a hand-labelled set, and the tweets of a later day; written once."""
-    from sentiment.sample import write_gold_sample, write_sample
+    from sentiment.sample import Span, write_gold_sample, write_sample
 
     folder = home.work / "generated"
     folder.mkdir(exist_ok=True)
@@ -87,7 +87,7 @@ def _generate(home: Home, rows: int) -> tuple[Path, Path, Path]:
     if not gold.exists():
         write_gold_sample(gold, 400, seed=1)
     if not day.exists():
-        write_sample(day, rows // 20, seed=2, start=DAY_AFTER, days=1, labelled=False)
+        write_sample(day, rows // 20, seed=2, span=Span(start=DAY_AFTER, days=1), labelled=False)
     return history, gold, day
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.options import Emoticons, Gold
+from flows.cli.options import Emoticons, Gold, takes_reading_options
 from flows.cli.run import check_paths, run_flow
 from flows.cli.terminal import AsJson, notes, out, print_json, print_table, say_waiting
 from sentiment.errors import InputError, UnsureError
@@ -20,24 +20,6 @@ from sentiment.ingest.mapping.reading import ReadingOptions
 from sentiment.settings import Home, load_settings, open_home
 
 STANDARD_INPUT = Path("-")
-Columns = Annotated[
-    str | None,
-    typer.Option(metavar="ROLE=COLUMN,…", help="Which column is text, title, label, id, date, user, query, language."),
-]
-Labels = Annotated[
-    str | None, typer.Option(metavar="VALUE=LABEL,…", help="What values mean: negative, neutral, positive, or none.")
-]
-Id = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="Column of the ids; none: known by content.")]
-DateFormat = Annotated[
-    str | None,
-    typer.Option(metavar="FORMAT", help="day-first, month-first, epoch-ms, …, or a pattern: %d.%m.%Y %H:%M."),
-]
-TimeZone = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Of times that say none: Europe/Berlin; UTC unless given.")
-]
-Delimiter = Annotated[str | None, typer.Option(metavar="CHARACTER", help="What separates columns; tab for tabs.")]
-Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="Of text files, such as cp1251.")]
-Source = Annotated[str | None, typer.Option(metavar="NAME", help="Read as this saved source; ids are its own.")]
 
 
 def check_source(
@@ -60,16 +42,10 @@ def check_source(
     return {"source_url": source_url, "source_query": query, "watermark": watermark}
 
 
+@takes_reading_options
 def inspect(
+    reading: ReadingOptions,
     file: Annotated[Path, typer.Argument(help="Any file of posts; - reads standard input.")],
-    columns: Columns = None,
-    labels: Labels = None,
-    id_column: Id = None,
-    date_format: DateFormat = None,
-    time_zone: TimeZone = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    source: Source = None,
     save: Annotated[
         str | None, typer.Option(metavar="NAME", help="Keep how it is read as a source of this name.")
     ] = None,
@@ -83,15 +59,14 @@ def inspect(
     from sentiment.ingest.sources import save_source, with_source
 
     settings = load_settings()
-    options = ReadingOptions(columns, labels, id_column, date_format, time_zone, delimiter, encoding, source)
     (name,) = check_paths([_spooled(file)]) if file == STANDARD_INPUT else check_paths([file])
     path = Path(name)
     try:
-        options = with_source(Home(settings.home, settings), options)
-        found = inspect_file(path, options)
+        reading = with_source(Home(settings.home, settings), reading)
+        found = inspect_file(path, reading)
         while found.questions and save is not None and sys.stdin.isatty() and not as_json:
-            options = _answered(UnsureError("", tuple(found.questions)), options)
-            found = inspect_file(path, options)
+            reading = _answered(UnsureError("", tuple(found.questions)), reading)
+            found = inspect_file(path, reading)
     finally:
         if file == STANDARD_INPUT:
             path.unlink(missing_ok=True)
@@ -154,7 +129,9 @@ def _show_inspection(found: Any) -> None:
         out.print(f"Not sure: {question}", markup=False)
 
 
+@takes_reading_options
 def ingest(
+    reading: ReadingOptions,
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -163,14 +140,6 @@ def ingest(
     ] = None,
     gold: Gold = None,
     label_by_emoticon: Emoticons = False,
-    columns: Columns = None,
-    labels: Labels = None,
-    id_column: Id = None,
-    date_format: DateFormat = None,
-    time_zone: TimeZone = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    source: Source = None,
     max_rejected: Annotated[
         float, typer.Option(min=0, max=1, help="Share of rejected records above which a file is refused.")
     ] = 0.5,
@@ -196,16 +165,15 @@ def ingest(
     spool = _spooled(STANDARD_INPUT) if STANDARD_INPUT in (paths or []) else None
     if spool is not None:
         names.append(str(spool))
-    options = ReadingOptions(columns, labels, id_column, date_format, time_zone, delimiter, encoding, source)
     try:
         while True:
             try:
-                summary = _run(names, options, gold, label_by_emoticon, max_rejected, reads_from)
+                summary = _run(names, reading, gold, label_by_emoticon, max_rejected, reads_from)
                 break
             except UnsureError as error:
                 if as_json or not error.questions or not sys.stdin.isatty():
                     raise
-                options = _answered(error, options)
+                reading = _answered(error, reading)
     finally:
         if spool is not None:
             spool.unlink(missing_ok=True)

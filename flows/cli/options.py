@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from sentiment.ingest.mapping.reading import ReadingOptions
 from sentiment.training.config import Device
 
 Rows = Annotated[int | None, typer.Option(min=100, help="Rows to train on.")]
@@ -49,3 +53,40 @@ Gold = Annotated[str | None, typer.Option(metavar="NAME", help="Load into this h
 Emoticons = Annotated[
     bool, typer.Option("--label-by-emoticon", help="Label tweets without a label by their emoticons.")
 ]
+
+
+_READING: dict[str, Any] = {
+    "columns": typer.Option(
+        metavar="ROLE=COLUMN,…", help="Which column is text, title, label, id, date, user, query, language."
+    ),
+    "labels": typer.Option(metavar="VALUE=LABEL,…", help="What values mean: negative, neutral, positive, or none."),
+    "id": typer.Option("--id", metavar="COLUMN", help="Column of the ids; none: known by content."),
+    "date_format": typer.Option(
+        metavar="FORMAT", help="day-first, month-first, epoch-ms, …, or a pattern: %d.%m.%Y %H:%M."
+    ),
+    "time_zone": typer.Option(metavar="NAME", help="Of times that say none: Europe/Berlin; UTC unless given."),
+    "delimiter": typer.Option(metavar="CHARACTER", help="What separates columns; tab for tabs."),
+    "encoding": typer.Option(metavar="NAME", help="Of text files, such as cp1251."),
+    "source": typer.Option(metavar="NAME", help="Read as this saved source; ids are its own."),
+}
+
+
+def takes_reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say how a file is read, in place of its first parameter, a `ReadingOptions`."""
+    signature = inspect.signature(command, eval_str=True)
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option])
+        for name, option in _READING.items()
+    ]
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        command(ReadingOptions(**{name: given.pop(name) for name in _READING}), **given)
+
+    others = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in list(signature.parameters.values())[1:]
+    ]
+    parameters = [*others[:1], *options, *others[1:]]
+    with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_options

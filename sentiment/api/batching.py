@@ -1,6 +1,6 @@
 """Requests that wait for the model: gathered while it is busy, and predicted together.
 
-A prediction costs 1 ms for one text and 2 ms for thirty, so whatever has come in while one prediction ran goes
+A prediction costs 1 ms for one text and 2 ms for thirty, so all that came in while one prediction ran goes
 together into the next: nobody waits for a timer, and under load the batches grow by themselves. All texts of a request
 are predicted by one model version.
 

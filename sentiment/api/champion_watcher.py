@@ -2,7 +2,7 @@
 
 A thread looks twice a second whether MLflow's database has changed, and asks for the alias only then (and every ten
 seconds, in case the file system's clock missed a change): looking costs microseconds, asking 5 ms. A new champion is
-loaded and tried beside the old one, then put in its place by one assignment: a request holds the model that it began
+loaded and tried while the old one answers, then put in its place by one assignment: a request holds the model that it began
 with, so none is lost. What cannot be loaded replaces nothing. The registry is only read, but for the addresses in it when
 the home was moved.
 
@@ -96,7 +96,7 @@ class ChampionFollower(Thread):
                 log.info("version %d answers", champion.model_version)
             else:
                 self.now = replace(before, problem=None)
-        # Whatever MLflow or the disk says while others work on them: what answers goes on answering.
+        # MLflow or the disk may fail while others work on them: the loaded version goes on answering.
         except Exception as error:
             found = str(error) if isinstance(error, SentimentError) else f"{type(error).__name__}: {error}"
             if found != before.problem:

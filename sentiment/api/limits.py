@@ -65,7 +65,7 @@ def _key_of(authorization: str) -> bytes:
     """The key in the value of this header; empty if there is none."""
     scheme, _, given = authorization.partition(" ")
     if scheme.lower() == "bearer":
-        return given.strip().encode("latin-1")  # Starlette reads headers as latin-1, whatever they are.
+        return given.strip().encode("latin-1")  # Starlette always reads headers as latin-1.
     if scheme.lower() == "basic":
         with suppress(ValueError):
             return base64.b64decode(given.strip(), validate=True).partition(b":")[2]

@@ -133,7 +133,7 @@ class Model(BaseModel):
         description="The version that is champion; another one than `model_version` only if it cannot be loaded."
     )
     problem: str | None = Field(description="Why the champion does not answer; null when it does.")
-    has_encoder: bool = Field(description="Whether a sequence encoder stands beside the n-grams.")
+    has_encoder: bool = Field(description="Whether it has a sequence encoder in addition to the n-grams.")
     count_train_rows: int | None = Field(description="Tweets that it was trained on.")
     holdout_accuracy: float | None = Field(description="Share of hold-out tweets that it labelled right, 0 to 1.")
     holdout_accuracy_lower: float | None = Field(description="Lower end of the 95 % interval.")

@@ -1,4 +1,4 @@
-"""The desk: pages for people, served beside the API from the published snapshot.
+"""The desk: pages for people, served with the API from the published snapshot.
 
 Results (`overview`, `topics`, `tweets`, `questions`), models and decisions (`models`), labelling (`review`) and the state of
 the home (`status`). Pages are rendered here and complete without script; charts are Observable Plot's, vendored with its

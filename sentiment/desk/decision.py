@@ -1,4 +1,4 @@
-"""`/models/3-vs-1`: a challenger beside the champion it faced: the checks, the texts that count, and what can be done."""
+"""`/models/3-vs-1`: a challenger and the champion it faced: the checks, the texts that count, and what can be done."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sentiment.desk.pages import CurrentView, Page, render, store_of
 from sentiment.desk.store import View
 from sentiment.errors import HomeError, InputError, ModelError
 from sentiment.gate.comparison import compare
+from sentiment.gate.history import find_losses
 from sentiment.settings import Home
 
 MOST_REASON = 500
@@ -63,9 +64,9 @@ def compared_once(view: View, new: int, old: int) -> dict[str, Any]:
 
 
 def compared(view: View, new: int, old: int) -> dict[str, Any]:
-    """What is known of two versions beside each other."""
+    """Two versions side by side."""
     checks = view.rows("select_decisions_between", challenger=new, champion=old)
-    losses = view.rows("select_losses_between", decision_key=checks[0]["decision_key"]) if checks else []
+    losses = find_losses(view.snapshot, checks[0]["decision_key"]) if checks else ()
     evaluations: dict[str, dict[int, Any]] = {}
     for row in view.rows("select_curve"):
         if row["model_version"] in (new, old):

@@ -1,4 +1,4 @@
-"""What the desk asks of whatever runs the flows; `flows` brings the real one, since the library knows nothing of Prefect."""
+"""What the desk needs of the program that runs the flows. `flows` has it, since the library never imports Prefect."""
 
 from __future__ import annotations
 

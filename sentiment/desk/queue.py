@@ -1,6 +1,6 @@
 """Which tweet a person reviews next: one that nobody has reviewed and nobody else is looking at.
 
-One tweet in five is drawn at random whatever the others are chosen by, so that accuracy on those estimates accuracy on all;
+One tweet in five is drawn at random, regardless of the kind chosen, so that accuracy on those estimates accuracy on all;
 a random order that never changes makes the reviewed part of it a random sample. Claims are kept in this process, which is
 the only one that serves a home's desk on a port; one lapses after a quarter of an hour.
 """

@@ -180,7 +180,7 @@ async def tweet(request: Request, tweet_id: str) -> Response:
 
 
 async def explain(request: Request, text: str) -> tuple[list[dict[str, Any]], str]:
-    """What each word pushed, by the version that answers now, with how strong it is beside the strongest; or why not."""
+    """What each word pushed, by the version that answers now, with its strength relative to the strongest; or why not."""
     try:
         answer = await request.app.state.service.explained.ask([text])
     except NoChampionError as error:

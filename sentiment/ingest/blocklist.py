@@ -1,7 +1,7 @@
 """Keeps out what was forgotten: a tweet or user that comes again in a file is rejected, and its bytes are not kept.
 
 What must not come back has to be recognised, and must not be kept either. So the warehouse holds a digest of each forgotten
-id and user name, keyed with a secret that lies beside it in the home and is never published: ids are numbers that anybody
+id and user name, keyed with a secret next to it in the home and is never published: ids are numbers that anybody
 could try one after the other, so a digest without a key would be the id itself. Costs 1 µs a line, and only in a home that
 has forgotten something.
 """

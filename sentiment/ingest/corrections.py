@@ -1,4 +1,4 @@
-"""Labels that people give later: one tweet or a file of them, kept beside what the sources say, the newest counts.
+"""Labels that people give later: one tweet or a file of them, kept separately from the sources; the newest counts.
 
 A correction changes no row of `tweets`: what the sources said stays there, the split stays, and the file can be ingested
 again. The next export takes the corrected label instead (`sql/steps/training/`), so the next

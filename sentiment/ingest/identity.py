@@ -9,13 +9,14 @@ from sentiment.ingest.text import _strip_emoticons
 from sentiment.model import hashing
 
 _ROWS_A_SLICE = 1 << 15
+_ROWS_IN_CACHE = 1 << 12
 
 
 def normalise(texts: pl.Series) -> pl.Series:
     """The part of each text that makes it the same tweet as another.
 
     Lower case, without label emoticons, links and mentions; everything that is no letter or number is one space. Where
-    nothing is left (only emoji, say), the lower-cased text with its white space folded stands for itself.
+    nothing is left (only emoji, say), the lower-cased text with its white space folded is used.
 
     Args:
         texts: strings without nulls.
@@ -73,12 +74,21 @@ def _ascii_keys(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     # The joined text's own memory: as a Python string it would be copied and checked twice more.
     joined = plain.str.join("\n").to_arrow().buffers()[2].to_pybytes() + b"\n"
     buffer = np.frombuffer(joined.translate(_LETTERS_AND_DIGITS), dtype=np.uint8)
+    keys, has_words = np.empty(len(texts), dtype=np.uint64), np.empty(len(texts), dtype=bool)
+    for first in range(0, len(texts), _ROWS_IN_CACHE):
+        part = slice(first, first + _ROWS_IN_CACHE)
+        origin = int(ends[first - 1]) if first else 0
+        keys[part], has_words[part] = _keys_of_words(buffer[origin : int(ends[part][-1])], ends[part] - origin)
+    return keys, has_words
+
+
+def _keys_of_words(buffer: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keys of texts that hold letters, digits and spaces, each with a space behind it; and which of them have words."""
     is_space = buffer == ord(" ")
     # One space stays behind each word, so a text with words ends with the one space that its key leaves out.
     is_kept = ~is_space
     is_kept[1:] |= ~is_space[:-1]
-    starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
-    kept_ends = np.cumsum(np.add.reduceat(is_kept.view(np.uint8), starts, dtype=np.int64))
+    kept_ends = np.cumsum(is_kept, dtype=np.int64)[ends - 1]
     kept_starts = np.concatenate([np.zeros(1, dtype=np.int64), kept_ends[:-1]])
     has_words = kept_ends > kept_starts
     keys = hashing.hash_spans(buffer[is_kept], kept_starts, np.maximum(kept_ends - 1, kept_starts))
@@ -89,6 +99,6 @@ HOLDOUT_ONE_IN = 20
 
 
 def split_of(text_keys: pl.Series) -> pl.Series:
-    """`train` or `holdout` for each int64 text key: 5 % of the keys are held out, for ever."""
+    """`train` or `holdout` for each int64 text key: 5 % of the keys are always held out."""
     is_holdout = pl.Series("split", text_keys.to_numpy().view(np.uint64) % HOLDOUT_ONE_IN == 0)
     return is_holdout.replace_strict({True: "holdout", False: "train"}, return_dtype=pl.String)

@@ -2,7 +2,7 @@
 
 A file is known by path, size and time of its last change, so looking costs no reading; whether its content is new is for
 `ingest` to say. One that is being written, or was refused as it is, is left alone; one that ends in the middle is waited
-for as long as something writes to it, and is then refused, so that somebody is told of a transfer that broke off.
+for as long as something writes to it, and is then refused, so that a broken transfer raises an alert.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def inbox_folder(home: Home) -> Path:
 
 
 def source_of(home: Home, path: Path) -> str | None:
-    """The source by which a file of the inbox is read: the name of the folder in it that it lies in."""
+    """The source by which a file of the inbox is read: the name of its folder in the inbox."""
     folder = path.expanduser().absolute().parent
     is_source = folder.parent == inbox_folder(home) and NAME.fullmatch(folder.name)
     return folder.name if is_source else None

@@ -1,6 +1,6 @@
 """The Sentiment140 training file from Kaggle, by Kaggle's own client, which is an optional extra.
 
-The file is public, but Kaggle and the network are somebody else's: whatever fails ends in a sentence that says how to get
+The file is public, but Kaggle and the network are somebody else's: every failure ends in a sentence that says how to get
 the file by hand, since that always works. 85 MB travel; the file takes 239 MB.
 """
 
@@ -38,7 +38,7 @@ def download(folder: Path) -> Path:
     draft = folder / f".{FILE}.part"
     try:
         draft.mkdir(parents=True, exist_ok=True)
-        # Into a folder beside the target: Kaggle's own cache in the user's home would stay for good.
+        # Into a folder next to the target: Kaggle's own cache in the user's home would stay for good.
         fetched = Path(kagglehub.dataset_download(DATASET, path=FILE, output_dir=str(draft)))
         put_in_place(fetched, target)
     except OSError as error:
@@ -47,7 +47,7 @@ def download(folder: Path) -> Path:
                 f"{folder} cannot be written: {error.strerror}. Name another, or free some space."
             ) from error
         raise _refused(error) from error
-    # Kaggle's client raises whatever its HTTP library does, and errors of its own without a common base.
+    # Kaggle's client raises errors of its HTTP library, and errors of its own without a common base.
     except Exception as error:
         raise _refused(error) from error
     finally:

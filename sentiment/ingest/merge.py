@@ -60,7 +60,7 @@ class TweetMerger:
         )
 
     def merge(self, prepared: Prepared) -> None:
-        """Append what is new, and lay aside what repeats an id until the file is through."""
+        """Append what is new, and stage repeated ids until the file is read."""
         records = prepared.records
         self.tally.add(records, clock.now())
         ids = records["tweet_id"]

@@ -1,6 +1,6 @@
 """Whether what came out of a file can be right.
 
-A file that is mostly rejected, lacks a class, or lies in the year 1239 is refused.
+A file that is mostly rejected, lacks a class, or is dated 1239 is refused.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ from sentiment.database_url import check_address, open_database
 from sentiment.errors import InputError, UnsureError
 from sentiment.ingest.load import IngestReport, Instructions, Watermark, ingest_file
 from sentiment.ingest.mapping.reading import ReadingOptions
-from sentiment.locks import operation_lock
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.locks import operation_lock
 
 PIECE_ROWS = 10_000
 PARAMETER = "watermark"
@@ -130,7 +130,7 @@ def _check_parameters(query: str, watermark: str | None) -> None:
         raise InputError(f"The query has the parameter :{unknown[0]}; the only one that is filled in is :{PARAMETER}.")
     if watermark is None and names:
         raise InputError(
-            "The query holds :watermark. Name the column whose greatest value it stands for: --watermark COLUMN"
+            "The query holds :watermark. Name the column whose greatest value it takes: --watermark COLUMN"
         )
     if watermark is not None and not names:
         raise InputError(

@@ -37,13 +37,13 @@ import polars as pl
 from sentiment import clock
 from sentiment.errors import BusyError, InputError
 from sentiment.ingest.blocklist import Forgotten, digest_of, open_key, user_key
-from sentiment.locks import operation_lock
 from sentiment.maintenance import text_search
 from sentiment.model.atomic import atomic_write
 from sentiment.registry.names import FED_ROWS
 from sentiment.scoring.score import clear_store, open_store
 from sentiment.settings import Home
 from sentiment.warehouse.connection import rewrite, writer
+from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.session import Warehouse
 from sentiment.warehouse.snapshot import publish_alone
 
@@ -186,6 +186,7 @@ def _delete(warehouse: Warehouse, home: Home, request: Request) -> tuple[Request
     found = warehouse.load("steps/maintenance/select_rows_to_forget", asked)
     request = request.joined(Request(tuple(found["tweet_id"].drop_nulls()), texts=_texts(found)))
     _write_journal(home, request)
+    found = found.filter(pl.col("kind") != "statement")
     key = open_key(home)
     asked_ids = pl.Series(request.tweet_ids, dtype=pl.Int64)
     gone = pl.concat(

@@ -3,8 +3,8 @@
 Tweets that no other file has are deleted, with their predictions. For the others, labels, conflicts, times and users are
 computed again from the remaining files, and the tweet belongs to the first of them. Rows that were rejected because of this
 file's texts come back when their own file is read again; the result names it. Corrections by people stay: they are about a
-tweet, not about a file. Lists of fed rows stay as well: they record the past. The result names the versions that were trained
-on the file; the next training does without it.
+tweet, not about a file; how a tweet was chosen for review is deleted with it. Lists of fed rows stay as well: they record the
+past. The result names the versions that were trained on the file; the next training does without it.
 
 All of it is one transaction. Costs seconds for a million tweets.
 """
@@ -19,10 +19,10 @@ import polars as pl
 from sentiment.errors import HomeError, InputError
 from sentiment.ingest.merge import merge_known
 from sentiment.ingest.readers.byte_stream import fingerprint
-from sentiment.locks import operation_lock
 from sentiment.registry.names import FED_ROWS
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.session import Warehouse
 from sentiment.warehouse.snapshot import publish
 

@@ -39,6 +39,7 @@ def find_files(module: str) -> dict[str, Path]:
         ModelError: it is not there, has no source, or is too large to be copied with every version.
     """
     root = module.partition(".")[0]
+    importlib.invalidate_caches()
     spec = PathFinder.find_spec(root, [str(Path.cwd())]) or importlib.util.find_spec(root)
     if spec is None:
         raise ModelError(

@@ -11,7 +11,7 @@ thresholds are calibrated on how far those days lie from each other, not taken f
 The threshold is the prediction limit of a new day (Student's t) at `ALPHA`, never closer than a difference worth a look.
 A day beyond it is no alarm yet: two in a row are (`monitoring`). One day in 100 is beyond by chance. Two in a row are
 rarer, though not by its square, since both are judged by nearly the same reference: for independent normal days once in
-4,700, so that six measures cry wolf about every other year. `simulations/monitor.py` measures what comes of it on tweets.
+4,700, so that six measures raise a false alarm about every other year. `simulations/monitor.py` measures the result on tweets.
 One judgement takes 10 ms at 1,000 words.
 """
 

@@ -1,6 +1,6 @@
 """What the monitor tells people: a sentence for each alarm, Markdown for the run's page, and an HTML file with plots.
 
-The file stands alone: its picture is in it, and it opens without a server. What comes from tweets is escaped. A report
+The file is self-contained: its picture is in it, and it opens without a server. What comes from tweets is escaped. A report
 takes a second, most of it matplotlib's import, and 150 KB.
 """
 

@@ -18,7 +18,7 @@ that was measured on them:
     fragments    matrices of fragment numbers to bytes
 """
 
-from sentiment.sample.files import SampleSummary, write_gold_sample, write_sample
+from sentiment.sample.files import SampleSummary, Span, write_gold_sample, write_sample
 from sentiment.sample.flaws import REJECT_REASONS
 
-__all__ = ["REJECT_REASONS", "SampleSummary", "write_gold_sample", "write_sample"]
+__all__ = ["REJECT_REASONS", "SampleSummary", "Span", "write_gold_sample", "write_sample"]

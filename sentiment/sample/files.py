@@ -181,16 +181,29 @@ def _write(writer: _Writer, *, flawed: bool, broken: bool) -> SampleSummary:
     return writer.summary
 
 
+@dataclass(frozen=True)
+class Span:
+    """The dates and ids of a generated file.
+
+    Attributes:
+        start, days: topics and news depend on the date alone, so consecutive files drift as one would.
+        first_id: ids start here and rise with time; by default they continue those of earlier dates (up to 345,000 rows a
+            day). Two daily files of the same date need different ones.
+    """
+
+    start: date = EPOCH
+    days: int = 80
+    first_id: int | None = None
+
+
 def write_sample(
     path: Path,
     rows: int,
     *,
     seed: int = 0,
-    start: date = EPOCH,
-    days: int = 80,
+    span: Span = Span(),
     labelled: bool = True,
     dirty: bool = True,
-    first_id: int | None = None,
 ) -> SampleSummary:
     """Write generated tweets in the Sentiment140 format, with the flaws of the real file at its rates.
 
@@ -198,17 +211,15 @@ def write_sample(
         path: the file; `.gz` and `.zst` compress. It is replaced, and appears only when complete.
         rows: lines, broken ones included. From 2,000 on every kind of flaw is there.
         seed: the same arguments give the same bytes with the same numpy version.
-        start, days: the time span. Topics and news depend on the date alone, so consecutive files drift as one would.
+        span: dates and ids.
         labelled: as the training file (negative rows first, emoticons removed, one label in six wrong, `PDT`) or as
             tweets of a day arrive (no target, ordered by time, emoticons in one of five, `UTC`).
         dirty: also break 0.02 % of the lines, in each way of `REJECT_REASONS`.
-        first_id: ids start here and rise with time; by default they continue those of earlier dates (up to 345,000
-            rows a day). Two daily files of the same date want different ones.
 
     Raises:
         InputError: fewer than one row or day, an id below nine digits, or a path that cannot be written.
     """
-    builder = LineBuilder(rows, start, days, first_id, "PDT" if labelled else "UTC")
+    builder = LineBuilder(rows, span.start, span.days, span.first_id, "PDT" if labelled else "UTC")
     negative = (rows + 1) // 2
     if labelled:
         stretches = [Stretch(-1, negative, 0, 1.0), Stretch(1, rows - negative, negative, _POSITIVE_SPAN)]

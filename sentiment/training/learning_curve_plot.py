@@ -29,7 +29,6 @@ def curve_figure(points: Sequence[CurvePoint], rows: int, later: Sequence[CurveP
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, NullLocator
 
     trained = sorted({point.rows for point in points})
     shown = sorted({*trained, *(point.rows for point in later), rows})
@@ -63,6 +62,16 @@ def curve_figure(points: Sequence[CurvePoint], rows: int, later: Sequence[CurveP
             horizontalalignment="right",
             arrowprops={"arrowstyle": "-", "color": "#666666", "linewidth": 0.8},
         )
+    _style(axes, shown)
+    out = io.BytesIO()
+    figure.savefig(out, format="png")
+    return out.getvalue()
+
+
+def _style(axes: Axes, shown: Sequence[int]) -> None:
+    """Scales, labels and grid; ticks at these numbers of rows."""
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(_apart(shown))
@@ -74,9 +83,6 @@ def curve_figure(points: Sequence[CurvePoint], rows: int, later: Sequence[CurveP
     axes.grid(color="#e6e6e6", linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper left", frameon=False)
-    out = io.BytesIO()
-    figure.savefig(out, format="png")
-    return out.getvalue()
 
 
 def _draw_curve(axes: Axes, points: Sequence[CurvePoint], steps: NDArray[np.float64]) -> None:

@@ -96,7 +96,7 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_old_one_answering(
     assert api.get("/ready").status_code == 200
     assert api.post("/predict", json={"text": "sad19"}).json()["model_version"] == first
     weights.write_bytes(whole)
-    registry.tag_version(second, {"mended": "yes"})
+    registry.tag_version(second, {"repaired": "yes"})
     wait_until(lambda: api.get("/model").json()["model_version"] == second)
     assert api.get("/model").json()["problem"] is None
 

@@ -29,7 +29,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.desk.tasks import TASKS, Subject
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext
+    from playwright.sync_api import BrowserContext, Dialog
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -147,7 +147,12 @@ def page(browser: Browser) -> Iterator[Page]:
 def watched(context: BrowserContext) -> Iterator[Page]:
     page, wrong = context.new_page(), list[str]()
     page.set_default_timeout(20_000)
-    page.on("dialog", lambda dialog: (wrong.append(f"a script ran: {dialog.message}"), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        wrong.append(f"a script ran: {dialog.message}")
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     yield page
     context.close()

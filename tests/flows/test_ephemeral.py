@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import pytest
 from prefect.settings import Settings
 
 from flows.server.ephemeral import TEMPORARY_SERVER, prefect_environment, prefect_home, remember_server, running_server
@@ -74,6 +75,7 @@ def states(home: Path) -> dict[str, int]:
         }
 
 
+@pytest.mark.slow
 def test_commands_at_once_on_a_fresh_home_all_work_and_print_nothing_of_prefects(tmp_path: Path) -> None:
     # What a user's shell and folder may hold: a profile, databases and a proxy that are not ours.
     foreign_database = "sqlite+aiosqlite:////nonexistent/prefect.db"
@@ -94,6 +96,7 @@ def test_commands_at_once_on_a_fresh_home_all_work_and_print_nothing_of_prefects
     assert "Finished in state Completed" in (tmp_path / "logs" / "prefect.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_killed_command_leaves_no_server_and_no_run_that_seems_to_run(tmp_path: Path) -> None:
     command = start(tmp_path, seconds=60)
     assert command.stdout is not None
@@ -107,6 +110,7 @@ def test_a_killed_command_leaves_no_server_and_no_run_that_seems_to_run(tmp_path
     assert states(tmp_path)["flow Completed"] == 1
 
 
+@pytest.mark.slow
 def test_a_command_killed_while_its_server_starts_leaves_a_home_that_works(tmp_path: Path) -> None:
     command = start(tmp_path)
     time.sleep(2.5)

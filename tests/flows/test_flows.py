@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from flows.retrain import RetrainOptions, retrain
 from flows.score import ScoreOptions, score
 from sentiment.errors import InputError, TrainingError
 from sentiment.registry.client import Registry
-from sentiment.sample import SampleSummary, write_gold_sample, write_sample
+from sentiment.sample import SampleSummary, Span, write_gold_sample, write_sample
 from sentiment.settings import Home, load_settings
+from sentiment.training.config import TrainingJob
 from sentiment.warehouse.query import query
 
 COUNT_ROWS = 3_000
@@ -127,17 +129,25 @@ def test_a_refused_challenger_completes_the_flow_and_changes_nothing_that_people
     assert newest_artifact("decision").startswith(f"**Nothing new to learn: version {version}, trained on these rows")
 
 
-@pytest.mark.usefixtures("loaded_here", "looped")
-def test_a_challenger_may_begin_with_word_vectors_and_is_known_by_what_is_in_their_file(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("looped")
+def test_a_challenger_may_begin_with_word_vectors_and_is_known_by_what_is_in_their_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "vectors.txt"
     path.write_text("the 0.1 0.2 0.3\nday -1 0 1\ni 1 1 0\n")
-    trained = retrain(RetrainOptions(rows=100, effort=2, word_vectors=path)).trained
-    version = trained.version.model_version
-    assert not trained.was_reused
-    config = f"select config->'vectors'->>'digest' from model_versions where model_version = {version}"
-    assert rows(config) == [(hashlib.sha256(path.read_bytes()).hexdigest(),)]
-    renamed = path.rename(tmp_path / "renamed.txt")
-    assert retrain(RetrainOptions(rows=100, effort=2, word_vectors=renamed)).trained.was_reused
+    jobs: list[TrainingJob] = []
+    module = import_module("flows.retrain")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "train_version", lambda home, registry, export, job, on_progress: jobs.append(job))
+        snapshot = module.export_snapshot.fn()
+        module.train.fn(snapshot, RetrainOptions(rows=100, effort=2, word_vectors=path))
+        renamed = path.rename(tmp_path / "renamed.txt")
+        module.train.fn(snapshot, RetrainOptions(rows=100, effort=2, word_vectors=renamed))
+    # Equal configurations are one training key, so the second file would train nothing.
+    assert jobs[0].config == jobs[1].config
+    assert jobs[0].config.vectors is not None
+    assert jobs[0].config.vectors.digest == hashlib.sha256(renamed.read_bytes()).hexdigest()
+    assert [job.word_vectors for job in jobs] == [path, renamed]
     for options, words in [
         (RetrainOptions(rows=100, effort=1, word_vectors=renamed), "expected effort 2 or more"),
         (RetrainOptions(rows=100, effort=2, word_vectors=path), "cannot be read"),
@@ -164,7 +174,9 @@ def test_the_pipeline_again_loads_trains_and_scores_nothing(
 
 def test_more_tweets_are_scored_alone(looped: tuple[Path, SampleSummary, PipelineSummary]) -> None:
     folder, *_ = looped
-    daily = write_sample(folder / "daily.csv", 200, seed=4, labelled=False, dirty=False, first_id=5_000_000_000)
+    daily = write_sample(
+        folder / "daily.csv", 200, seed=4, labelled=False, dirty=False, span=Span(first_id=5_000_000_000)
+    )
     loaded = ingest(IngestOptions(paths=[str(daily.path)], label_by_emoticon=True))
     report = score(ScoreOptions())
     assert report.count_scored == loaded.count_loaded > 150

@@ -35,6 +35,7 @@ def follow(finding: Finding) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_missing_pool_missing_deployments_and_a_paused_schedule_are_found_and_fixed() -> None:
     server = str(get_current_settings().api.url)
     (finding,) = check_work_pool(server)

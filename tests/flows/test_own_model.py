@@ -21,6 +21,7 @@ from sentiment.training import fit
 from sentiment.warehouse.query import query
 from tests.api.conftest import listening, wait_until
 
+pytestmark = pytest.mark.slow
 NAME = "my_package.my_module:build"
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "own-model.md").read_text()
 EXAMPLE = re.findall(r"^```python\n(.*?)^```", DOCUMENT, flags=re.MULTILINE | re.DOTALL)[0]

@@ -14,7 +14,7 @@ from sentiment.ingest.kaggle import FILE, download
 
 @pytest.fixture
 def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A client in the place of Kaggle's, that writes the file where it is told to."""
+    """A client in the place of Kaggle's, that writes the file to the given path."""
     client = ModuleType("kagglehub")
 
     def fetch(handle: str, path: str, output_dir: str) -> str:

@@ -1,4 +1,4 @@
-"""What several files say of the same tweets: labels, texts and times, in whatever order the files come."""
+"""What several files say of the same tweets: labels, texts and times, for files in any order."""
 
 from __future__ import annotations
 

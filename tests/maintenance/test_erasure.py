@@ -15,7 +15,6 @@ import pytest
 import zstandard
 
 from sentiment.errors import BusyError, HomeError, InputError
-from sentiment.locks import operation_lock
 from sentiment.maintenance import erasure
 from sentiment.maintenance.backup import backup
 from sentiment.maintenance.erasure import finish_forgetting, forget
@@ -25,6 +24,7 @@ from sentiment.scoring.score import score
 from sentiment.settings import Home
 from sentiment.training.subsets import export
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.query import query
 from sentiment.warehouse.snapshot import publish
 
@@ -100,6 +100,21 @@ def test_no_byte_of_it_is_left_under_the_home(home: Home, told: object, rows_of:
     assert query(home, "select count(*), count(distinct user_name) from tweets").row(0) == (399, 399)
     assert list(home.published.parent.glob("*.duckdb")) != []
     assert not home.forgetting.exists()
+
+
+def test_a_name_that_one_of_several_files_gives_is_forgotten_as_well(
+    home: Home, told: object, tweet_line: Callable[..., bytes], ingest_lines: Callable[..., Any], rows_of: Callable
+) -> None:
+    other = "zoe_whom_one_file_knows"
+    ingest_lines(home, tweet_line(7, "tweet 7 of somebody", user=other), name="other.csv")
+    publish(home)
+    assert rows_of(home, "select user_name from tweets where tweet_id = 7") == [("user7",)]
+    assert traces_of(home, other)
+    report = forget(home, users=[other])
+    assert report.count_tweets == 1
+    assert traces_of(home, other, "tweet 7 of somebody") == []
+    assert rows_of(home, "select tweet_id from tweets where tweet_id in (6, 7, 8) order by 1") == [(6,), (8,)]
+    assert ingest_lines(home, tweet_line(7, "tweet 7 of somebody", user="user7"), name="again.csv").count_loaded == 0
 
 
 def test_files_of_the_user_are_named_and_left_alone(home: Home, told: object) -> None:

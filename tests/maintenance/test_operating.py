@@ -61,7 +61,7 @@ def test_a_rule_is_what_the_code_does(rule: str) -> None:
 def test_the_time_after_which_a_silent_run_is_ended_is_that_of_the_automation() -> None:
     automations = yaml.safe_load((ROOT / "deployments" / "automations.yaml").read_text())["automations"]
     (within,) = [row["trigger"]["within"] for row in automations if row["name"] == "end runs whose process died"]
-    assert f"after {within} seconds without a sign of life" in PAGE
+    assert f"after {within} seconds without a heartbeat" in PAGE
 
 
 def test_the_unit_starts_a_command_that_exists() -> None:

@@ -111,6 +111,22 @@ def test_hand_labelled_sets_can_be_withdrawn(
     assert rows_of(home, "from gold_tweets") == []
 
 
+def test_reviews_go_with_their_tweets_and_what_people_said_stays(
+    home: Home, load: Callable, rows_of: Callable, tmp_path: Path
+) -> None:
+    load(home, "a.csv")
+    load(home, "b.csv")
+    rows_of(
+        home,
+        "insert into reviews select tweet_id, 'random', 'positive', 'ann', now() from tweets; "
+        "insert into corrections select tweet_id, 'positive', 'ann', now() from tweets",
+    )
+    withdraw(home, str(tmp_path / "b.csv"))
+    # Of 4 only b.csv speaks.
+    assert rows_of(home, "select tweet_id from reviews order by 1") == [(1,), (2,), (3,)]
+    assert rows_of(home, "select tweet_id from corrections order by 1") == [(1,), (2,), (3,), (4,)]
+
+
 def test_a_file_that_was_not_loaded_is_said_to_be_so(home: Home, tweet_line: Callable, ingest_lines: Callable) -> None:
     ingest_lines(home, tweet_line(1, "good"))
     with pytest.raises(InputError, match=r"nothing\.csv was not loaded\. Loaded last were: .*tweets\.csv"):

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from sentiment.sample import write_gold_sample, write_sample
+from sentiment.sample import Span, write_gold_sample, write_sample
 from tests.process.conftest import Command
 
 ROWS = 15_000
@@ -23,7 +23,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("files")
     write_sample(folder / "history.csv", ROWS)
     write_gold_sample(folder / "gold.csv", 200, seed=1)
-    write_sample(folder / "day.csv", 1_000, seed=2, days=1, labelled=False, first_id=3_000_000_000)
+    write_sample(folder / "day.csv", 1_000, seed=2, span=Span(days=1, first_id=3_000_000_000), labelled=False)
     return folder
 
 
@@ -75,7 +75,7 @@ class TestAfterTheLoop:
         assert found["tables"]["scored_tweets"] == found["tables"]["tweets"]
 
     def test_readers_are_never_disturbed_by_writers(self, command: Command, files: Path) -> None:
-        write_sample(files / "another.csv", 2_000, seed=5, days=1, labelled=False, first_id=4_000_000_000)
+        write_sample(files / "another.csv", 2_000, seed=5, span=Span(days=1, first_id=4_000_000_000), labelled=False)
         failures: list[Exception] = []
         reads = 0
         stop = threading.Event()

@@ -17,7 +17,7 @@ from sklearn.feature_extraction.text import CountVectorizer  # type: ignore[impo
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
 from sentiment.errors import InputError
-from sentiment.sample import REJECT_REASONS, SampleSummary, write_gold_sample, write_sample
+from sentiment.sample import REJECT_REASONS, SampleSummary, Span, write_gold_sample, write_sample
 
 DAY = (
     rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:(?:Jan|Mar|May|Jul|Aug|Oct|Dec) (?:0[1-9]|[12]\d|3[01])"
@@ -90,7 +90,9 @@ def test_ids_and_times_rise_within_each_class(sample: SampleSummary) -> None:
 
 
 def test_ids_rise_also_where_tweets_are_dense(tmp_path: Path) -> None:
-    write_sample(tmp_path / "tweets.csv", 300_000, days=1, labelled=False, dirty=False, start=date(2009, 12, 31))
+    write_sample(
+        tmp_path / "tweets.csv", 300_000, span=Span(start=date(2009, 12, 31), days=1), labelled=False, dirty=False
+    )
     ids = np.array([int(line.split(b'"', 4)[3]) for line in lines_of(tmp_path / "tweets.csv")])
     assert (np.diff(ids) > 0).all()
 
@@ -98,7 +100,7 @@ def test_ids_rise_also_where_tweets_are_dense(tmp_path: Path) -> None:
 def test_daily_files_follow_each_other(tmp_path: Path) -> None:
     ids: list[int] = []
     for day in (date(2009, 12, 31), date(2010, 1, 1)):
-        write_sample(tmp_path / "day.csv", 500, start=day, days=1, labelled=False, dirty=False)
+        write_sample(tmp_path / "day.csv", 500, span=Span(start=day, days=1), labelled=False, dirty=False)
         rows = rows_of(tmp_path / "day.csv")
         assert {posted_at(row).date() for row in rows} == {day}
         assert {row["target"] for row in rows} == {b""}
@@ -109,13 +111,13 @@ def test_daily_files_follow_each_other(tmp_path: Path) -> None:
 def test_a_daily_file_shares_no_id_with_a_labelled_one_of_the_same_dates(tmp_path: Path) -> None:
     ids = []
     for labelled in (True, False):
-        write_sample(tmp_path / "tweets.csv", 50_000, days=1, labelled=labelled, dirty=False)
+        write_sample(tmp_path / "tweets.csv", 50_000, span=Span(days=1), labelled=labelled, dirty=False)
         ids.append({row["id"] for row in rows_of(tmp_path / "tweets.csv")})
     assert not ids[0] & ids[1]
 
 
 def test_ids_start_where_asked(tmp_path: Path) -> None:
-    write_sample(tmp_path / "tweets.csv", 100, first_id=5_000_000_000, days=1, labelled=False)
+    write_sample(tmp_path / "tweets.csv", 100, span=Span(days=1, first_id=5_000_000_000), labelled=False)
     assert 5_000_000_000 <= int(rows_of(tmp_path / "tweets.csv")[0]["id"]) < 5_000_200_000
 
 
@@ -272,7 +274,7 @@ def test_training_text_has_no_emoticons_and_daily_text_keeps_them(tmp_path: Path
 def test_subjects_drift_with_the_date(tmp_path: Path) -> None:
     share = {}
     for month in (4, 6):
-        write_sample(tmp_path / "tweets.csv", 20_000, start=date(2009, month, 10), days=7, labelled=False)
+        write_sample(tmp_path / "tweets.csv", 20_000, span=Span(start=date(2009, month, 10), days=7), labelled=False)
         texts = [row["text"].lower() for row in rows_of(tmp_path / "tweets.csv")]
         share[month] = {
             word: np.mean([word in text for text in texts]) for word in (b"election", b"swine flu", b"phone")
@@ -337,8 +339,10 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     assert peak(6 * 65_536) < 1.1 * peak(2 * 65_536)
 
 
-@pytest.mark.parametrize("arguments", [{"rows": 0}, {"rows": 5, "days": 0}, {"rows": 5, "first_id": 12}])
-def test_impossible_requests_are_refused_in_words(tmp_path: Path, arguments: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [{"rows": 0}, {"rows": 5, "span": Span(days=0)}, {"rows": 5, "span": Span(first_id=12)}]
+)
+def test_impossible_requests_are_refused_in_words(tmp_path: Path, arguments: dict[str, object]) -> None:
     with pytest.raises(InputError, match="at least"):
         write_sample(tmp_path / "tweets.csv", **arguments)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 
 from sentiment.errors import InputError, ModelError, TrainingError
 from sentiment.model.classifier import SentimentModel
+from sentiment.model.config import ModelConfig
 from sentiment.model.explanation import explain_in_full
 from sentiment.model.features import FeatureConfig
+from sentiment.scoring.worker import describe_model, load_model
 from sentiment.training.config import TrainingConfig, TrainingJob
 from sentiment.training.custom import Budget, copy_source, describe, try_out
 from sentiment.training.fit import Progress, TrainingResult, fit
@@ -140,7 +143,7 @@ def test_a_package_may_import_itself_by_name_and_from_within_functions(
         "return MeanOfWords()",
         "from my_package.sizes import WIDTH\n    assert my_package.sizes is sizes\n    return MeanOfWords(64, WIDTH)",
     )
-    folder = package(source, sizes="WIDTH = 8")
+    folder = package(source, sizes="from .unit import ONE\nWIDTH = 8 * ONE", unit="ONE = 1")
     train(tmp_path).model.save(tmp_path / "narrow")
     (folder / "sizes.py").write_text("WIDTH = 16")
     job = job_of(tmp_path / "second")
@@ -189,6 +192,11 @@ def test_an_explanation_leaves_out_each_word_and_adds_up(package: Callable[..., 
     assert sum(
         word.total for word in found.words
     ) + found.every_tweet + found.together + found.calibration == pytest.approx(found.logit)
+
+
+def test_models_without_one_are_described_as_before() -> None:
+    assert "custom" not in TrainingConfig().model_dump(mode="json")
+    assert "custom" not in ModelConfig().model_dump_json()
 
 
 # -- Mistakes
@@ -266,7 +274,7 @@ def test_the_example_passes_the_try_out(package: Callable[..., Path], tmp_path: 
     custom = job_of(tmp_path / "copy").config.custom
     assert custom is not None
     texts = pl.Series([f"tweet {number}" for number in range(100)])
-    try_out(custom, tmp_path / "copy", FeatureConfig(), Budget(600, 1_000_000, texts))
+    try_out(custom, tmp_path / "copy", FeatureConfig(), Budget(600, 100_000, texts))
 
 
 def test_a_module_that_is_too_slow_for_the_gate_is_refused_before_it_trains(
@@ -311,6 +319,17 @@ def test_a_loaded_model_whose_imports_are_missing_says_which(
     importlib.invalidate_caches()
     with pytest.raises(ModelError, match="needs the module 'extra_of_mine', which is not installed"):
         SentimentModel.load(tmp_path / "model")
+
+
+def test_a_worker_loads_a_model_from_files_that_do_not_stay(package: Callable[..., Path], tmp_path: Path) -> None:
+    folder = package()
+    model = train(tmp_path).model
+    model.save(tmp_path / "model")
+    shutil.rmtree(folder)
+    loaded = load_model(describe_model(tmp_path / "model"))
+    assert not loaded.custom.folder.exists()
+    texts = ["lovely rain", "awful bus"]
+    assert loaded.predict_probability(texts) == pytest.approx(model.predict_probability(texts), abs=1e-6)
 
 
 def test_a_text_that_gives_nan_is_named_when_it_is_scored(package: Callable[..., Path], tmp_path: Path) -> None:

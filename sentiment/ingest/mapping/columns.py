@@ -204,7 +204,7 @@ class ColumnChooser:
     # -- The rest
 
     def _choose_title(self) -> None:
-        """A title belongs to the text where each post has its own; that of a product or film stands above many."""
+        """A title belongs to the text where each post has its own; that of a product or film is shared by many."""
         if "title" in self.given or not self.has_names or "text" not in self.choice.columns:
             return
         for _, column in ranked(self.found, self.choice, "title"):

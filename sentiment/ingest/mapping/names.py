@@ -52,7 +52,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
 
 
 def plain(name: str) -> str:
-    """A name without case, separators and the like: `Tweet-ID`, `tweetId` and `tweet_id` are one."""
+    """A name without case, separators and punctuation: `Tweet-ID`, `tweetId` and `tweet_id` are one."""
     return re.sub(r"[^0-9a-z\u0080-\uffff]+", "", name.lower())
 
 

@@ -20,24 +20,20 @@ def parse_day_by_day(dates: pl.Series, parse_each: Callable[[pl.Series], pl.Seri
     if dates.has_nulls() or lengths.min() != _PUBLISHED_LENGTH or lengths.max() != _PUBLISHED_LENGTH:
         return None
     data = dates.str.join("").to_arrow().buffers()[2]
-    clock = np.frombuffer(data, dtype=np.uint8).reshape(-1, _PUBLISHED_LENGTH)[:, _PUBLISHED_CLOCK].T.astype(
-        np.int32
-    ) - ord("0")
+    letters = np.frombuffer(data, dtype=np.uint8).reshape(-1, _PUBLISHED_LENGTH)
+    clock = letters[:, _PUBLISHED_CLOCK].T.astype(np.int32) - ord("0")
     colons, digits = clock[[2, 5]], clock[[0, 1, 3, 4, 6, 7]]
     hours, minutes, seconds = 10 * digits[::2] + digits[1::2]
     is_clock = digits.min() >= 0 and digits.max() <= 9 and (colons == ord(":") - ord("0")).all()
     if not is_clock or hours.max() > 23 or minutes.max() > 59 or seconds.max() > 59:
         return None
-    column = pl.col("date")
-    days = (
-        dates.alias("date")
-        .to_frame()
-        .select(before=column.str.slice(0, _PUBLISHED_CLOCK.start), behind=column.str.slice(_PUBLISHED_CLOCK.stop))
-    )
-    days = days.with_columns(run=pl.concat_str("before", "behind").rle_id())
-    firsts = days.filter(pl.col("run").is_first_distinct())
+    is_other_day = np.zeros(len(dates), dtype=bool)
+    for part in (letters[:, : _PUBLISHED_CLOCK.start], letters[:, _PUBLISHED_CLOCK.stop :]):
+        is_other_day[1:] |= (part[1:] != part[:-1]).any(axis=1)
+    firsts = dates.gather(np.flatnonzero(is_other_day | (np.arange(len(dates)) == 0)))
     if len(firsts) > max(1, len(dates) * _MOST_DAYS_A_ROW):
         return None
-    midnights = parse_each(firsts.select(pl.concat_str("before", pl.lit("00:00:00"), "behind")).to_series())
+    before, behind = firsts.str.slice(0, _PUBLISHED_CLOCK.start), firsts.str.slice(_PUBLISHED_CLOCK.stop)
+    midnights = parse_each(before + "00:00:00" + behind)
     since_midnight = pl.Series((3600 * hours + 60 * minutes + seconds) * np.int64(1_000_000)).cast(pl.Duration("us"))
-    return (midnights.gather(days["run"]) + since_midnight).alias(dates.name)
+    return (midnights.gather(np.cumsum(is_other_day)) + since_midnight).alias(dates.name)

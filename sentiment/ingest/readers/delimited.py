@@ -24,8 +24,8 @@ from sentiment.errors import NotReadyError
 from sentiment.ingest.readers import reject_reasons
 from sentiment.ingest.readers.batch import Batch
 from sentiment.ingest.readers.dialect import Dialect
-from sentiment.ingest.readers.lines import LONGEST_KEPT, Block, line_ends
-from sentiment.ingest.text import decode
+from sentiment.ingest.readers.lines import LONGEST_KEPT, Block
+from sentiment.ingest.readers.whole_lines import as_utf8_lines, find_whole_lines
 
 _MOST_LINES_JOINED = 1_000
 _SAMPLE_ROWS = 2_000
@@ -33,15 +33,40 @@ _SAMPLE_ROWS = 2_000
 
 @dataclass
 class _Lines:
-    """The lines of a block as strings, and what each is by itself."""
+    """The lines of a block in UTF-8, and what each is by itself.
+
+    Attributes:
+        clean: the bytes of the block, stray ones replaced.
+        ends: where each line ends in them, behind its line break: int64, shape (lines,).
+        is_whole: which lines are records by themselves, bool, shape (lines,).
+        was_changed: which lines had stray bytes, bool, shape (lines,).
+        spans: records of several lines: index of the first and of the last line.
+    """
 
     block: Block
-    texts: pl.Series
+    clean: bytes
+    ends: np.ndarray
     is_whole: np.ndarray
     was_changed: np.ndarray
-    clean: bytes
     spans: dict[int, int] = field(default_factory=dict)
-    """Records of several lines: index of the first and of the last line."""
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def text(self, index: int) -> str:
+        """One line without its line break."""
+        start = int(self.ends[index - 1]) if index else 0
+        return self.clean[start : int(self.ends[index])].decode().removesuffix("\n").removesuffix("\r")
+
+    def data(self, rows: np.ndarray) -> bytes:
+        """The bytes of some lines, ascending, with their line breaks."""
+        if len(rows) == len(self):
+            return self.clean
+        breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+        firsts, lasts = rows[np.concatenate([[0], breaks])], rows[np.concatenate([breaks - 1, [len(rows) - 1]])]
+        starts = np.where(firsts > 0, self.ends[firsts - 1], 0)
+        runs = zip(starts.tolist(), self.ends[lasts].tolist(), strict=True)
+        return b"".join([self.clean[start:end] for start, end in runs])
 
     def raw_line(self) -> Callable[[int], tuple[bytes, int]]:
         """Gives the bytes of a record; holds nothing but the block, since it outlives the strings."""
@@ -110,27 +135,28 @@ class DelimitedReader:
         return self._batch(lines, joined, reasons), held
 
     def _look_at(self, block: Block) -> _Lines:
-        clean = decode(block.data).encode()
-        ends = block.ends if len(clean) == len(block.data) else line_ends(clean)
-        offsets = np.concatenate([np.zeros(1, dtype=np.int64), ends])
-        strings = pa.LargeStringArray.from_buffers(len(block), pa.py_buffer(offsets), pa.py_buffer(clean))
-        texts = pl.Series("line", strings).str.strip_suffix("\n").str.strip_suffix("\r")
-        line = pl.col("line")
-        if self.dialect.is_quoted:
-            is_record = line.str.contains(self._record)
-        elif self.dialect.count_columns == 1:
-            is_record = pl.lit(True)
+        clean, ends, was_changed = as_utf8_lines(block.data, block.ends)
+        if self.dialect.count_columns > 1:
+            is_whole, is_doubtful = find_whole_lines(clean, ends, self.dialect)
         else:
-            is_record = line.str.count_matches(self.dialect.delimiter, literal=True) == self.dialect.count_columns - 1
-        has_nul = b"\0" in clean
-        is_whole = texts.to_frame().select(
-            is_record & ~line.str.contains("\0", literal=True) if has_nul else is_record & line.is_not_null()
-        )
-        whole = is_whole.to_series().to_numpy().copy()
-        whole &= block.lengths() <= reject_reasons.LONGEST_LINE
-        # A stray byte becomes two or three when it is written as UTF-8.
-        was_changed = np.diff(offsets) != np.diff(block.ends, prepend=0)
-        return _Lines(block, texts, whole, was_changed, clean)
+            is_whole, is_doubtful = np.zeros(len(ends), dtype=bool), np.ones(len(ends), dtype=bool)
+        rows = np.flatnonzero(is_doubtful)
+        if len(rows):
+            is_whole[rows] = self._are_records(clean, ends, rows)
+        if b"\0" in clean:
+            places = np.flatnonzero(np.frombuffer(clean, dtype=np.uint8) == 0)
+            is_whole[np.searchsorted(ends, places, side="right")] = False
+        is_whole &= block.lengths() <= reject_reasons.LONGEST_LINE
+        return _Lines(block, clean, ends, is_whole, was_changed)
+
+    def _are_records(self, clean: bytes, ends: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Whether lines are records by the pattern of the dialect: bool, shape (rows,)."""
+        if self.dialect.count_columns == 1 and not self.dialect.is_quoted:
+            return np.ones(len(rows), dtype=bool)
+        offsets = np.concatenate([np.zeros(1, dtype=np.int64), ends])
+        lines = pa.LargeStringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(clean))
+        texts = pl.Series("line", lines).gather(rows).str.strip_suffix("\n").str.strip_suffix("\r")
+        return texts.str.contains(self._record).to_numpy()
 
     def _resolve(
         self, lines: _Lines, rest: np.ndarray, may_hold: bool
@@ -143,7 +169,7 @@ class DelimitedReader:
         for index in rest.tolist():
             if index < next_line:
                 continue
-            text = lines.texts[index]
+            text = lines.text(index)
             if lengths[index] > reject_reasons.LONGEST_LINE:
                 reasons.append((index, reject_reasons.OVERLONG_LINE))
                 continue
@@ -169,10 +195,10 @@ class DelimitedReader:
     def _join(self, lines: _Lines, first: int) -> tuple[int | None, list[str] | None]:
         """The last line of the record that begins at `first` and its fields; no last line where the block ends before it,
         no fields where the lines do not make a record."""
-        parts = [lines.texts[first]]
+        parts = [lines.text(first)]
         length = len(parts[0])
-        for index in range(first + 1, len(lines.texts)):
-            text = lines.texts[index]
+        for index in range(first + 1, len(lines)):
+            text = lines.text(index)
             parts.append(text)
             length += len(text) + 1
             if len(parts) > _MOST_LINES_JOINED or length > reject_reasons.LONGEST_LINE:
@@ -195,7 +221,7 @@ class DelimitedReader:
             return False
         narrow = self._narrow_columns(lines)
         count_narrow = sum(values is not None for values in narrow)
-        count_alike = sum(_is_alike(self.dialect.split(lines.texts[index]), narrow) for index in inner)
+        count_alike = sum(_is_alike(self.dialect.split(lines.text(index)), narrow) for index in inner)
         if count_narrow >= 2:
             return count_alike >= 1
         return count_narrow == 1 and count_alike >= 2
@@ -204,7 +230,7 @@ class DelimitedReader:
         """What each column holds in lines that are whole: a few values, digits alone, or (None) anything."""
         if self._narrow is None:
             rows = np.flatnonzero(lines.is_whole)[:_SAMPLE_ROWS]
-            fields = [self.dialect.split(text) or [] for text in lines.texts.gather(rows)]
+            fields = [self.dialect.split(lines.text(index)) or [] for index in rows.tolist()]
             columns = list(zip(*fields, strict=False)) if fields else []
             self._narrow = [_narrow(values) for values in columns]
         return self._narrow
@@ -223,18 +249,16 @@ class DelimitedReader:
         return Batch(numbers, frame, unreadable, lines.raw_line(), raw_field=raw_field, has_nul=False)
 
     def _split(self, lines: _Lines, whole: np.ndarray) -> pl.DataFrame:
-        texts = lines.texts if len(whole) == len(lines.texts) else lines.texts.gather(whole)
-        if texts.is_empty():
+        if not len(whole):
             return pl.DataFrame(schema=dict.fromkeys(self.names, pl.String))
         if self.dialect.count_columns == 1 and not self.dialect.is_quoted:
-            return texts.alias(self.names[0]).to_frame()
-        is_all = len(texts) == len(lines.texts)
-        data = pa.py_buffer(lines.clean) if is_all else texts.str.join("\n").to_arrow().buffers()[2]
+            return pl.DataFrame({self.names[0]: [lines.text(index) for index in whole.tolist()]})
+        data = lines.data(whole)
         # A carriage return within a line would end it for pyarrow.
-        has_returns = b"\r" in lines.clean and texts.str.contains("\r", literal=True).any()
-        table = None if has_returns else _split_by_arrow(data, self.dialect)
-        if table is None or table.height != len(texts):
-            rows = [self.dialect.split(text) for text in texts]
+        has_returns = b"\r" in data and data.count(b"\r") != data.count(b"\r\n") + data.endswith(b"\r")
+        table = None if has_returns else _split_by_arrow(pa.py_buffer(data), self.dialect)
+        if table is None or table.height != len(whole):
+            rows = [self.dialect.split(lines.text(index)) for index in whole.tolist()]
             return pl.DataFrame(rows, schema=dict.fromkeys(self.names, pl.String), orient="row")
         return table.rename(dict(zip(table.columns, self.names, strict=True)), strict=True)
 
@@ -269,7 +293,8 @@ def _split_by_arrow(data: pa.Buffer, dialect: Dialect) -> pl.DataFrame | None:
                 quote_char='"' if dialect.is_quoted else False,
                 double_quote=not dialect.has_escapes,
                 escape_char="\\" if dialect.has_escapes else False,
-                newlines_in_values=dialect.is_quoted,
+                # Each record is one line.
+                newlines_in_values=False,
                 ignore_empty_lines=False,
             ),
             arrow_csv.ConvertOptions(

@@ -68,7 +68,7 @@ def read_batches(
 def _read_text(path: Path, form: Form, pieces: Iterable[bytes], skip_bytes: int) -> Iterator[Batch]:
     if form.kind == "json document":
         yield from read_json_document(path, pieces, layout_named(form.layout))
-        # What stands behind the document, such as a semicolon, belongs to the file as well.
+        # What follows the document, such as a semicolon, belongs to the file as well.
         for _ in pieces:
             pass
         return
@@ -85,9 +85,9 @@ def _read_text(path: Path, form: Form, pieces: Iterable[bytes], skip_bytes: int)
 
 
 def _read_pair(path: Path, blocks: Iterable[Block]) -> Iterator[Batch]:
-    """Texts, and the label of each from the same line of the file beside."""
-    beside = labels_of(path)
-    labels = decode(beside.read_bytes()).splitlines()
+    """Texts, and the label of each from the same line of the file of labels."""
+    labels_path = labels_of(path)
+    labels = decode(labels_path.read_bytes()).splitlines()
     count = 0
     for block in blocks:
         texts = [decode(line) for line in block.lines()]
@@ -102,7 +102,7 @@ def _read_pair(path: Path, blocks: Iterable[Block]) -> Iterator[Batch]:
         yield Batch(numbers, columns, [], block.raw_line)
     if count != len(labels):
         raise InputError(
-            f"{path} has {count:,} lines and {beside} has {len(labels):,}; expected is one label for each text. "
+            f"{path} has {count:,} lines and {labels_path} has {len(labels):,}; expected is one label for each text. "
             "Fetch both files again."
         )
 

@@ -212,7 +212,7 @@ def _table(text: bytes, delimiter: str | None, common: dict[str, Any]) -> Form:
     if len(lines) > 1:
         # The last one is cut off by the end of the sample, or perhaps torn.
         lines.pop()
-    dialect = find_dialect(lines, {"\\t": "\t", "tab": "\t"}.get(delimiter or "", delimiter))
+    dialect = find_dialect(lines, _known_delimiter(delimiter) if delimiter else None)
     first = dialect.split(lines[0])
     has_header = (
         first is not None
@@ -226,6 +226,13 @@ def _table(text: bytes, delimiter: str | None, common: dict[str, Any]) -> Form:
     if has_header and not header_bytes:
         header_bytes = len(text)
     return Form("table", dialect=dialect, names=names, header_bytes=header_bytes, has_header=has_header, **common)
+
+
+def _known_delimiter(given: str) -> str:
+    delimiter = {"\\t": "\t", "tab": "\t"}.get(given, given)
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
+        raise InputError(f"--delimiter is {given!r}; expected is one character of ASCII, such as ; or |, or tab.")
+    return delimiter
 
 
 def numbered(count: int) -> tuple[str, ...]:
@@ -293,7 +300,7 @@ def _labels_beside(path: Path) -> Path | None:
 
 
 def labels_of(path: Path) -> Path:
-    """The file of labels beside a file of texts."""
+    """The file of labels that belongs to a file of texts."""
     labels = _labels_beside(path)
     assert labels is not None
     return labels

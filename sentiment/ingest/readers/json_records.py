@@ -186,7 +186,7 @@ def _parse(line: bytes) -> tuple[Any, Any]:
     except orjson.JSONDecodeError:
         try:
             value = orjson.loads(decode(line))
-            # orjson refuses the surrogates that stand for stray bytes; the standard library lets them pass.
+            # orjson refuses the surrogates that encode stray bytes; the standard library lets them pass.
             return value, json.loads(line.decode("utf-8", errors="surrogateescape"))
         except (orjson.JSONDecodeError, json.JSONDecodeError, RecursionError):
             return None, None

@@ -1,6 +1,6 @@
 """Blocks of whole lines from pieces of bytes.
 
-Formats of one record a line are read block by block: large enough for whole-column work, bounded whatever the file
+Formats of one record a line are read block by block: large enough for whole-column work, bounded for any file
 holds. A line that never ends is cut at 1 MiB and its rest only counted, so it cannot fill the memory either.
 """
 
@@ -90,7 +90,7 @@ def read_blocks(pieces: Iterable[bytes], *, skip_bytes: int, is_resumed: bool) -
             is_within_line = is_resumed and not skipped.endswith(b"\n")
         end = rest.rfind(b"\n") + 1
         if end:
-            data = held + rest[:end]
+            data = b"".join((held, memoryview(rest)[:end]))
             if is_within_line:
                 if not data.startswith((b"\n", b"\r\n")):
                     raise RefusedFileError(

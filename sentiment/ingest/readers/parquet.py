@@ -55,7 +55,7 @@ def check_end(path: Path, file: BinaryIO) -> None:
 
 
 def class_names(path: Path, file: BinaryIO) -> dict[str, tuple[str, ...]]:
-    """The names of classes that Hugging Face keeps in a file, by column: number n stands for the n-th name."""
+    """The names of classes that Hugging Face keeps in a file, by column: number n is the n-th name."""
     with _damage_as_sentence(path):
         written = (pq.read_schema(file).metadata or {}).get(b"huggingface")
     try:

@@ -17,7 +17,7 @@ from typing import Any
 Row = dict[str, Any]
 
 REMOVED_TEXTS = frozenset({"[deleted]", "[removed]", "Not Available"})
-"""What stands in place of a text that its author or a moderator took back."""
+"""What replaces a text that its author or a moderator removed."""
 
 
 @dataclass(frozen=True)

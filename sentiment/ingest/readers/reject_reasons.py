@@ -1,7 +1,7 @@
 """Why a row is rejected: every word that `rejected_rows.reason` can hold, with the sentence that explains it.
 
 Where several apply to one line, the first in this order is given: what makes a line unreadable comes before what makes
-its columns unreadable, and those come in the order in which they stand in a Sentiment140 file.
+its columns unreadable, and those come in the order of a Sentiment140 file.
 """
 
 from __future__ import annotations

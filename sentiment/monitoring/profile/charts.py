@@ -1,6 +1,6 @@
 """The pictures of a profile: matplotlib draws them as SVG, and their colours become the page's own.
 
-matplotlib knows no dark mode, so it draws in colours that stand for roles, and each becomes a CSS variable in the SVG.
+matplotlib knows no dark mode, so it draws in a placeholder colour for each role, which becomes a CSS variable in the SVG.
 Text stays text: it takes the page's font and can be searched. Charts are small, since a phone shows them one by one.
 
 The first chart costs a second, matplotlib's import included; each further one 0.1 s.

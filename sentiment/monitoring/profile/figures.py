@@ -17,8 +17,9 @@ from sentiment.settings import Home
 from sentiment.warehouse.connection import reader, writer
 from sentiment.warehouse.session import Warehouse
 
+CALENDAR = ("months", "days", "weekdays", "hours")
 SECTIONS = (
-    *("rows", "columns", "months", "days", "weekdays", "hours", "words_per_tweet", "characters_per_tweet", "length"),
+    *("rows", "columns", *CALENDAR, "words_per_tweet", "characters_per_tweet", "length"),
     *("duplicates", "repeated_texts", "traits", "users", "encoding", "label_noise", "telling_words", "vocabulary"),
 )
 COUNT_TEXTS = 12
@@ -90,9 +91,15 @@ def measure(home: Home, on_progress: Callable[[int, int], None] | None = None) -
 
 
 def _measure_section(snapshot: Warehouse, section: str) -> pl.DataFrame:
-    found = snapshot.frame(
-        f"steps/profile/profile_{section}", count_texts=COUNT_TEXTS, count_words=COUNT_WORDS, prior_words=PRIOR_WORDS
-    )
+    if section in CALENDAR:
+        found = snapshot.frame("steps/profile/profile_calendar", unit=section)
+    else:
+        found = snapshot.frame(
+            f"steps/profile/profile_{section}",
+            count_texts=COUNT_TEXTS,
+            count_words=COUNT_WORDS,
+            prior_words=PRIOR_WORDS,
+        )
     return found.select(
         section=pl.lit(section),
         position=pl.int_range(pl.len(), dtype=pl.Int32),

@@ -1,6 +1,6 @@
 """What stands out in a profile, in sentences: those that a person would underline, most consequential first.
 
-Pure functions of the figures. The thresholds stand at the top; below them a trait is left to its chart.
+Pure functions of the figures. The thresholds are at the top; below them a trait is left to its chart.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _missing(figures: Figures) -> list[str]:
     tweets, busiest = (figures.value("users", "users", name) for name in ("count_tweets", "count_tweets_of_busiest"))
     if figures.value("users", "users", "count_users") > 1 and busiest / max(tweets, 1) > PLACEHOLDER_SHARE:
         said.append(
-            f"One user name stands on {percent(busiest / tweets)} of the tweets: a placeholder, not a person. What rests on "
+            f"One user name is on {percent(busiest / tweets)} of the tweets: a placeholder, not a person. What rests on "
             f"users says little."
         )
     if rejected := _rows(figures, "rejected lines"):
@@ -177,7 +177,7 @@ def _encoding(figures: Figures) -> list[str]:
         entities = counts["HTML entities, resolved"]
         stray = counts["bytes that are not UTF-8, read as windows-1252"]
         said.append(
-            f"{int(changed):,} texts were mended on the way in: {int(entities):,} had HTML entities, {int(stray):,} bytes that "
+            f"{int(changed):,} texts were repaired at ingest: {int(entities):,} had HTML entities, {int(stray):,} bytes that "
             f"are not UTF-8. Their bytes are kept in raw_text."
         )
     if lost := counts.get("replacement characters: lost before they came", 0):

@@ -1,4 +1,4 @@
-"""A profile as one HTML file that needs nothing beside itself, and in short for Prefect's pages.
+"""A profile as one self-contained HTML file, and in short for Prefect's pages.
 
 The words of tweets are strangers' text: the template escapes everything but our own pictures, and the page forbids
 scripts and every address from within.

@@ -1,4 +1,4 @@
--- Lines of the file being read that are laid aside until it is through: repeated ids, and rejected lines.
+-- Staged lines of the file being read: repeated ids, and rejected lines.
 create or replace temp table repeated_lines (
     line_number bigint,
     tweet_id bigint,

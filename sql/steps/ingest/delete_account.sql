@@ -1,4 +1,4 @@
--- The account of a file that is read again, with its rejected rows: both are written anew.
+-- The account of a file that is read again, with its rejected rows: both are written again.
 delete from rejected_rows
 where file_id = $file_id and file_id in (select file_id from files_to_read_again);
 delete from ingest_files

@@ -1,4 +1,4 @@
--- Whether a file was read, or refused, as it lies there, so that it need not be opened again.
+-- Whether the unchanged file was read or refused before, so that it need not be opened again.
 select
     exists (
         from ingest_files

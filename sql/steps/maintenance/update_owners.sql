@@ -5,7 +5,7 @@ from incoming
 join tweets on tweets.tweet_id = incoming.tweet_id
 where tweets.file_id != incoming.file_id;
 update tweets
-set file_id = moved.file_id, ingested_at = moved.stated_at
+set file_id = moved.file_id, ingested_at = moved.stated_at, change_number = nextval('change_numbers')
 from moved
 where tweets.tweet_id = moved.tweet_id;
 update ingest_files

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sentiment.errors import SentimentError
 from sentiment.ingest.mapping.labels import PLAIN_LABELS, Scheme
-from sentiment.ingest.mapping.reading import Reading
+from sentiment.ingest.mapping.reading import Reading, ReadingOptions
 from sentiment.ingest.mapping.times import TimePlan, parse_times
 from sentiment.ingest.plan import read_chunks
 from sentiment.ingest.readers.delimited import DelimitedReader
@@ -156,6 +156,12 @@ class TestRecords:
         (chunk,) = read_chunks(path)
         assert chunk.records.select("tweet_id", "text", "label").rows() == [(77777, "no label, but a text", None)]
 
+    def test_quoted_texts_with_line_breaks_are_one_column(self, path: Path) -> None:
+        path.write_bytes(b'"body"\n' + b'"so good,\nreally"\n"so bad"\n' * 20)
+        chunks = list(read_chunks(path, ReadingOptions(columns="text=body")))
+        assert [text for chunk in chunks for text in chunk.records["text"]] == ["so good,\nreally", "so bad"] * 20
+        assert sum(len(chunk.rejects) for chunk in chunks) == 0
+
     def test_quoted_texts_with_commas_are_one_column(self, path: Path) -> None:
         path.write_bytes(b'"so good, really"\n"so bad, really"\n')
         form = find_form(path)
@@ -212,12 +218,12 @@ class TestRejects:
     def test_the_first_applicable_reason_is_given(self, path: Path) -> None:
         line = b'"9","x","x","","ann",""'
         expected = ["unknown_target", "bad_id", "bad_date", "blank_text"]
-        mended = [(b'"9"', b'"0"'), (b'"x"', b'"1"'), (b'"x"', b'""')]
+        repairs = [(b'"9"', b'"0"'), (b'"x"', b'"1"'), (b'"x"', b'""')]
         assert reason(path, line[:-1] + b"\0" + b"a" * 66_000) == "overlong_line"
         assert reason(path, line[:-1] + b"\0") == "nul_bytes"
         assert reason(path, line[:-1]) == "unterminated_quote"
         found = [reason(path, line)]
-        for old, new in mended:
+        for old, new in repairs:
             line = line.replace(old, new, 1)
             found.append(reason(path, line))
         assert found == expected
