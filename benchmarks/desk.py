@@ -130,7 +130,7 @@ def people(address: str, seconds: float) -> dict[str, Any]:
     times: list[float] = []
     give_up_at = time.monotonic() + seconds
 
-    def walk(seed: int) -> None:
+    def visit(seed: int) -> None:
         chosen = random.Random(seed)
         while time.monotonic() < give_up_at:
             search = (
@@ -139,7 +139,7 @@ def people(address: str, seconds: float) -> dict[str, Any]:
             times.append(seconds_of(address, search if chosen.random() < 0.5 else chosen.choice(PAGES[:9])))
             time.sleep(chosen.uniform(0.5, 1.5))
 
-    threads = [threading.Thread(target=walk, args=[seed]) for seed in range(PEOPLE)]
+    threads = [threading.Thread(target=visit, args=[seed]) for seed in range(PEOPLE)]
     for thread in threads:
         thread.start()
     for thread in threads:
