@@ -19,11 +19,11 @@ from pydantic import Field
 
 from sentiment import clock
 from sentiment.errors import BusyError
-from sentiment.locks import working_as
 from sentiment.maintenance.erasure import finish_forgetting
 from sentiment.registry.history import record_run
 from sentiment.settings import open_home
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.locks import working_as
 from sentiment.warehouse.snapshot import publish
 
 AsOf = Annotated[
@@ -76,7 +76,7 @@ def recorded_run(flow: str, as_of: datetime | None = None) -> Iterator[RunRecord
         publish_snapshot(row)
 
 
-@task(name="publish", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+@task(name="publish", task_run_name="publish to readers", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def publish_snapshot(run: dict[str, object]) -> None:
     """Write the run's row and publish the snapshot."""
     home = open_home(say_waiting)

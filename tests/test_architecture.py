@@ -196,10 +196,9 @@ def test_files_are_replaced_in_one_way(repository: Path) -> None:
     assert found - {"sentiment/model/atomic.py"} == RENAMES_WITHOUT_CONTENT.keys()
 
 
-MOST_ROOMS, MOST_FLOORS = 25, 12
+MOST_ROOMS, MOST_FLOORS = 25, 10
 MOST_LINES, MOST_PARAMETERS = 60, 6
-# To be shortened; nothing may be added. Operators registered with torch take each tensor by itself.
-LONG_FUNCTIONS = {"_compose", "fit"}
+# Nothing may be added. Compiled loops and operators registered with torch take each array by itself.
 WIDE_SIGNATURES = {"_embed", "_read_line", "embed", "embed_forward", "embed_plain"}
 
 
@@ -220,7 +219,7 @@ def test_functions_and_signatures_can_be_read_at_once(repository: Path) -> None:
     functions = architecture.survey(repository).functions
     long = {function.name for function in functions if function.lines > MOST_LINES}
     wide = {function.name for function in functions if function.parameters > MOST_PARAMETERS and not function.is_form}
-    assert (long - LONG_FUNCTIONS, wide - WIDE_SIGNATURES) == (set(), set())
+    assert (long, wide - WIDE_SIGNATURES) == (set(), set())
 
 
 def test_circles_and_floors_are_found(tmp_path: Path) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from flows.cli.run import run_flow
 from flows.cli.terminal import AsJson, notes, out, print_json, print_table, say_waiting
-from sentiment.errors import InputError
+from sentiment.errors import HomeError, InputError
 from sentiment.settings import Home, load_settings, open_home
 
 if TYPE_CHECKING:
@@ -181,6 +182,31 @@ def up() -> None:
     run_up(home, say=lambda line: out.print(line, markup=False))
 
 
+def open_page(
+    page: Annotated[Literal["desk", "prefect", "mlflow"], typer.Argument(help="Which page.")] = "desk",
+) -> None:
+    """Open a page of a running `sentiment up` in the browser: the desk, Prefect's or MLflow's.
+
+    Example: sentiment open mlflow
+    """
+    from flows.server.ephemeral import running_server
+    from flows.server.ports import mlflow_page, read_ports
+
+    home = open_home()
+    server, ports = running_server(home.root), read_ports(home)
+    if server is None or not ports:
+        raise HomeError(
+            f"`sentiment up` does not run in {home.root}, so there is no page to open. Start it: sentiment up"
+        )
+    pages = {
+        "desk": f"http://127.0.0.1:{ports['api']}",
+        "prefect": server.removesuffix("/api"),
+        "mlflow": mlflow_page(ports["mlflow"]),
+    }
+    out.print(pages[page], markup=False)
+    webbrowser.open(pages[page])
+
+
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every network.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")] = 8000,
@@ -190,8 +216,8 @@ def serve(
     Example: sentiment serve --port 8000
     """
     from flows.server.desk_link import PrefectServer
-    from sentiment.api.cross_origin import EVERY_NETWORK
     from sentiment.api.server import serve as run_api
+    from sentiment.cross_origin import EVERY_NETWORK
 
     home = open_home()
     if host not in ("127.0.0.1", "::1", "localhost"):

@@ -41,7 +41,7 @@ from fastapi import FastAPI, Request, Response
 from filelock import FileLock
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
-from sentiment.api.cross_origin import CrossOriginProtection, answered_hosts
+from sentiment.cross_origin import CrossOriginProtection, answered_hosts
 from sentiment.errors import InputError
 from sentiment.model.atomic import atomic_write
 from sentiment.settings import load_settings

@@ -15,10 +15,10 @@ from fastapi.responses import JSONResponse
 
 from sentiment import desk
 from sentiment.api import routes, schemas
-from sentiment.api.cross_origin import CrossOriginProtection, answered_hosts
 from sentiment.api.limits import BEARER, KeyRequired
 from sentiment.api.metrics import Measured
 from sentiment.api.service import Service
+from sentiment.cross_origin import CrossOriginProtection, answered_hosts
 from sentiment.desk.orchestration import NoOrchestration, Orchestration
 from sentiment.settings import Home
 

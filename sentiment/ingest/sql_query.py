@@ -26,9 +26,9 @@ from sentiment.database_url import check_address, open_database
 from sentiment.errors import InputError, UnsureError
 from sentiment.ingest.load import IngestReport, Instructions, Watermark, ingest_file
 from sentiment.ingest.mapping.reading import ReadingOptions
-from sentiment.locks import operation_lock
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.locks import operation_lock
 
 PIECE_ROWS = 10_000
 PARAMETER = "watermark"

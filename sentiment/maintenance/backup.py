@@ -28,12 +28,12 @@ from typing import IO, Any
 import zstandard
 
 from sentiment.errors import InputError
-from sentiment.locks import operation_lock
 from sentiment.model.atomic import atomic_write, flush_to_disk, put_in_place
 from sentiment.registry.champion import champion_lock
 from sentiment.registry.store import relocate
 from sentiment.settings import Home
 from sentiment.warehouse.connection import checkpointed, translated_errors
+from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.migrations import known_migration
 from sentiment.warehouse.snapshot import publish
 

@@ -26,9 +26,9 @@ from filelock import FileLock, Timeout
 from packaging.requirements import Requirement
 
 from sentiment.errors import BusyError, HomeError, ModelError, SentimentError
-from sentiment.locks import holding_process
 from sentiment.settings import LEAST_FREE_BYTES, Home
 from sentiment.warehouse.connection import inspected, reader
+from sentiment.warehouse.locks import holding_process
 from sentiment.warehouse.migrations import known_migration
 from sentiment.warehouse.session import SQL_FOLDER, Warehouse, read_sql
 

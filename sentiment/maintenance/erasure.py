@@ -37,13 +37,13 @@ import polars as pl
 from sentiment import clock
 from sentiment.errors import BusyError, InputError
 from sentiment.ingest.blocklist import Forgotten, digest_of, open_key, user_key
-from sentiment.locks import operation_lock
 from sentiment.maintenance import text_search
 from sentiment.model.atomic import atomic_write
 from sentiment.registry.names import FED_ROWS
 from sentiment.scoring.score import clear_store, open_store
 from sentiment.settings import Home
 from sentiment.warehouse.connection import rewrite, writer
+from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.session import Warehouse
 from sentiment.warehouse.snapshot import publish_alone
 

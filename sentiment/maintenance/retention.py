@@ -22,12 +22,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sentiment import clock
-from sentiment.locks import operation_lock
 from sentiment.maintenance.erasure import finish_forgetting
 from sentiment.registry import history
 from sentiment.registry.client import Registry
 from sentiment.settings import Home
 from sentiment.warehouse.connection import rewrite, writer
+from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.session import Warehouse
 from sentiment.warehouse.snapshot import publish, remove_damaged
 

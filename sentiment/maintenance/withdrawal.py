@@ -19,10 +19,10 @@ import polars as pl
 from sentiment.errors import HomeError, InputError
 from sentiment.ingest.merge import merge_known
 from sentiment.ingest.readers.byte_stream import fingerprint
-from sentiment.locks import operation_lock
 from sentiment.registry.names import FED_ROWS
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.session import Warehouse
 from sentiment.warehouse.snapshot import publish
 

@@ -22,7 +22,6 @@ from sqlalchemy.schema import CreateSchema
 
 from sentiment.database_url import check_address, open_database
 from sentiment.errors import DatabaseError, InputError
-from sentiment.locks import operation_lock
 from sentiment.publish.changes import Changes, changes_between, manifest_of, read_manifest
 from sentiment.publish.lake import publish_to_lake
 from sentiment.publish.report import TargetReport
@@ -30,6 +29,7 @@ from sentiment.publish.rows import write_rows
 from sentiment.publish.tables import published_tables, staging_table, state_table
 from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
+from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.session import Warehouse
 
 PIECE_ROWS = 200_000

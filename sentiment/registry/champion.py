@@ -11,12 +11,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from sentiment.errors import InputError, ModelError, NoChampionError
-from sentiment.locks import operation_lock
 from sentiment.registry import history
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.scored_ranges import count_unscored
 from sentiment.warehouse.session import Warehouse
 

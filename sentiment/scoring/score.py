@@ -23,7 +23,6 @@ import polars as pl
 
 from sentiment import clock
 from sentiment.errors import InputError, NoChampionError, SentimentError
-from sentiment.locks import operation_lock
 from sentiment.registry.champion import known_champion, publish_if_complete
 from sentiment.registry.client import Registry
 from sentiment.scoring.executors import open_workers
@@ -42,6 +41,7 @@ from sentiment.scoring.worker import (
 from sentiment.scoring.workers import ClusterError, Workers
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.scored_ranges import Piece, count_unscored, unscored_pieces
 from sentiment.warehouse.session import Warehouse
 

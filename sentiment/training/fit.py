@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from sentiment.errors import TrainingError
-from sentiment.model.classifier import one_torch_thread
+from sentiment.model.classifier import SentimentModel, one_torch_thread
 from sentiment.training.checkpoint import (
     Checkpoint,
     load_optimizer_tensors,
@@ -139,12 +139,16 @@ def fit(
         model, accuracy = recipe.finish(best)
     if checkpoint_folder:
         remove_checkpoint(checkpoint_folder)
-    seconds = time.perf_counter() - started
+    run.seconds = time.perf_counter() - started
+    return _result(model, accuracy, subset, run)
+
+
+def _result(model: SentimentModel, accuracy: float, subset: Subset, run: _Run) -> TrainingResult:
     return TrainingResult(
         model=model,
         curve=run.curve,
-        seconds=seconds,
-        rows_per_second=run.rows_seen / seconds,
+        seconds=run.seconds,
+        rows_per_second=run.rows_seen / run.seconds,
         count_train_rows=subset.count_train_rows,
         count_early_stopping_rows=len(subset.early_texts),
         early_stop_accuracy=accuracy,

@@ -19,9 +19,9 @@ from typing import Any
 import duckdb
 
 from sentiment.errors import BusyError, HomeError
-from sentiment.locks import operation_lock
 from sentiment.model.atomic import put_in_place
 from sentiment.settings import Home
+from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.migrations import migrate, remove_unfinished_file
 from sentiment.warehouse.session import CONFIG, Warehouse
 

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sentiment.errors import HomeError
-from sentiment.locks import operation_lock
 from sentiment.model.atomic import atomic_write, put_in_place
 from sentiment.settings import Home
 from sentiment.warehouse import catch_up
 from sentiment.warehouse.connection import checkpointed, reader, translated_errors
+from sentiment.warehouse.locks import operation_lock
 
 _FICLONE = 0x40049409
 """Linux only; elsewhere the call fails and the file is copied."""

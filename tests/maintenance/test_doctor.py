@@ -68,7 +68,7 @@ def assert_fixed(finding: Finding, home: Home) -> None:
 def test_a_lock_held_by_a_process_that_does_not_go_on(home: Home, wrong: Callable) -> None:
     script = (
         "import os, pathlib, signal, sys\n"
-        "from sentiment.locks import operation_lock\n"
+        "from sentiment.warehouse.locks import operation_lock\n"
         "from sentiment.settings import Home\n"
         "with operation_lock(Home(pathlib.Path(sys.argv[1])), 'warehouse'):\n"
         "    print('held', flush=True); os.kill(os.getpid(), signal.SIGSTOP)"

@@ -15,7 +15,6 @@ import pytest
 import zstandard
 
 from sentiment.errors import BusyError, HomeError, InputError
-from sentiment.locks import operation_lock
 from sentiment.maintenance import erasure
 from sentiment.maintenance.backup import backup
 from sentiment.maintenance.erasure import finish_forgetting, forget
@@ -25,6 +24,7 @@ from sentiment.scoring.score import score
 from sentiment.settings import Home
 from sentiment.training.subsets import export
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.query import query
 from sentiment.warehouse.snapshot import publish
 

@@ -13,7 +13,6 @@ import pytest
 
 from sentiment import clock
 from sentiment.errors import BusyError, InputError
-from sentiment.locks import operation_lock
 from sentiment.maintenance import retention
 from sentiment.maintenance.retention import HousekeepingReport, keep_house, prune_predictions
 from sentiment.registry.champion import promote, rollback
@@ -21,6 +20,7 @@ from sentiment.registry.client import Registry
 from sentiment.scoring.score import score
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.query import query
 from sentiment.warehouse.session import Warehouse
 from sentiment.warehouse.snapshot import publish

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pytest
 
 from sentiment.errors import BusyError, HomeError, InputError
-from sentiment.locks import holder_of, operation_lock, working_as
 from sentiment.settings import Home, Settings
 from sentiment.warehouse import connection as module
 from sentiment.warehouse.connection import reader, writer
+from sentiment.warehouse.locks import holder_of, operation_lock, working_as
 from sentiment.warehouse.query import query
 from sentiment.warehouse.session import SQL_FOLDER
 from sentiment.warehouse.snapshot import publish

@@ -273,8 +273,8 @@ def _from_epoch(values: pl.Series, unit: Unit) -> pl.Series:
     )
 
 
-def _compose(values: pl.Series, pattern: str, plan: TimePlan) -> pl.Series:
-    found = values.str.extract_groups(pattern).struct.unnest()
+def _parts(found: pl.DataFrame, plan: TimePlan) -> pl.DataFrame:
+    """Year, month, day, hour, minute, second and fraction (microseconds) as numbers, and the zone as it is written."""
     names = set(found.columns)
 
     def number(name: str) -> pl.Expr:
@@ -308,7 +308,7 @@ def _compose(values: pl.Series, pattern: str, plan: TimePlan) -> pl.Series:
     zone = pl.coalesce(
         [pl.col(name) for name in ("zone", "behind") if name in names] or [pl.lit(None, dtype=pl.String)]
     )
-    parts = found.select(
+    return found.select(
         year=year,
         month=month,
         day=day,
@@ -318,6 +318,12 @@ def _compose(values: pl.Series, pattern: str, plan: TimePlan) -> pl.Series:
         fraction=fraction,
         zone=zone,
     )
+
+
+def _compose(values: pl.Series, pattern: str, plan: TimePlan) -> pl.Series:
+    """Instants from texts that match a pattern; null for a date or a clock that does not exist, or a wrong weekday."""
+    found = values.str.extract_groups(pattern).struct.unnest()
+    parts = _parts(found, plan)
     is_clock = parts.select((pl.col("hour") < 24) & (pl.col("minute") < 60) & (pl.col("second") < 61)).to_series()
     iso = parts.select(
         pl.concat_str(
@@ -328,7 +334,7 @@ def _compose(values: pl.Series, pattern: str, plan: TimePlan) -> pl.Series:
         )
     ).to_series()
     midnight = iso.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
-    if "weekday" in names:
+    if "weekday" in found.columns:
         weekday = (
             found["weekday"]
             .str.slice(0, 3)

@@ -154,7 +154,9 @@ def _measure(sample: Sequence[str], delimiter: str, is_quoted: bool) -> tuple[fl
         counts[len(fields) if fields is not None else 0] += 1
     total = counts.total()
     columns, most = max(counts.items(), key=lambda item: (item[1] * (item[0] > 1), item[1], item[0]), default=(1, 0))
-    return most / max(1, total), replace(dialect, count_columns=max(1, columns))
+    # A line whose quotes do not pair was not read at all.
+    share = most / total if columns else 0.0
+    return share, replace(dialect, count_columns=max(1, columns))
 
 
 def _records(sample: Sequence[str], dialect: Dialect) -> Iterator[str]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
-from sentiment.api.cross_origin import CrossOriginProtection, answered_hosts, host_of
+from sentiment.cross_origin import CrossOriginProtection, answered_hosts, host_of
 
 HOST = "127.0.0.1:4200"
 HOSTS = answered_hosts("0.0.0.0", ["server", "2001:db8::5"])
