@@ -184,7 +184,13 @@ def _one_column(sample: Sequence[str]) -> Dialect:
     records = list(_records(sample, quoted))
     begins = [record for record in records if record.startswith('"')]
     is_possible = bool(begins) and all(quoted.split(record) is not None for record in begins)
-    is_quoted = is_possible and (any('""' in record[1:-1] for record in begins) or len(begins) > 0.9 * len(records))
+    others = [record for record in records if not record.startswith('"')]
+    has_doubled = any('""' in record[1:-1] for record in begins)
+    # Written with quotes just where a delimiter is in the text.
+    is_minimal = len(begins) > 1 and any(
+        all(mark in record for record in begins) and not any(mark in record for record in others) for mark in DELIMITERS
+    )
+    is_quoted = is_possible and (has_doubled or len(begins) > 0.9 * len(records) or is_minimal)
     return replace(quoted, is_quoted=is_quoted)
 
 

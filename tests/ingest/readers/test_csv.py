@@ -162,6 +162,11 @@ class TestRecords:
         assert [text for chunk in chunks for text in chunk.records["text"]] == ["so good,\nreally", "so bad"] * 20
         assert sum(len(chunk.rejects) for chunk in chunks) == 0
 
+    def test_texts_that_are_quoted_just_where_they_hold_commas_are_without_quotes(self, path: Path) -> None:
+        path.write_bytes(b'review\nso good\n"so good, really"\nso bad; truly\n"so bad, really"\nso so\nwell\n')
+        (chunk,) = read_chunks(path, ReadingOptions(columns="text=review"))
+        assert chunk.records["text"].to_list()[1:4] == ["so good, really", "so bad; truly", "so bad, really"]
+
     def test_quoted_texts_with_commas_are_one_column(self, path: Path) -> None:
         path.write_bytes(b'"so good, really"\n"so bad, really"\n')
         form = find_form(path)
