@@ -14,27 +14,28 @@ unexport PYTHONDONTWRITEBYTECODE
 
 setup: .venv/.installed
 
-# The lock file is complete, and so nothing has to be resolved but what the chosen build of torch needs of its own.
+# The lock file is complete, and so nothing has to be resolved but what the chosen build of torch needs of its own. With uv,
+# torch is installed without pyproject.toml's metadata for it: a CUDA build needs libraries that the lock leaves out. pip would
+# compile on one core, so all is compiled at the end; a few packages hold templates that cannot be.
 .venv/.installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)$(UV)" || { echo "Python 3.11, 3.12 or 3.13 is needed: install one, or name it with PYTHON=..."; exit 1; }
+	@echo "Building .venv from requirements.lock; takes some minutes."
 ifneq ($(UV),)
-	test -x $(BIN)/python || $(UV) venv --quiet --seed $(if $(PYTHON),--python $(PYTHON)) .venv
-	grep -v '^torch==' requirements.lock > .venv/without-torch.txt
-	$(UV) pip install --quiet --python .venv --no-deps -r .venv/without-torch.txt
-	# Without pyproject.toml's metadata for torch: a CUDA build needs libraries that the lock leaves out.
-	$(UV) pip install --quiet --no-config --python .venv $(TORCH) --constraints requirements.lock $(if $(TORCH_INDEX),--index "$(TORCH_INDEX)")
-	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation -e .
+	@test -x $(BIN)/python || $(UV) venv --quiet --seed $(if $(PYTHON),--python $(PYTHON)) .venv
+	@grep -v '^torch==' requirements.lock > .venv/without-torch.txt
+	@$(UV) pip install --quiet --python .venv --no-deps -r .venv/without-torch.txt
+	@$(UV) pip install --quiet --no-config --python .venv $(TORCH) --constraints requirements.lock $(if $(TORCH_INDEX),--index "$(TORCH_INDEX)")
+	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation -e .
 else
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	grep -v '^torch==' requirements.lock > .venv/without-torch.txt
-	# pip would compile on one core; a few packages hold templates that cannot be compiled.
-	$(PIP_INSTALL) --no-deps --no-compile -r .venv/without-torch.txt
-	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL="$(TORCH_INDEX)") $(PIP_INSTALL) --no-compile $(TORCH) -c requirements.lock
-	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@grep -v '^torch==' requirements.lock > .venv/without-torch.txt
+	@$(PIP_INSTALL) --no-deps --no-compile -r .venv/without-torch.txt
+	@$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL="$(TORCH_INDEX)") $(PIP_INSTALL) --no-compile $(TORCH) -c requirements.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 endif
-	$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true
-	$(BIN)/python -m flows.server.app prepare
-	touch $@
+	@$(BIN)/python -W ignore -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
+	@$(BIN)/python -m flows.server.app prepare
+	@touch $@
 
 demo: setup
 	$(BIN)/sentiment demo

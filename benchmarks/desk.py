@@ -94,12 +94,12 @@ def main() -> None:
         result["ten_people_ms"] = people(address, SECONDS)
         single, _ = bodies(home, Path(folder), "text", "texts")
         result["predict_alone"] = under_load(server, f"{address}/predict", single, clients=32)
-        walking: list[dict[str, Any]] = []
-        crowd = threading.Thread(target=lambda: walking.append(people(address, SECONDS)))
+        clicked: list[dict[str, Any]] = []
+        crowd = threading.Thread(target=lambda: clicked.append(people(address, SECONDS)))
         crowd.start()
         result["predict_beside_ten_people"] = under_load(server, f"{address}/predict", single, clients=32)
         crowd.join()
-        result["ten_people_beside_predict_ms"] = walking[0]
+        result["ten_people_beside_predict_ms"] = clicked[0]
     result["tasks_seconds"] = tasks(home)
     target = Path(__file__).with_name("results") / "desk.json"
     target.write_text(json.dumps(result, indent=2) + "\n")
@@ -130,7 +130,7 @@ def people(address: str, seconds: float) -> dict[str, Any]:
     times: list[float] = []
     give_up_at = time.monotonic() + seconds
 
-    def walk(seed: int) -> None:
+    def click_on(seed: int) -> None:
         chosen = random.Random(seed)
         while time.monotonic() < give_up_at:
             search = (
@@ -139,7 +139,7 @@ def people(address: str, seconds: float) -> dict[str, Any]:
             times.append(seconds_of(address, search if chosen.random() < 0.5 else chosen.choice(PAGES[:9])))
             time.sleep(chosen.uniform(0.5, 1.5))
 
-    threads = [threading.Thread(target=walk, args=[seed]) for seed in range(PEOPLE)]
+    threads = [threading.Thread(target=click_on, args=[seed]) for seed in range(PEOPLE)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -232,6 +232,10 @@ class TestTables:
             records(path)
         assert records(path, encoding="cp1251")[0]["text"] == "очень хороший фильм номер 0"
 
+    def test_a_delimiter_of_several_characters_is_refused(self, write: Callable) -> None:
+        with pytest.raises(InputError, match=r"--delimiter is '\|\|'; expected is one character"):
+            records(write("text||label\nso good||1\n", "odd.csv"), delimiter="||")
+
 
 # -- Broken in ten ways, and every one accounted for
 

@@ -45,6 +45,8 @@ class _Gathered:
     rows: list[Row] = field(default_factory=list)
     unreadable: list[tuple[int, str]] = field(default_factory=list)
     original: dict[int, Row] = field(default_factory=dict)
+    raws: dict[int, bytes] = field(default_factory=dict)
+    """Bytes of posts that have no lines of their own."""
 
     def batch(self, raw_line: Callable[[int], tuple[bytes, int]]) -> Batch:
         columns, not_text, not_string = to_columns(self.rows)
@@ -98,14 +100,13 @@ def read_json_lines(path: Path, blocks: Iterable[Block], layout: Layout, *, is_a
     state = {"records": 0}
     for block in blocks:
         gathered = _Gathered()
-        raws: dict[int, bytes] = {}
         for line_number, (given, length) in enumerate(
             zip(block.lines(), block.lengths().tolist(), strict=True), start=block.first_line
         ):
             line = _element(given, is_first=line_number == 1) if is_array else given
             if is_array and not line:
                 continue
-            _read_line(gathered, line, length, line_number, layout, raws, state)
+            _read_line(gathered, line, length, line_number, layout, state)
         torn = (reject_reasons.NOT_JSON, reject_reasons.NUL_BYTES)
         if block.is_torn and gathered.unreadable and gathered.unreadable[0][1] in torn:
             raise NotReadyError(
@@ -113,7 +114,7 @@ def read_json_lines(path: Path, blocks: Iterable[Block], layout: Layout, *, is_a
                 f"object. The file is read once it is whole. If nothing writes to it any more, repair or remove the line."
             )
         if gathered.numbers or gathered.unreadable:
-            yield gathered.batch(_raw_of(raws, block.raw_line))
+            yield gathered.batch(_raw_of(gathered.raws, block.raw_line))
 
 
 def _element(line: bytes, *, is_first: bool) -> bytes:
@@ -139,7 +140,6 @@ def _read_line(
     length: int,
     line_number: int,
     layout: Layout,
-    raws: dict[int, bytes],
     state: dict[str, int],
 ) -> None:
     value, original = _parse(line)
@@ -174,7 +174,7 @@ def _read_line(
     state["records"] = max(state["records"], line_number - 1)
     for row in rows:
         state["records"] += 1
-        raws[state["records"]] = orjson.dumps(row, default=str)
+        gathered.raws[state["records"]] = orjson.dumps(row, default=str)
         gathered.numbers.append(state["records"])
         gathered.rows.append(row)
 
