@@ -157,6 +157,7 @@ def main() -> None:
         "before_seconds": statistics.median(pair["before"]["seconds"] for pair in pairs) if before else None,
         "ingest_peak_mb": max(pair["ingest"]["peak_mb"] for pair in pairs),
         "mapped_rows_a_second": {kind: round(run["loaded"] / run["seconds"]) for kind, run in mapped.items()},
+        "mapped_cpu_seconds": {kind: run["cpu_seconds"] for kind, run in mapped.items()},
         "mapped_peak_mb": {kind: run["peak_mb"] for kind, run in mapped.items()},
         "counts": {key: pairs[0]["ingest"][key] for key in ("lines", "loaded", "duplicate", "rejected")},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,22 @@ import polars as pl
 _PUBLISHED_LENGTH = 28
 _PUBLISHED_CLOCK = slice(11, 19)
 _MOST_DAYS_A_ROW = 0.1
+
+
+# A few days come again in every block, and to compile the patterns takes longer than to parse them.
+_known: dict[str, datetime | None] = {}
+_MOST_KNOWN = 10_000
+
+
+def _parsed(days: list[str], parse_each: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    found = {day: _known[day] for day in days if day in _known}
+    new = [day for day in dict.fromkeys(days) if day not in found]
+    if new:
+        found.update(zip(new, parse_each(pl.Series(new, dtype=pl.String)).to_list(), strict=True))
+        if len(_known) > _MOST_KNOWN:
+            _known.clear()
+        _known.update({day: found[day] for day in new})
+    return pl.Series([found[day] for day in days], dtype=pl.Datetime("us", "UTC"))
 
 
 def parse_day_by_day(dates: pl.Series, parse_each: Callable[[pl.Series], pl.Series]) -> pl.Series | None:
@@ -34,6 +51,6 @@ def parse_day_by_day(dates: pl.Series, parse_each: Callable[[pl.Series], pl.Seri
     if len(firsts) > max(1, len(dates) * _MOST_DAYS_A_ROW):
         return None
     before, behind = firsts.str.slice(0, _PUBLISHED_CLOCK.start), firsts.str.slice(_PUBLISHED_CLOCK.stop)
-    midnights = parse_each(before + "00:00:00" + behind)
+    midnights = _parsed((before + "00:00:00" + behind).to_list(), parse_each)
     since_midnight = pl.Series((3600 * hours + 60 * minutes + seconds) * np.int64(1_000_000)).cast(pl.Duration("us"))
     return (midnights.gather(np.cumsum(is_other_day)) + since_midnight).alias(dates.name)

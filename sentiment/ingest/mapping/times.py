@@ -59,6 +59,8 @@ _COMPACT = (
     r"^\s*(?P<year>(?:19|20)\d{2})(?P<month>[01]\d)(?P<day>[0-3]\d)"
     r"(?:T?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2}))?Z?\s*$"
 )
+# Of a day with its time; a day alone is shorter than any epoch.
+_COMPACT_LENGTH = 14
 NUMERIC = (
     r"^\s*(?P<first>\d{1,2})(?P<mark>[-/.])(?P<second_number>\d{1,2})[-/.](?P<year>\d{4}|\d{2})"
     rf"{_TIME}\s*$"
@@ -131,7 +133,9 @@ class TimeSurvey:
         is_epoch = values.str.contains(EPOCH)
         if is_epoch.any():
             epochs = values.filter(is_epoch)
-            self._add_epochs(epochs.filter(~epochs.str.contains(_COMPACT)))
+            if epochs.str.len_bytes().max() >= _COMPACT_LENGTH:  # type: ignore[operator]
+                epochs = epochs.filter(~epochs.str.contains(_COMPACT))
+            self._add_epochs(epochs)
         values = values.filter(~is_epoch)
         if values.is_empty():
             return
