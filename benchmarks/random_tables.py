@@ -1,4 +1,4 @@
-"""2,000 random tables against what is really in them: `python -m benchmarks.random_tables`.
+"""2,000 random tables against what is really in them: `python -m benchmarks.random_tables [FIRST_SEED]`.
 
 A generator writes tables as people do and knows the truth (`tests/ingest/random_tables.py`). Counted are tables that went in right,
 that were asked about, with or without need, and that went in wrongly: none may.
@@ -7,6 +7,7 @@ that were asked about, with or without need, and that went in wrongly: none may.
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -20,11 +21,12 @@ COUNT = 2_000
 
 def main() -> None:
     """Write, read and compare each table."""
+    first = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     counts: Counter[str] = Counter()
     wrong = []
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(COUNT):
+        for seed in range(first, first + COUNT):
             truth = write_table(Path(folder), seed)
             found = outcome(truth)
             is_fine = found in ("right", "asked", "asked rightly")
@@ -34,6 +36,7 @@ def main() -> None:
             truth.path.unlink()
     result = {
         "tables": COUNT,
+        "first_seed": first,
         "right": counts["right"],
         "wrong": counts["wrong"],
         "asked_with_need": counts["asked rightly"],

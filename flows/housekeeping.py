@@ -39,7 +39,13 @@ def housekeeping(options: HousekeepingOptions = HousekeepingOptions()) -> Housek
     return report
 
 
-@task(name="tidy up", retries=3, retry_delay_seconds=60, retry_condition_fn=is_busy)
+@task(
+    name="tidy up",
+    task_run_name="remove what is no longer needed",
+    retries=3,
+    retry_delay_seconds=60,
+    retry_condition_fn=is_busy,
+)
 def tidy_up() -> HousekeepingReport:
     """Apply the rules."""
     home = open_home(say_waiting)

@@ -194,7 +194,13 @@ def load_file(path: Path, options: IngestOptions) -> IngestReport:
     return report
 
 
-@task(name="load query", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+@task(
+    name="load query",
+    task_run_name="load what the query gives",
+    retries=3,
+    retry_delay_seconds=10,
+    retry_condition_fn=is_busy,
+)
 def load_query(options: IngestOptions) -> IngestReport:
     """Load the result of a query, from the watermark of its last run."""
     from sentiment.ingest.sql_query import SourceQuery, ingest_query

@@ -68,7 +68,13 @@ def monitor(options: MonitorOptions = MonitorOptions()) -> MonitorReport | None:
     return report
 
 
-@task(name="measure", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+@task(
+    name="measure",
+    task_run_name="measure the newest days",
+    retries=3,
+    retry_delay_seconds=10,
+    retry_condition_fn=is_busy,
+)
 def measure(options: MonitorOptions) -> MonitorReport:
     """Compare each new day with the weeks before it."""
     home = open_home(say_waiting)

@@ -40,7 +40,7 @@ def profile() -> ProfileSummary:
     return ProfileSummary(page, count_tweets, profiling.findings(figures))
 
 
-@task(retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+@task(task_run_name="measure all tweets", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def measure() -> Figures:
     """Measure on a fresh snapshot, and keep the figures."""
     home = open_home(say_waiting)

@@ -45,7 +45,7 @@ def publish(options: PublishOptions) -> TargetReport:
     return report
 
 
-@task(retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+@task(task_run_name="send what changed", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def send(options: PublishOptions) -> TargetReport:
     """Publish the snapshot, then send it."""
     home = open_home(say_waiting)

@@ -122,7 +122,13 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
     return RetrainSummary(trained, decision, outlook)
 
 
-@task(name="export", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+@task(
+    name="export",
+    task_run_name="freeze training and evaluation rows",
+    retries=3,
+    retry_delay_seconds=10,
+    retry_condition_fn=is_busy,
+)
 def export_snapshot() -> Export:
     """Export the training rows and the hold-out, as they are now."""
     home = open_home(say_waiting)
@@ -134,7 +140,7 @@ def export_snapshot() -> Export:
         return export(warehouse, home)
 
 
-@task
+@task(task_run_name="train")
 def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
     """Train and register, or reuse the version that was trained in the same way before."""
     home = open_home(say_waiting)
@@ -167,14 +173,14 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
     )
 
 
-@task(name="look ahead")
+@task(name="look ahead", task_run_name="forecast what more data brings")
 def look_ahead(snapshot: Export, trained: TrainedVersion) -> tuple[Outlook, bytes]:
     """Forecast what the next subset should bring, and draw the curve."""
     home = open_home(say_waiting)
     return versions.look_ahead(home, Registry(home), snapshot, trained)
 
 
-@task
+@task(task_run_name="judge version {challenger.model_version}")
 def gate(snapshot: Export, challenger: RegisteredVersion) -> Decision:
     """Compare with the champion on the same rows, record the verdict, and move the alias if it passed."""
     home = open_home(say_waiting)

@@ -76,7 +76,7 @@ def recorded_run(flow: str, as_of: datetime | None = None) -> Iterator[RunRecord
         publish_snapshot(row)
 
 
-@task(name="publish", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+@task(name="publish", task_run_name="publish to readers", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
 def publish_snapshot(run: dict[str, object]) -> None:
     """Write the run's row and publish the snapshot."""
     home = open_home(say_waiting)

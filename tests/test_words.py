@@ -44,6 +44,11 @@ LEFT_OUT = (
     *("sentiment/model/lexicon_words/", "sentiment/sample/topics.toml", "sentiment/sample/phrases.toml"),
     *("sentiment/desk/static/", "tests/test_words.py", "tests/real/"),
 )
+# Yet to be edited.
+PENDING = (
+    *("sentiment/ingest/", "sentiment/monitoring/", "sentiment/desk/", "sentiment/api/", "sql/steps/ingest/"),
+    *("docs/files.md", "tests/ingest/", "tests/api/"),
+)
 SUFFIXES = {".py", ".md", ".sql", ".toml", ".yaml", ".yml", ".html", ".service", ""}
 
 

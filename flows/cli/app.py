@@ -6,6 +6,7 @@ server.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated
 
@@ -17,7 +18,6 @@ from sentiment.settings import load_settings
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Ingest tweets, retrain and gate a sentiment model, score every tweet. State lives in SENTIMENT_HOME (default var/).",
@@ -46,36 +46,39 @@ def main() -> None:
         app(prog_name="sentiment")
 
 
-for command in (
-    demo.demo,
-    data.sample,
-    ingest.inspect,
-    ingest.ingest,
-    ingest.withdraw,
-    data.download,
-    data.profile,
-    monitor.monitor,
-    data.publish,
-    status.status,
-    query.decisions,
-    query.history,
-    model.retrain,
-    model.score,
-    model.run,
-    model.promote,
-    model.rollback,
-    maintenance.forget,
-    maintenance.backup,
-    maintenance.restore,
-    maintenance.housekeeping,
-    maintenance.doctor,
-    data.correct,
-    query.sql,
-    maintenance.serve,
-    maintenance.up,
-    model.explain,
-):
-    app.command()(command)
+GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Start": (demo.demo, data.sample, model.run, maintenance.up, maintenance.open_page),
+    "Data": (
+        ingest.inspect,
+        ingest.ingest,
+        ingest.withdraw,
+        data.download,
+        data.profile,
+        data.correct,
+        query.sql,
+    ),
+    "Model": (
+        model.retrain,
+        model.score,
+        model.explain,
+        query.decisions,
+        query.history,
+        model.promote,
+        model.rollback,
+    ),
+    "People and programs": (maintenance.serve, data.publish, monitor.monitor, maintenance.forget),
+    "Operate": (
+        status.status,
+        maintenance.doctor,
+        maintenance.backup,
+        maintenance.restore,
+        maintenance.housekeeping,
+    ),
+}
+NAMES = {maintenance.open_page: "open"}
+for group, commands in GROUPS.items():
+    for command in commands:
+        app.command(NAMES.get(command), rich_help_panel=group)(command)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from flows.cli.run import run_flow
 from flows.cli.terminal import AsJson, notes, out, print_json, print_table, say_waiting
-from sentiment.errors import InputError
+from sentiment.errors import HomeError, InputError
 from sentiment.settings import Home, load_settings, open_home
 
 if TYPE_CHECKING:
@@ -179,6 +180,31 @@ def up() -> None:
 
     home = open_home()
     run_up(home, say=lambda line: out.print(line, markup=False))
+
+
+def open_page(
+    page: Annotated[Literal["desk", "prefect", "mlflow"], typer.Argument(help="Which page.")] = "desk",
+) -> None:
+    """Open a page of a running `sentiment up` in the browser: the desk, Prefect's or MLflow's.
+
+    Example: sentiment open mlflow
+    """
+    from flows.server.ephemeral import running_server
+    from flows.server.ports import mlflow_page, read_ports
+
+    home = open_home()
+    server, ports = running_server(home.root), read_ports(home)
+    if server is None or not ports:
+        raise HomeError(
+            f"`sentiment up` does not run in {home.root}, so there is no page to open. Start it: sentiment up"
+        )
+    pages = {
+        "desk": f"http://127.0.0.1:{ports['api']}",
+        "prefect": server.removesuffix("/api"),
+        "mlflow": mlflow_page(ports["mlflow"]),
+    }
+    out.print(pages[page], markup=False)
+    webbrowser.open(pages[page])
 
 
 def serve(

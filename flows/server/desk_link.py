@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flows.server.ephemeral import running_server
-from flows.server.ports import read_ports
+from flows.server.ports import mlflow_page, read_ports
 from flows.server.rest import ask
 from sentiment.desk.orchestration import NoOrchestration, RunOfFlow, Seen
 from sentiment.errors import HomeError
@@ -79,7 +79,7 @@ class PrefectServer:
                 _seen(server, run)
                 for run in _runs(server, {**started, "state": {"type": {"any_": ["FAILED", "CRASHED"]}}})
             ],
-            links={"Prefect": base, **({"MLflow": f"http://127.0.0.1:{ports['mlflow']}"} if "mlflow" in ports else {})},
+            links={"Prefect": base, **({"MLflow": mlflow_page(ports["mlflow"])} if "mlflow" in ports else {})},
         )
 
 

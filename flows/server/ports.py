@@ -42,3 +42,8 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def mlflow_page(port: int | None) -> str:
+    """MLflow's page of experiments and models; by itself it opens pages for traces of language models, which hide them."""
+    return f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning"

@@ -11,10 +11,10 @@ They live in TOML files, `behaviour_tests/*.toml` and any that a user adds; a fi
 An invariance may name the `attribute` of a person that its variants swap, as gender: how far they move the probability in
 the mean is reported as bias.
 
-A text is a template: `{thing}` is each of the words listed under that name in `[words]` of the file. All lists of a
+A text is a template: `{thing}` takes the words listed under that name in `[words]` of the file. All lists of a
 template are walked in step, starting again where one ends, as often as the longest list is long: a template becomes as
 many cases as its longest list has words, never their product. A variant is a template as well, over `{text}`, `{Text}`
-(first letter large) and `{TEXT}` (all large); `replace` gives, for a part of the text, its possible replacements.
+(first letter large) and `{TEXT}` (all large); `replace` gives, for a part of the text, what may replace it.
 
 A case, one text with all its variants, passes or fails as a whole. One call predicts everything; loading the shipped files
 takes 15 ms.
@@ -36,7 +36,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from sentiment.errors import InputError
 
 SHIPPED = Path(__file__).parent / "behaviour_tests"
-# Of all files; the texts must stay few compared with the hold-out.
+# Of all files; the texts must stay few next to those of the hold-out.
 MOST_CASES = 5_000
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 

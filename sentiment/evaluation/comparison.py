@@ -56,7 +56,7 @@ class PairedDifference:
 
     @property
     def bootstrap_lower(self) -> float:
-        """Lower end of a paired bootstrap interval, for comparison with the exact one."""
+        """Lower end of a paired bootstrap interval, to compare with the other one."""
         return self._bootstrap[0]
 
     @property

@@ -65,7 +65,7 @@ def class_scores(labels: NDArray[np.int8], probabilities: NDArray[np.float32]) -
 def estimate_share(probabilities: NDArray[np.float32], scores: ClassScores) -> ShareEstimate:
     """Estimate how many of a group of tweets are positive.
 
-    The interval is for the group's own share, not that of a population it may be drawn from: what varies is which tweets of
+    The interval holds the group's own share, not that of a larger group it might be a sample of: what varies is which tweets of
     each class are in the group, and which were in the hold-out.
 
     Args:

@@ -1,7 +1,7 @@
 """The slices of a hold-out in which a new model must not be worse: kinds of tweets that an average hides.
 
 A pure function of a frame: each slice is a mask over its rows, so that one comparison of two models serves all of them.
-Slices overlap, and membership depends on the tweet alone, never on a model. A month is a calendar month in
+Slices overlap, and what is in a slice depends on the tweet alone, never on a model. A month is a calendar month in
 UTC. 80,000 tweets take 0.3 s.
 """
 

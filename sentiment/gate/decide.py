@@ -118,7 +118,7 @@ def _decision_key(
     return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()
 
 
-_TAG = {Outcome.PROMOTED: "passed", Outcome.AWAITS_APPROVAL: "awaits approval", Outcome.REFUSED: "refused"}
+_TAG = {Outcome.PROMOTED: "promoted", Outcome.AWAITS_APPROVAL: "awaits approval", Outcome.REFUSED: "refused"}
 
 
 def _describe_in_mlflow(registry: Registry, challenger: RegisteredVersion, decision: Decision) -> None:
@@ -126,9 +126,22 @@ def _describe_in_mlflow(registry: Registry, challenger: RegisteredVersion, decis
     if decision.outcome is Outcome.REFUSED_BEFORE:
         decision = replace(decision, outcome=Outcome.REFUSED)
     report = decision_markdown(decision)
-    tags = {
-        "verdict": _TAG[decision.outcome],
-        "failed_checks": ",".join(check.check_name for check in decision.verdict.failed),
-    }
-    registry.tag_version(challenger.model_version, tags, description=report)
+    checks = {check.check_name: check for check in decision.verdict.checks}
+    floor, behaviour = checks.get("floor"), checks.get("behaviour")
+    verdict = _TAG[decision.outcome]
+    tags = {"verdict": verdict, "failed_checks": ",".join(check.check_name for check in decision.verdict.failed)}
+    headline = verdict
+    if floor and floor.challenger_value is not None:
+        tags["accuracy"] = f"{floor.challenger_value:.1%}".replace("%", " %")
+        headline = f"{tags['accuracy']}{_interval(floor)}, {verdict}"
+    if behaviour and behaviour.challenger_value is not None:
+        registry.log(challenger.run_id, metrics={"behaviour_passed": behaviour.challenger_value})
+    registry.tag_version(challenger.model_version, tags, description=f"{headline}\n\n{report}")
+    registry.set_challenger(challenger.model_version)
     registry.log_text(challenger.run_id, report, "decision.md")
+
+
+def _interval(check: Check) -> str:
+    return (
+        "" if check.lower is None or check.upper is None else f" ({100 * check.lower:.1f} to {100 * check.upper:.1f})"
+    )

@@ -15,13 +15,12 @@ and the file is refused.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from sentiment import clock
 from sentiment.errors import RefusedFileError
@@ -31,6 +30,7 @@ from sentiment.ingest.mapping.reading import Reading, ReadingOptions, ask
 from sentiment.ingest.mapping.survey import Survey
 from sentiment.ingest.merge import GoldMerger, TweetMerger
 from sentiment.ingest.plausible import refuse_implausible
+from sentiment.ingest.read_ahead import read_ahead
 from sentiment.ingest.readers.byte_stream import PIECE_BYTES, Fingerprint
 from sentiment.ingest.readers.files import identify, read_batches
 from sentiment.ingest.readers.form import find_form
@@ -40,7 +40,6 @@ from sentiment.warehouse.connection import writer
 from sentiment.warehouse.migrations import remove_unfinished_file
 from sentiment.warehouse.session import Warehouse
 
-T = TypeVar("T")
 # Smaller than when a file is only looked at: several blocks are on their way at once.
 BLOCK_BYTES = PIECE_BYTES // 2
 
@@ -215,7 +214,7 @@ def _load(
     with _all_or_nothing(warehouse):
         with warehouse.transaction():
             warehouse.run("steps/ingest/insert_unfinished_file", **merger.stamp)
-            for prepared in _read_ahead(map(merger.prepare, _read_ahead(chunks))):
+            for prepared in read_ahead(map(merger.prepare, read_ahead(chunks))):
                 merger.merge(prepared)
                 if on_progress is not None:
                     on_progress(merger.count_lines)
@@ -277,13 +276,3 @@ def _all_or_nothing(warehouse: Warehouse) -> Iterator[None]:
         with suppress(Exception):
             remove_unfinished_file(warehouse)
         raise
-
-
-def _read_ahead(items: Iterable[T]) -> Iterator[T]:
-    """Make the next item in a thread while the last one is used: parsing, keys and writing overlap."""
-    iterator = iter(items)
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
-        pending = pool.submit(next, iterator, None)
-        while (item := pending.result()) is not None:
-            pending = pool.submit(next, iterator, None)
-            yield item

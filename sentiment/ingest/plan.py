@@ -18,6 +18,7 @@ from sentiment.errors import InputError, RefusedFileError
 from sentiment.ingest.mapping.question import Question
 from sentiment.ingest.mapping.reading import Reading, ReadingOptions, ask, decide
 from sentiment.ingest.mapping.survey import Survey
+from sentiment.ingest.read_ahead import read_ahead
 from sentiment.ingest.readers import reject_reasons
 from sentiment.ingest.readers.batch import Batch
 from sentiment.ingest.readers.byte_stream import PIECE_BYTES, Fingerprint
@@ -58,7 +59,9 @@ def look_at(path: Path, options: ReadingOptions, *, whole: bool) -> Looked:
     """
     form = find_form(path, delimiter=options.delimiter, encoding=options.encoding)
     survey = Survey()
-    batches = read_batches(path, form, block_bytes=PIECE_BYTES if whole else PIECE_BYTES // 4)
+    batches = read_batches(path, form, block_bytes=PIECE_BYTES // 4)
+    if whole:
+        batches = read_ahead(batches)
     first = next(batches, None)
     if first is None:
         # A header and nothing else, as a day without posts has it.

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import polars as pl
@@ -34,9 +34,10 @@ from .batch import Batch
 from .config import BetaCalibration, ModelConfig, upgrade_config
 from .errors import ModelError
 from .features import extract
-from .lexicon import NEGATED, Lexicon, Reading
+from .lexicon import Lexicon, Reading
 from .neutral import Prediction, evidence_of
-from .ngrams import NgramBag, max_over_words, zero_ngrams_with
+from .ngrams import NgramBag
+from .weighting import WordWeights, weigh_words
 
 if TYPE_CHECKING:
     from .custom import CustomEncoder
@@ -48,10 +49,6 @@ CUSTOM_FOLDER = "custom"
 """What a custom module is made from: its source, or its tokenizer and configuration."""
 _BATCH_ROWS = 20_000
 _BATCH_BYTES = 4 << 20
-_SYMBOL_BOOST = 3.0
-"""How much more the lexicon counts in a text with emoticons or emoji: training rows are labelled by them and hold none."""
-_FEWEST_WORDS = 5
-"""A hashtag in a text of fewer words does not raise its out-of-vocabulary rate further."""
 _THREADS = min(os.cpu_count() or 1, 8)
 _WEIGHT_NAMES_OF_FORMAT_3 = {"ngrams": "ngrams.weight", "is_familiar": "in_vocabulary"}
 
@@ -96,17 +93,6 @@ def in_batches(texts: pl.Series) -> Iterator[tuple[int, pl.Series]]:
             last = max(first + 1, int(np.searchsorted(ends, before + _BATCH_BYTES, side="right")))
             yield start + first, piece[first:last]
             first, before = last, int(ends[last - 1])
-
-
-class WordWeights(NamedTuple):
-    """How much the words of a batch count in each part of a model with a lexicon."""
-
-    ngrams: Tensor
-    """float32, shape (positions, 4)."""
-    encoder: Tensor
-    """float32, shape (positions,): 1 where the lexicon knows the word."""
-    lexicon: Tensor
-    """float32, shape (rows,): of the lexicon's score."""
 
 
 class SentimentModel(torch.nn.Module):
@@ -182,54 +168,10 @@ class SentimentModel(torch.nn.Module):
         )
         return torch.stack([self.ngrams(batch, weights.ngrams), encoder, scores * weights.lexicon, strength], dim=1)
 
-    @property
-    def applies_rules(self) -> bool:
-        """Whether negation and contrast also change what was learnt of words, and only the lexicon says what symbols mean."""
-        return self.lexicon is not None and self.lexicon.config.rules != "valence-v1"
-
     def word_weights(self, batch: Batch, reading: Reading, config: ModelConfig) -> WordWeights:
-        """Discount words by the out-of-vocabulary rate of their row, and let the lexicon's rules change what was learnt.
-
-        That rate is the share of a row's words that are neither in the lexicon nor frequent in the training rows; a hashtag,
-        rare in personal tweets and frequent in news and talk of brands, counts as `hashtag_weight` such words. The higher
-        it is, the less the row is like the training rows, and the less what they taught applies to it.
-        """
-        is_known = torch.from_numpy(reading.is_known).to(self.device)
-        rate = self._oov_rate(batch, is_known, config.hashtag_weight)
-        discount = torch.repeat_interleave(1 / (1 + config.oov_discount * rate), batch.offsets.diff())
-        tokens = torch.where(is_known, 1.0, discount)
-        ngrams, encoder = max_over_words(tokens, batch.offsets), tokens
-        lexicon = 1 + config.oov_lexicon_boost * rate
-        if self.applies_rules:
-            clauses = torch.from_numpy(reading.clause_weights).to(self.device)
-            symbols, people, negated = (
-                torch.from_numpy(positions).to(self.device)
-                for positions in (reading.symbols, reading.people, reading.positions[reading.is_negated])
-            )
-            # A negated word means the opposite, the lesser side of a contrast counts less.
-            ngrams[negated] *= float(NEGATED)
-            ngrams *= clauses[:, None]
-            # Encoders have seen negations and contrasts themselves, so the rules count half.
-            encoder = tokens * clauses.sqrt()
-            encoder[negated] *= 0.5
-            # Nothing was learnt of symbols: rows are labelled by them and hold none. And what was learnt of who somebody is,
-            # is true of the training rows alone.
-            for words in (symbols, people):
-                encoder[words] = 0
-                zero_ngrams_with(ngrams, words, batch.offsets)
-            lexicon[torch.searchsorted(batch.offsets, symbols, right=True) - 1] *= _SYMBOL_BOOST
-        return WordWeights(ngrams, encoder, lexicon)
-
-    def _oov_rate(self, batch: Batch, is_known: Tensor, hashtag_weight: float) -> Tensor:
-        """The out-of-vocabulary rate: float32, shape (rows,), 0 or more."""
-        starts, ends = batch.offsets[:-1], batch.offsets[1:]
-        is_oov = ~(self.in_vocabulary.index_select(0, batch.words) | is_known)
-        is_oov[starts] = False
-        counts = F.pad(is_oov.cumsum(0), (1, 0))
-        words = ends - starts - 1
-        hashtags = torch.from_numpy(batch.features.hashtags).to(self.device)
-        share = (counts[ends] - counts[starts]) / words.clamp(min=1)
-        return (share + hashtag_weight * hashtags / words.clamp(min=_FEWEST_WORDS)).float()
+        """How much each word of a batch counts, on the model's device; see `weighting`."""
+        weights = weigh_words(batch.features, reading, self.in_vocabulary.cpu().numpy(), config)
+        return WordWeights(*(values.to(self.device) for values in weights))
 
     def predict_part_logits(self, texts: Sequence[str] | pl.Series, config: ModelConfig | None = None) -> np.ndarray:
         """Score texts by each part: float32, shape (rows, 3), n-grams, encoder and lexicon. None counts as empty.

@@ -54,7 +54,7 @@ class Explanation:
     probability_positive: float
     probability_neutral: float
     evidence: float
-    """How much mood the text shows, of either side; neutral below the model's threshold."""
+    """How much mood the text shows, on either side; neutral below the model's threshold."""
     logit: float
     words: list[Contribution]
     every_tweet: float

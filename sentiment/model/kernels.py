@@ -24,7 +24,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(function: _Function) -> _Function:
-    """Compile with numba for the types of each call, and cache the result on disk."""
+    """Compile with numba for any types the function is called with, and cache the result on disk."""
     is_cached = "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK)
     return cast(_Function, numba.njit(nogil=True, fastmath=True, error_model="numpy", cache=is_cached)(function))
 

@@ -1,4 +1,4 @@
-"""Which texts are neutral: those that show too little mood, of either side.
+"""Which texts are neutral: those that show too little mood, on either side.
 
 The evidence of a text is what the lexicon finds in it, all values added up without their signs after negation and emphasis,
 plus a little for how sure the whole model is of a side: `good but slow` shows mood, a headline shows none, however long it is.

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .batch import Batch
@@ -42,26 +41,3 @@ class NgramBag(torch.nn.Module):
         """What each n-gram adds to the logit of its row: float32, shape (positions, 4)."""
         weights = self.kind_weights if ngram_weights is None else self.kind_weights * ngram_weights
         return self.weight[batch.ngrams.long()] * weights
-
-
-def max_over_words(values: Tensor, offsets: Tensor) -> Tensor:
-    """The largest value among the words of each n-gram: (positions,) to (positions, 4); beyond a row's end counts as 0."""
-    starts = offsets[1:-1]
-    second = F.pad(values[1:], (0, 1)).index_fill(0, starts - 1, 0)
-    third = F.pad(second[1:], (0, 1)).index_fill(0, starts - 1, 0)
-    two = torch.maximum(values, second)
-    return torch.stack([values, two, torch.maximum(two, third), torch.maximum(values, third)], dim=1)
-
-
-def zero_ngrams_with(ngram_weights: Tensor, words: Tensor, offsets: Tensor) -> None:
-    """Set the weights of n-grams that contain some words to zero, in place.
-
-    Args:
-        ngram_weights: float, shape (positions, 4).
-        words: int64, shape (words,): their positions, none of them a separator.
-        offsets: int64, shape (rows + 1,).
-    """
-    starts = offsets[torch.searchsorted(offsets, words, right=True) - 1]
-    ngram_weights[words] = 0
-    ngram_weights[words - 1, 1:3] = 0
-    ngram_weights[words[words - 2 >= starts] - 2, 2:] = 0

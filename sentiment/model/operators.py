@@ -230,7 +230,7 @@ def gated_scan_plain(inputs: Tensor, offsets: Tensor) -> Tensor:
 
 
 def _scan(gates: Tensor, added: Tensor, longest: int) -> Tensor:
-    """state[t] = gates[t] * state[t - 1] + added[t], by doubling; a gate of zero, as at a separator, resets it."""
+    """state[t] = gates[t] * state[t - 1] + added[t], by doubling; a gate of zero, as at a separator, starts again."""
     step = 1
     while step < longest:
         added = added + gates * F.pad(added[:-step], (0, 0, step, 0))

@@ -33,9 +33,13 @@ from sentiment.model.atomic import flush_tree
 from sentiment.registry.environment import MLFLOW_ENVIRONMENT, import_mlflow
 from sentiment.registry.mlflow_format import digest_of_model, write_mlflow_model
 from sentiment.registry.names import (
+    CHALLENGER,
     CHAMPION,
+    EXPERIMENT_TAGS,
     FED_ROWS,
+    MODEL_DESCRIPTION,
     MODEL_DIGEST,
+    PREVIOUS,
     REFERENCE_PREDICTIONS,
     TRAINING_KEY,
     RegisteredVersion,
@@ -81,7 +85,9 @@ class Registry:
             self.experiment_id: str = (
                 experiment.experiment_id
                 if experiment is not None
-                else self.client.create_experiment(EXPERIMENT, artifact_location=(home.mlflow / "artifacts").as_uri())
+                else self.client.create_experiment(
+                    EXPERIMENT, artifact_location=(home.mlflow / "artifacts").as_uri(), tags=EXPERIMENT_TAGS
+                )
             )
 
     def champion(self) -> RegisteredVersion | None:
@@ -180,8 +186,10 @@ class Registry:
         _flush_artifacts(logged.artifact_location)
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-        if not self.client.search_registered_models(f"name = '{self.name}'"):
-            self.client.create_registered_model(self.name)
+        if not (found := self.client.search_registered_models(f"name = '{self.name}'")):
+            self.client.create_registered_model(self.name, description=MODEL_DESCRIPTION)
+        elif not found[0].description:  # A text of the home's own stays.
+            self.client.update_registered_model(self.name, MODEL_DESCRIPTION)
         return _registered(
             self.client.create_model_version(
                 self.name,
@@ -247,14 +255,30 @@ class Registry:
         self.client.log_artifact(run_id, str(path))
         _flush_artifacts(self.client.get_run(run_id).info.artifact_uri)
 
+    def log_picture(self, run_id: str, png: bytes, name: str) -> None:
+        """Keep a picture with the run."""
+        with tempfile.TemporaryDirectory(dir=self.home.work) as folder:
+            path = Path(folder) / name
+            path.write_bytes(png)
+            self.log_file(run_id, path)
+
     def log_text(self, run_id: str, text: str, name: str) -> None:
         """Keep a text with the run."""
         self.client.log_text(run_id, text, name)
         _flush_artifacts(self.client.get_run(run_id).info.artifact_uri)
 
     def set_champion(self, model_version: int) -> None:
-        """Move the alias."""
+        """Move the alias; `previous` then names the champion before, and `challenger` no longer this version."""
+        aliases = {name: int(to) for name, to in self.client.get_registered_model(self.name).aliases.items()}
         self.client.set_registered_model_alias(self.name, CHAMPION, str(model_version))
+        if aliases.get(CHAMPION, model_version) != model_version:
+            self.client.set_registered_model_alias(self.name, PREVIOUS, str(aliases[CHAMPION]))
+        if aliases.get(CHALLENGER) == model_version:
+            self.client.delete_registered_model_alias(self.name, CHALLENGER)
+
+    def set_challenger(self, model_version: int) -> None:
+        """Name the version that the gate judged last; for readers of MLflow's pages, nothing here depends on it."""
+        self.client.set_registered_model_alias(self.name, CHALLENGER, str(model_version))
 
     def remove(self, model_versions: Sequence[int], *, dead_before: datetime) -> tuple[list[int], int]:
         """Delete versions with their runs and files, and failed or killed runs that started before a time.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CHAMPION = "champion"
+CHALLENGER = "challenger"
+PREVIOUS = "previous"
 TRAINING_KEY = "training_key"
 FED_ROWS = "fed_rows.parquet"
 REFERENCE_PREDICTIONS = "probe.parquet"
@@ -12,6 +14,21 @@ REFERENCE_PREDICTIONS = "probe.parquet"
 
 
 MODEL_DIGEST = "model_digest"
+
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""Without it, MLflow's pages ask what it is for, and may show those for traces of language models."""
+MODEL_DESCRIPTION = """\
+**What it is for.** The probability that an English tweet is positive, to follow moods over days and topics. The version with
+the alias `champion` answers and scores every tweet; `challenger` was judged last, `previous` was champion before.
+
+**Data.** Each version is trained on a subset of the tweets in this home, and measured on tweets that were held out. The tag
+`rows` says on how many; its run has the rule and the digests.
+
+**Limits.** Where labels come from emoticons, as in Sentiment140, about one in ten is wrong, and irony and mixed moods are not
+in them. Single tweets are often wrong, so it is not made to judge persons. Other languages and times need labels of their own.
+
+**Licence.** Yours to choose; the terms of the data that it was trained on go with it.
+"""
 
 
 @dataclass(frozen=True)

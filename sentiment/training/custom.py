@@ -1,6 +1,6 @@
 """Training a user's own module in the place of the encoders: found, identified, tried on a few texts, then trained.
 
-Faults of a module show on a handful of texts, before any long work: `try_out` calls it as training and
+What is wrong with a module shows on a handful of texts, before any long work: `try_out` calls it as training and
 scoring will. It trains with AdamW (Loshchilov and Hutter 2019) unless it brings optimizers of its own, on batches of texts of
 similar length, with gradients clipped to a norm of 1 and a learning rate that warms up and then falls to zero.
 """

@@ -40,7 +40,7 @@ Draws = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One training: rows, accuracy on the hold-out (0 to 1), its noise against other rungs, and what it took.
+    """One training: rows, accuracy on the hold-out (0 to 1), its noise compared with other rungs, and what it took.
 
     Of several seeds, hand in the mean as one point and keep `noise_of_rung`: seeds share the subset and its luck, so their
     mean is hardly less noisy than one of them.
@@ -110,7 +110,7 @@ class Outlook:
 
 
 def noise_of_rung(count_holdout_rows: int, discordance: float = USUAL_DISCORDANCE) -> float:
-    """Standard error of a rung's accuracy against other rungs on the same hold-out, as a share.
+    """Standard error of a rung's accuracy compared with other rungs on the same hold-out, as a share.
 
     Two trainings that differ on a share of the rows by chance differ in accuracy with variance discordance / rows, half of
     it from each. Measured over seeds it comes out the same, since a seed shuffles just these rows.

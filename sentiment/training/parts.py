@@ -70,7 +70,7 @@ class Part:
         loss: logits and labels, both float of shape (rows,), to the summed loss.
         optimizers: they update what `forward` uses.
         batch_rows: rows in a batch.
-        seed: seeds all that `forward` draws at random.
+        seed: seeds what `forward` draws at random.
         modules: put into training mode.
         synchronise: writes what was trained into the model, where that is another tensor.
         tensors: what else changes in training, by name.

@@ -106,7 +106,7 @@ def open_subset(path: Path, count_rows: int, most_rows: int | None = None) -> Su
             labels = rows["label"].to_numpy()[~is_early]
             found = [found[label] + int((labels == label).sum()) for label in (0, 1)]
             held_back = rows.filter(pl.Series(is_early))
-            # A filtered column keeps the whole row group's bytes alive; a new one keeps only its own.
+            # A filtered column keeps the whole row group's bytes alive; a new one keeps its own.
             early.append(held_back.with_columns(pl.Series("text", held_back["text"].to_list(), dtype=pl.String)))
     for count, name in zip(found, ("negative", "positive"), strict=True):
         if count < FEWEST_ROWS_OF_A_CLASS:

@@ -82,7 +82,7 @@ def export(warehouse: Warehouse, home: Home) -> Export:
     """
     home.exports.mkdir(exist_ok=True)
     for leftover in home.exports.glob(".new-*"):
-        # Left by a killed run; an export has the warehouse to itself.
+        # Of a run that was killed; the one who exports holds the warehouse alone.
         shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=home.exports, prefix=".new-") as temporary:
         folder = Path(temporary) / "export"

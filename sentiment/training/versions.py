@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import resource
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from sentiment.training.learning_curve import USUAL_DISCORDANCE, CurvePoint, Out
 from sentiment.training.learning_curve_plot import curve_figure
 from sentiment.training.neutrality import FEWEST_NEUTRAL, fit_neutral
 from sentiment.training.predictions import gold_sets, predictions_of
+from sentiment.training.run_metrics import LossCurve, log_quality
 from sentiment.training.subsets import SUBSET_RULE, Export, next_rung
 from sentiment.warehouse.connection import writer
 
@@ -108,7 +108,7 @@ def train_version(
     }
     evaluations, scores = _evaluate(registry, export, found)
     if "holdout_accuracy" not in cost:
-        registry.log(found.run_id, metrics=_holdout_metrics(evaluations["holdout"]))
+        log_quality(registry, export, found, predictions_of(registry, export, found))
     with writer(home) as warehouse:
         record_version(warehouse, row, evaluations, scores)
     shutil.rmtree(home.checkpoints / key[:16], ignore_errors=True)
@@ -132,10 +132,7 @@ def look_ahead(home: Home, registry: Registry, export: Export, trained: TrainedV
     following = next_rung(max(point.rows for point in points), export.count_train_rows)
     resolvable = detectable_difference(count_holdout, USUAL_DISCORDANCE, alpha_of_look(look, home.settings.gate.alpha))
     picture = curve_figure(points, max(following, 2 * points[-1].rows))
-    with tempfile.TemporaryDirectory(dir=home.work) as folder:
-        path = Path(folder) / "learning_curve.png"
-        path.write_bytes(picture)
-        registry.log_file(trained.version.run_id, path)
+    registry.log_picture(trained.version.run_id, picture, "learning_curve.png")
     return is_flat(points, following, resolvable), picture
 
 
@@ -208,19 +205,26 @@ def _train(
         }
         registry.log(run_id, parameters=parameters)
         registry.log_dataset(run_id, job.rows, digest=export.data_digest, source=export.train)
-        result = fit(job, export.train, fed_rows_path=fed_rows, checkpoint_folder=folder, on_progress=on_progress)
+        losses = LossCurve()
+
+        def watch(progress: Progress) -> None:
+            losses.add(progress.rows_done, progress.loss)
+            if on_progress:
+                on_progress(progress)
+
+        result = fit(job, export.train, fed_rows_path=fed_rows, checkpoint_folder=folder, on_progress=watch)
         neutral_rows = pl.read_parquet(export.neutral).filter(evaluation_set="fit")
         neutral = fit_neutral(result.model, neutral_rows)
         result.model.config = result.model.config.model_copy(update={"neutral": neutral})
         _write_reference_predictions(export, result.model.predict_probability, reference)
-        registry.log_curve(run_id, result.curve, step="rows_seen")
+        registry.log_curve(run_id, [*losses.points, *result.curve], step="rows_seen")
         registry.log(run_id, metrics=_cost(result, fed_rows))
         return registry.register(
             run_id,
             key,
             result.model,
             files={FED_ROWS: fed_rows, REFERENCE_PREDICTIONS: reference},
-            tags={"count_train_rows": str(job.rows), **described},
+            tags={"rows": f"{job.rows:,}"},
         )
 
 
@@ -250,17 +254,6 @@ def _count_fitted_on(export: Export) -> int:
     neutral = pl.scan_parquet(export.neutral).filter(evaluation_set="fit", label=LABELS.index("neutral"))
     count: int = neutral.select(pl.len()).collect().item()
     return count
-
-
-def _holdout_metrics(found: Evaluation) -> dict[str, float]:
-    """What MLflow shows of a version's quality."""
-    return {
-        "holdout_accuracy": found.accuracy,
-        "holdout_accuracy_lower": found.lower,
-        "holdout_accuracy_upper": found.upper,
-        "holdout_log_loss": found.log_loss,
-        "holdout_calibration_error": found.calibration_error,
-    }
 
 
 def _cost(result: TrainingResult, fed_rows: Path) -> dict[str, float]:

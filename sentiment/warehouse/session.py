@@ -39,6 +39,12 @@ class Warehouse:
 
         Returns the connection, on which the last statement's result can be fetched.
         """
+        return self._execute(script, parameters)
+
+    def _execute(
+        self, script: str, parameters: dict[str, Any], incoming: pa.Table | None = None
+    ) -> duckdb.DuckDBPyConnection:
+        # DuckDB finds `incoming` by its name. A registered table would be kept in memory until the transaction ends.
         parameters = {"now": clock.now(), **parameters}
         for statement in self.connection.extract_statements(read_sql(script)):
             names = statement.named_parameters
@@ -56,12 +62,7 @@ class Warehouse:
 
     def load(self, script: str, frame: pl.DataFrame, /, **parameters: Any) -> pl.DataFrame:
         """Execute `sql/<script>.sql` with `frame` visible in it as the table `incoming`; the last statement's result."""
-        # Strings as polars has them; as Arrow's older kind they would be copied once more.
-        self.connection.register("incoming", frame.to_arrow(compat_level=pl.CompatLevel.newest()))
-        try:
-            return self.run(script, **parameters).pl()
-        finally:
-            self.connection.unregister("incoming")
+        return self._execute(script, parameters, frame.to_arrow()).pl()
 
     @contextmanager
     def stream(

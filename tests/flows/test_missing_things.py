@@ -160,6 +160,10 @@ TABLE: dict[str, Entry] = {
         "empty home": Case("housekeeping", "", FINE),
         "server": Case("housekeeping", NO_SERVER),
     },
+    "open_page": {
+        "home": Case("open desk", NO_HOME),
+        "empty home": Case("open mlflow", "does not run in"),
+    },
     "doctor": {
         "home": Case("doctor", "", (1, 2)),
         "empty home": Case("doctor", "There is no home"),

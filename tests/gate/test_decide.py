@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -68,7 +69,11 @@ def test_a_first_model_that_passes_is_promoted_and_everybody_is_told(
         ("speed", True, 1, None),
     ]
     told = registry.client.get_model_version(registry.name, "1")
-    assert told.tags["verdict"] == "passed"
+    share = by_name(decision)["floor"].challenger_value
+    assert share is not None
+    assert (told.tags["verdict"], told.tags["accuracy"]) == ("promoted", f"{100 * share:.1f} %")
+    assert re.match(rf"{100 * share:.1f} % \(\d+\.\d to \d+\.\d\), promoted\n", told.description)
+    assert registry.client.get_registered_model(registry.name).aliases == {"champion": 1}
     assert "**Version 1 is the new champion.** It is the first one." in told.description
     assert [file.path for file in registry.client.list_artifacts(version.run_id)].count("decision.md") == 1
 
@@ -130,6 +135,7 @@ def test_a_challenger_that_is_not_better_is_refused_and_nothing_moves(
     told = registry.client.get_model_version(registry.name, "2")
     assert (told.tags["verdict"], told.tags["failed_checks"]) == ("refused", "better")
     assert "**Version 2 was refused by: better.** Version 1 stays champion." in told.description
+    assert registry.client.get_registered_model(registry.name).aliases == {"champion": 1, "challenger": 2}
 
 
 @pytest.mark.parametrize("leak", ["id", "text", "gold"])

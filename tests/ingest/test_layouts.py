@@ -232,6 +232,10 @@ class TestTables:
             records(path)
         assert records(path, encoding="cp1251")[0]["text"] == "очень хороший фильм номер 0"
 
+    def test_a_delimiter_of_several_characters_is_refused(self, write: Callable) -> None:
+        with pytest.raises(InputError, match=r"--delimiter is '\|\|'; expected is one character"):
+            records(write("text||label\nso good||1\n", "odd.csv"), delimiter="||")
+
 
 # -- Broken in ten ways, and every one accounted for
 
@@ -267,6 +271,22 @@ def broken_lines(form: str) -> list[str]:
     return lines
 
 
+def broken_cells(before: list[str]) -> list[list[str]]:
+    """Ten ways in which a row of a sheet is broken, or repeats the one before."""
+    return [
+        ["x", "a b", "positive"],
+        ["1", " ", "positive"],
+        ["2", "c d", "so what"],
+        ["", "e f", ""],
+        ["-5", "a b", "positive"],
+        ["9" * 30, "a b", "positive"],
+        ["#N/A", "#REF!", "#VALUE!"],
+        [before[0], "another text", before[2]],
+        before,
+        ["3.5", "", "positive"],
+    ]
+
+
 @pytest.mark.parametrize("form", ["tsv", "multiline", "ndjson", "array", "excel"])
 def test_lines_are_loaded_plus_duplicate_plus_rejected(
     form: str, home: Home, tmp_path: Path, rows_of: Callable, checks_pass: Callable
@@ -279,9 +299,7 @@ def test_lines_are_loaded_plus_duplicate_plus_rejected(
     if form == "excel":
         rows = [[row["id"], row["text"], row["label"]] for row in GOOD]
         for number in range(3, 200, 4):
-            rows[number] = [["x", "a b", "positive"], ["1", " ", "positive"], ["2", "c d", "so what"], ["", "e f", ""]][
-                number // 4 % 4
-            ]
+            rows[number] = broken_cells(rows[number - 1])[number // 4 % 10]
         write_workbook(path, [["id", "text", "label"], *rows])
         count = 200
     elif form == "array":

@@ -1,4 +1,4 @@
-"""Features must never change: each rule of the tokeniser has a test, and some values are written down."""
+"""Features never change: each rule of the tokeniser has a test, and some values are written down."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_ngrams_see_order_and_the_ends_of_a_tweet() -> None:
         return set(extract(pl.Series([text]), FeatureConfig()).ngrams.reshape(-1).tolist())
 
     assert ngrams("dog bites man") != ngrams("man bites dog")
-    assert ngrams("bites") - ngrams("dog bites man"), "that nothing precedes or follows a word is a feature"
+    assert ngrams("bites") - ngrams("dog bites man"), "that nothing precedes and follows a word is a feature"
 
 
 def test_a_megabyte_without_a_space_is_one_word() -> None:

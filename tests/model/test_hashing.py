@@ -1,4 +1,4 @@
-"""The hash must never change: its values are written down here, and do not depend on how a column is cut."""
+"""The hash never changes: its values are written down here, and do not depend on how a column is cut."""
 
 from __future__ import annotations
 

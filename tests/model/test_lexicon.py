@@ -32,7 +32,7 @@ def score(text: str) -> float:
     ("rule", "higher", "lower"),
     [
         ("good is better than bad", "good", "bad"),
-        ("negation reverses", "good", "not good"),
+        ("negation flips", "good", "not good"),
         ("negation reaches over two words", "is good", "isnt that very good"),
         ("negation of bad is better than bad", "not a bad phone", "a bad phone"),
         ("two negations are none", "never not good", "never good"),

@@ -69,7 +69,7 @@ def test_letters_of_other_scripts_stay() -> None:
 
 @pytest.fixture(scope="module")
 def written() -> list[str]:
-    """Texts in which the signs of all rules, and letters of both cases in and beyond ASCII, in any order."""
+    """Texts in which the signs of all rules, and letters of both cases in and beyond ASCII, come in any order."""
     signs = [
         *":;=8xXdDpPoO0tT()[]{}<>3/\\|*^~-_.'`!@# \t\r\n",
         "’",

@@ -66,6 +66,7 @@ def test_a_promoted_version_is_shown_only_when_it_has_scored_everything(
 ) -> None:
     version = register(20).model_version
     made = champion.promote(world, registry, version, **BY)
+    assert registry.client.get_registered_model(registry.name).aliases == {"champion": version, "previous": 2}
     assert not made.is_published
     assert rows_of(world, SHOWN) == [(2400, 2, 2)]
     assert score(world, registry, run_id="test").is_published

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import ModelConfig
 from sentiment.model.explanation import explain_in_full
 from sentiment.model.features import FeatureConfig
+from sentiment.scoring.worker import describe_model, load_model
 from sentiment.training.config import TrainingConfig, TrainingJob
 from sentiment.training.custom import Budget, copy_source, describe, try_out
 from sentiment.training.fit import Progress, TrainingResult, fit
@@ -317,6 +319,17 @@ def test_a_loaded_model_whose_imports_are_missing_says_which(
     importlib.invalidate_caches()
     with pytest.raises(ModelError, match="needs the module 'extra_of_mine', which is not installed"):
         SentimentModel.load(tmp_path / "model")
+
+
+def test_a_worker_loads_a_model_from_files_that_do_not_stay(package: Callable[..., Path], tmp_path: Path) -> None:
+    folder = package()
+    model = train(tmp_path).model
+    model.save(tmp_path / "model")
+    shutil.rmtree(folder)
+    loaded = load_model(describe_model(tmp_path / "model"))
+    assert not loaded.custom.folder.exists()
+    texts = ["lovely rain", "awful bus"]
+    assert loaded.predict_probability(texts) == pytest.approx(model.predict_probability(texts), abs=1e-6)
 
 
 def test_a_text_that_gives_nan_is_named_when_it_is_scored(package: Callable[..., Path], tmp_path: Path) -> None:

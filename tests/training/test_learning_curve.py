@@ -184,10 +184,10 @@ def test_the_picture_is_a_png_on_white_and_shows_what_came_later(count: int) -> 
     from matplotlib.image import imread
 
     came = [CurvePoint(1_500_000, law(1_500_000), NOISE, 80)]
-    without, with_later = (
+    without, together = (
         imread(io.BytesIO(curve_figure(curve(rungs=RUNGS[:count]), 1_500_000, later)), format="png")
         for later in ([], came)
     )
-    assert without.shape == with_later.shape == (540, 960, 4)
+    assert without.shape == together.shape == (540, 960, 4)
     assert (without[0, 0] == 1).all()
-    assert (without != with_later).any()
+    assert (without != together).any()

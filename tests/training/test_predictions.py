@@ -1,4 +1,4 @@
-"""The hold-out is predicted once for each version, for training's metrics, the learning curve and the gate."""
+"""The hold-out is predicted once for each version, no matter who asks: training's metrics, the learning curve, and the gate."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from sentiment.registry.client import Registry
 from sentiment.settings import Home
 from sentiment.training import fit, versions
 from sentiment.training.config import TrainingConfig, TrainingJob
+from sentiment.training.run_metrics import LossCurve
 from sentiment.training.subsets import Export
 from sentiment.training.versions import TrainedVersion, evaluate_version, train_version
 
@@ -63,6 +64,33 @@ def test_the_rows_that_were_fed_are_the_subset(
     path = registry.fed_rows(train().version)
     assert path is not None
     assert set(pl.read_parquet(path)["tweet_id"]) == set(pl.read_parquet(frozen.train).head(1000)["tweet_id"])
+
+
+def test_the_page_of_its_run_shows_quality_slices_and_pictures(registry: Registry, train: Callable) -> None:
+    trained = train()
+    metrics = registry.metrics(trained.version)
+    assert metrics["holdout_accuracy"] == pytest.approx(trained.holdout.accuracy)
+    assert {
+        "holdout_precision_negative",
+        "holdout_recall_positive",
+        "slice_accuracy/short",
+        "gold_accuracy/manual",
+    } <= set(metrics)
+    files = {file.path for file in registry.client.list_artifacts(trained.version.run_id)}
+    assert {"confusion_matrix.png", "calibration.png"} <= files
+    version = registry.client.get_model_version(registry.name, "1")
+    assert version.tags["rows"] == "1,000"
+    assert "What it is for" in registry.client.get_registered_model(registry.name).description
+
+
+def test_a_curve_has_about_fifty_points_however_long_a_training_is() -> None:
+    curve = LossCurve()
+    for number in range(10_000):
+        curve.add(number, 0.5)
+    rows = [point["rows_seen"] for point in curve.points]
+    assert 50 <= len(rows) < 100
+    assert rows == sorted(rows)
+    assert len(set(np.diff(rows))) == 1
 
 
 def test_the_same_rows_config_and_seed_are_trained_once(

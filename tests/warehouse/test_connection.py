@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from sentiment.errors import BusyError, HomeError, InputError
@@ -261,3 +263,20 @@ def test_readers_of_one_process_are_each_locked_and_in_utc(home: Home) -> None:
         assert query(home, "select current_setting('TimeZone') as zone").item() == "UTC"
         with pytest.raises(InputError):
             query(home, "from '/etc/passwd'")
+
+
+def test_a_loaded_table_is_freed_before_the_transaction_ends(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables: list[weakref.ref[pa.Table]] = []
+    convert = pl.DataFrame.to_arrow
+
+    def to_arrow(frame: pl.DataFrame) -> pa.Table:
+        table = convert(frame)
+        tables.append(weakref.ref(table))
+        return table
+
+    monkeypatch.setattr(pl.DataFrame, "to_arrow", to_arrow)
+    with writer(home) as warehouse, warehouse.transaction():
+        for number in range(3):
+            ids = pl.DataFrame({"tweet_id": [number]})
+            assert warehouse.load("steps/ingest/select_known_ids", ids, least=0, greatest=9).is_empty()
+        assert [table() for table in tables[:2]] == [None, None]

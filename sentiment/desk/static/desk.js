@@ -16,7 +16,7 @@ const interval = { day: "day", week: "monday" };
 const kinds = {
   share(data, width) {
     const rows = data.rows.map(dated), scored = pieces(rows.filter((row) => row.y !== null), data.unit === "week" ? 7 : 1);
-    const shared = { width, marginLeft: 48, className: "plot", x: { type: "utc", label: null } };
+    const shared = { width, marginLeft: 48, marginBottom: 36, className: "plot", x: { type: "utc", label: null } };
     const share = Plot.plot({
       ...shared, height: 220, y: { label: null, tickFormat: "%", grid: true, domain: range(scored) },
       marks: [
@@ -38,7 +38,7 @@ const kinds = {
   stacked(data, width) {
     const rows = data.rows.map(dated);
     return [Plot.plot({
-      width, height: 180, marginLeft: 48, className: "plot", x: { type: "utc", label: null }, y: { label: null, ticks: 4, tickFormat: "~s", grid: true },
+      width, height: 180, marginLeft: 48, marginBottom: 36, className: "plot", x: { type: "utc", label: null }, y: { label: null, ticks: 4, tickFormat: "~s", grid: true },
       marks: [
         Plot.rectY(rows, { x: "x", interval: "day", y: "y", fill: (row) => colors[row.series] || "var(--bars)", href: "href", inset: 0.5, ariaLabel: (row) => `${days(row.x)}: ${row.y} ${row.series}`, title: (row) => `${days(row.x)}: ${row.y.toLocaleString("en")} ${row.series}`, order: "series" }),
         Plot.ruleY([0], { stroke: "var(--axis)" }),
@@ -63,7 +63,7 @@ const kinds = {
     // A threshold that is far away would flatten the values.
     const near = rows.filter((row) => row.threshold !== null && row.threshold <= 3 * highest);
     return [Plot.plot({
-      width, height: 140, marginLeft: 56, className: "plot", x: { type: "utc", label: null, ticks: 4 }, y: { label: null, grid: true, ticks: 4, tickFormat: (value) => value.toLocaleString("en", { maximumSignificantDigits: 3, notation: Math.abs(value) >= 1e4 ? "compact" : "standard" }), nice: true },
+      width, height: 140, marginLeft: 56, marginBottom: 36, className: "plot", x: { type: "utc", label: null, ticks: 4 }, y: { label: null, grid: true, ticks: 4, tickFormat: (value) => value.toLocaleString("en", { maximumSignificantDigits: 3, notation: Math.abs(value) >= 1e4 ? "compact" : "standard" }), nice: true },
       marks: [
         Plot.areaY(rows.filter((row) => row.lower !== null), { x: "x", y1: "lower", y2: "upper", fill: "var(--positive)", fillOpacity: 0.18 }),
         Plot.lineY(near, { x: "x", y: "threshold", stroke: "var(--axis)", strokeDasharray: "4 3", curve: "step" }),
@@ -86,7 +86,7 @@ const kinds = {
     const rows = data.time ? data.rows.map(dated) : data.rows;
     const shown = (row) => (data.percent ? percent(row.y) : row.y.toLocaleString("en"));
     return [Plot.plot({
-      width, height: 200, marginLeft: 52, className: "plot", x: { label: null, ...(data.time ? { type: "utc" } : {}), ...(data.xpercent ? { tickFormat: "%" } : {}) }, y: { label: null, grid: true, nice: true, tickFormat: data.percent ? "%" : "~s" },
+      width, height: 200, marginLeft: 52, marginBottom: 36, className: "plot", x: { label: null, ...(data.time ? { type: "utc" } : {}), ...(data.xpercent ? { tickFormat: "%" } : {}) }, y: { label: null, grid: true, nice: true, tickFormat: data.percent ? "%" : "~s" },
       marks: [
         Plot.lineY(rows, { x: "x", y: "y", z: "series", stroke: "var(--positive)" }),
         Plot.dot(rows, { x: "x", y: "y", r: 4, fill: "var(--positive)", href: "href", title: (row) => `${row.name || row.x}: ${shown(row)}`, ariaLabel: (row) => `${row.name || row.x}: ${shown(row)}` }),

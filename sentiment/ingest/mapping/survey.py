@@ -62,7 +62,7 @@ class Survey:
     samples: list[pl.DataFrame] = field(default_factory=list)
     count_rows: int = 0
     count_unreadable: int = 0
-    count_sampled: int = 0
+    thinning: int = 1
 
     def add(self, batch: Batch) -> None:
         """Take in one batch."""
@@ -71,10 +71,12 @@ class Survey:
         if not len(batch.line_numbers):
             return
         is_first = not self.columns
-        sample = _sample(batch.columns, _SAMPLE_ROWS if not is_first else 2 * _SAMPLE_ROWS)
-        if self.count_sampled < _MOST_SAMPLES:
-            self.samples.append(sample.select(pl.all().cast(pl.String)))
-            self.count_sampled += sample.height
+        sample = _sample(batch.columns, 2 * _SAMPLE_ROWS if is_first else max(1, _SAMPLE_ROWS // self.thinning))
+        self.samples.append(sample.select(pl.all().cast(pl.String)))
+        if sum(frame.height for frame in self.samples) > _MOST_SAMPLES:
+            # Half of it, and half as much of what follows: rows from all parts of the file.
+            self.samples = [self.sample().gather_every(2)]
+            self.thinning *= 2
         before = self.count_rows - batch.columns.height
         for name in batch.columns.columns:
             values = batch.columns[name]
@@ -132,7 +134,7 @@ def _count_ids(column: ColumnSurvey, values: pl.Series) -> None:
     """Count what is a whole number, and notice what went through a floating-point one."""
     count_digits = int(values.str.contains(_IS_DIGITS).sum())
     column.count_digits += count_digits
-    if count_digits < len(values) and column.numbers > 0:
+    if count_digits < len(values):
         floats = values.filter(values.str.contains(_FLOAT_ID).fill_null(False))
         column.count_floats += len(floats)
         if len(floats) and not column.largest_float:

@@ -66,10 +66,10 @@ class Source:
     `compression` names what the file is packed with, None where it is plain.
     """
 
-    def __init__(self, path: Path, file: BinaryIO, piece_bytes: int) -> None:
+    def __init__(self, path: Path, file: BinaryIO, piece_bytes: int, *, is_hashed: bool) -> None:
         self.path = path
         self.file = file
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256() if is_hashed else None
         self.compression, pieces = _open_pieces(path, file, piece_bytes)
         first: list[bytes] = []
         while sum(map(len, first)) < HEAD_BYTES and (piece := next(pieces, b"")):
@@ -79,18 +79,22 @@ class Source:
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._pieces:
-            self._digest.update(piece)
+            if self._digest is not None:
+                self._digest.update(piece)
             yield piece
 
     @property
     def sha256(self) -> str:
-        """Of the bytes that have passed so far, hex."""
-        return self._digest.hexdigest()
+        """Of the bytes that have passed so far, hex; empty where they were not hashed."""
+        return self._digest.hexdigest() if self._digest is not None else ""
 
 
 @contextmanager
-def open_source(path: Path, piece_bytes: int = PIECE_BYTES) -> Iterator[Source]:
+def open_source(path: Path, piece_bytes: int = PIECE_BYTES, *, is_hashed: bool = False) -> Iterator[Source]:
     """Open a file to read its decompressed bytes.
+
+    Args:
+        is_hashed: hash the bytes as they pass.
 
     Raises:
         InputError: there is no such file, it is a directory, it cannot be read, or its compression is damaged.
@@ -102,7 +106,7 @@ def open_source(path: Path, piece_bytes: int = PIECE_BYTES) -> Iterator[Source]:
         if path.exists() and not path.is_file():
             raise InputError(f"{path} is not an ordinary file; copy what it gives into one.")
         with path.open("rb") as file:
-            yield Source(path, file, piece_bytes)
+            yield Source(path, file, piece_bytes, is_hashed=is_hashed)
     except FileNotFoundError:
         raise InputError(f"There is no file {path}; check the path.") from None
     except OSError as error:

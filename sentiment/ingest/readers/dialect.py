@@ -154,7 +154,9 @@ def _measure(sample: Sequence[str], delimiter: str, is_quoted: bool) -> tuple[fl
         counts[len(fields) if fields is not None else 0] += 1
     total = counts.total()
     columns, most = max(counts.items(), key=lambda item: (item[1] * (item[0] > 1), item[1], item[0]), default=(1, 0))
-    return most / max(1, total), replace(dialect, count_columns=max(1, columns))
+    # A line whose quotes do not pair was not read at all.
+    share = most / total if columns else 0.0
+    return share, replace(dialect, count_columns=max(1, columns))
 
 
 def _records(sample: Sequence[str], dialect: Dialect) -> Iterator[str]:
@@ -177,11 +179,12 @@ def _records(sample: Sequence[str], dialect: Dialect) -> Iterator[str]:
 
 
 def _one_column(sample: Sequence[str]) -> Dialect:
-    """Texts alone: quoted where each line that begins with a quote is a quoted field, and one at least can be nothing else."""
+    """Texts alone: quoted where each record that begins with a quote is a quoted field, and one can be nothing else."""
     quoted = Dialect("\n", True, 1)
-    begins = [line for line in sample if line.startswith('"')]
-    is_possible = bool(begins) and all(quoted.split(line) is not None for line in begins)
-    is_quoted = is_possible and (any('""' in line[1:-1] for line in begins) or len(begins) > 0.9 * len(sample))
+    records = list(_records(sample, quoted))
+    begins = [record for record in records if record.startswith('"')]
+    is_possible = bool(begins) and all(quoted.split(record) is not None for record in begins)
+    is_quoted = is_possible and (any('""' in record[1:-1] for record in begins) or len(begins) > 0.9 * len(records))
     return replace(quoted, is_quoted=is_quoted)
 
 

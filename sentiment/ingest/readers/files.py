@@ -50,7 +50,7 @@ def read_batches(
         InputError: the file cannot be read.
         NotReadyError: it is not complete, or changed since `expected`. Nothing of it should be kept then.
     """
-    with open_source(path, block_bytes) as source:
+    with open_source(path, block_bytes, is_hashed=expected is not None) as source:
         if form.kind == "parquet":
             yield from parquet.read_parquet(path, source.file)
             sha256 = fingerprint(path).sha256 if expected is not None else ""

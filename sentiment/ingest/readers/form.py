@@ -110,7 +110,7 @@ def find_form(path: Path, *, delimiter: str | None = None, encoding: str | None 
         InputError: it is no file that can be read, or of an encoding that only a person can name.
         NotReadyError: it is empty or not complete.
     """
-    with open_source(path) as source:
+    with open_source(path, HEAD_BYTES) as source:
         head = source.head
         if head.startswith(parquet.MAGIC):
             parquet.check_end(path, source.file)

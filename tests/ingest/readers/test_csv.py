@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sentiment.errors import SentimentError
 from sentiment.ingest.mapping.labels import PLAIN_LABELS, Scheme
-from sentiment.ingest.mapping.reading import Reading
+from sentiment.ingest.mapping.reading import Reading, ReadingOptions
 from sentiment.ingest.mapping.times import TimePlan, parse_times
 from sentiment.ingest.plan import read_chunks
 from sentiment.ingest.readers.delimited import DelimitedReader
@@ -155,6 +155,12 @@ class TestRecords:
         path.write_bytes(b'"","77777","","","","no label, but a text"' + line_break)
         (chunk,) = read_chunks(path)
         assert chunk.records.select("tweet_id", "text", "label").rows() == [(77777, "no label, but a text", None)]
+
+    def test_quoted_texts_with_line_breaks_are_one_column(self, path: Path) -> None:
+        path.write_bytes(b'"body"\n' + b'"so good,\nreally"\n"so bad"\n' * 20)
+        chunks = list(read_chunks(path, ReadingOptions(columns="text=body")))
+        assert [text for chunk in chunks for text in chunk.records["text"]] == ["so good,\nreally", "so bad"] * 20
+        assert sum(len(chunk.rejects) for chunk in chunks) == 0
 
     def test_quoted_texts_with_commas_are_one_column(self, path: Path) -> None:
         path.write_bytes(b'"so good, really"\n"so bad, really"\n')
