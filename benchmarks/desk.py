@@ -100,7 +100,13 @@ def main() -> None:
         result["predict_beside_ten_people"] = under_load(server, f"{address}/predict", single, clients=32)
         crowd.join()
         result["ten_people_beside_predict_ms"] = clicked[0]
+    written(result)
     result["tasks_seconds"] = tasks(home)
+    written(result)
+
+
+def written(result: dict[str, Any]) -> None:
+    """Keep what is known so far: what follows may fail."""
     target = Path(__file__).with_name("results") / "desk.json"
     target.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))

@@ -1,4 +1,8 @@
-"""A real PostgreSQL server for tests and benchmarks, on a free port of this machine alone."""
+"""A real PostgreSQL server for tests and benchmarks, on a free port of this machine alone.
+
+Why not pytest-postgresql: it starts the server as the user of the tests, which PostgreSQL refuses to root, the user of most
+containers; and benchmarks and simulations use this server outside of pytest.
+"""
 
 from __future__ import annotations
 

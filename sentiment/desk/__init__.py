@@ -20,6 +20,8 @@ from sentiment.desk.queue import CHOSEN, ReviewQueue, candidates
 from sentiment.desk.store import Store, View
 from sentiment.settings import Home
 
+PREPARED_DECISIONS = 3
+
 
 class _KeptStatic(StaticFiles):
     """Static files that browsers keep: their addresses change with their content."""
@@ -41,9 +43,11 @@ def prepare(view: View) -> None:
     view.indexed_once("select_choices")
     for queue in CHOSEN:
         candidates(view, queue)
-    for row in view.rows("select_versions")[:1]:
+    for row in view.rows("select_versions")[:PREPARED_DECISIONS]:
         if row["champion_version"] not in (None, row["model_version"]):
             decision.compared_once(view, row["model_version"], row["champion_version"])
+    for name in questions.read_questions():
+        questions.answer(view, name)
 
 
 def add_to(app: FastAPI, home: Home, *, key: str, orchestration: Orchestration) -> None:

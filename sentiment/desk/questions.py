@@ -16,6 +16,7 @@ from fastapi import APIRouter, Request, Response
 
 from sentiment.desk.pages import CurrentView, Page, address, count, moment, percent, render
 from sentiment.desk.pages import day as written_day
+from sentiment.desk.store import View
 from sentiment.warehouse.session import SQL_FOLDER
 
 SHOWN_ROWS = 100
@@ -89,7 +90,7 @@ def question(request: Request, view: CurrentView, name: str) -> Response:
     asked = read_questions().get(name)
     if asked is None:
         return render(request, "problem.html", 404, problem=f"There is no question {name[:80]!r} in sql/queries/.")
-    frame = view.once(("question", name), lambda: view.snapshot.frame(f"queries/{name}"))
+    frame = answer(view, name)
     rows = frame.head(SHOWN_ROWS).to_dicts()
     return render(
         request,
@@ -103,6 +104,11 @@ def question(request: Request, view: CurrentView, name: str) -> Response:
         shown=show,
         chart=draw(CHARTS.get(name), frame),
     )
+
+
+def answer(view: View, name: str) -> pl.DataFrame:
+    """The rows that a question selects, kept as long as this snapshot is shown."""
+    return view.once(("question", name), lambda: view.snapshot.frame(f"queries/{name}"))
 
 
 def draw(drawn: Drawn | None, frame: pl.DataFrame) -> dict[str, Any] | None:

@@ -160,6 +160,8 @@ class BlendRecipe:
 
     def finish(self, best: dict[str, Tensor]) -> tuple[SentimentModel, float]:
         """See `Recipe`."""
+        weight = self.model.ngrams.weight
+        weight.data = best["ngrams.weight"]  # until now next to the optimizer's accumulators
         self.model.load_state_dict(best)
         self.model.round_vectors()
         model = self.model.eval()
