@@ -149,7 +149,8 @@ def _commit(snapshot: Warehouse, table: DeltaTable | None, location: str, change
 def _merge(snapshot: Warehouse, table: DeltaTable, changes: Changes, properties: CommitProperties) -> None:
     """Changed and removed rows in one transaction."""
     written, removed = changes.written[TABLE], changes.removed[TABLE]
-    rows = snapshot.load("steps/publish/select_changed_by_day", written)
+    with snapshot.stream("steps/publish/select_changed_by_day", written, max(1, len(written))) as pieces:
+        rows = pl.DataFrame(pieces.read_all())
     gone = removed.with_columns(is_removed=pl.lit(True))
     source = pl.concat([rows.with_columns(is_removed=pl.lit(False)), gone], how="diagonal")
     columns = {name: f"source.{name}" for name in rows.columns}

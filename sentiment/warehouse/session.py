@@ -61,7 +61,10 @@ class Warehouse:
         return self.run(script, **parameters).pl()
 
     def load(self, script: str, frame: pl.DataFrame, /, **parameters: Any) -> pl.DataFrame:
-        """Execute `sql/<script>.sql` with `frame` visible in it as the table `incoming`; the last statement's result."""
+        """Execute `sql/<script>.sql` with `frame` visible in it as the table `incoming`; the last statement's result.
+
+        For a writer: a reader must not look outside of its database, where DuckDB would find `incoming`; it takes `stream`.
+        """
         return self._execute(script, parameters, frame.to_arrow()).pl()
 
     @contextmanager

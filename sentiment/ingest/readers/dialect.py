@@ -155,7 +155,7 @@ def _measure(sample: Sequence[str], delimiter: str, is_quoted: bool) -> tuple[fl
     total = counts.total()
     columns, most = max(counts.items(), key=lambda item: (item[1] * (item[0] > 1), item[1], item[0]), default=(1, 0))
     # A line whose quotes do not pair was not read at all.
-    share = most / total if columns else 0.0
+    share = most / max(1, total) if columns else 0.0
     return share, replace(dialect, count_columns=max(1, columns))
 
 
