@@ -8,6 +8,7 @@ fails if it is not there. They run on any home whose tweets have two labels and 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -40,6 +41,8 @@ def go(page: Page, name: str) -> None:
     """Click a page of the navigation."""
     page.get_by_role("navigation", name="Pages").get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
+    # A choice shows at once only when the page's script runs.
+    page.wait_for_load_state("load")
 
 
 def search(page: Page, text: str) -> int:
@@ -201,7 +204,13 @@ def label_fifty(page: Page, subject: Subject) -> None:
         page.get_by_role("button", name=("Negative", "Positive")[number % 2]).click()
         expect(page.locator("input[name=tweet]")).not_to_have_value(before)
     counted = page.locator("section", has=page.get_by_role("heading", name="What was reviewed"))
-    expect(counted.locator("tbody tr").first).to_be_visible()
+    first = counted.locator("tbody tr").first
+    give_up_at = time.monotonic() + 60
+    while not first.is_visible() and time.monotonic() < give_up_at:
+        # What is labelled without a pause is published a few seconds after the last one.
+        page.wait_for_timeout(1_000)
+        go(page, "Review")
+    expect(first).to_be_visible()
 
 
 @task("labeller", "take the last label back")
