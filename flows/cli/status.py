@@ -65,7 +65,7 @@ def print_status(found: dict[str, Any]) -> None:
     """Print the status for people, problems first."""
     for finding in found["wrong"]:
         notes.print(f"{finding.check}: {finding.found}. To fix it: {finding.remedy}", markup=False)
-    if not found["tables"]:
+    if not found["tables"] and not any(finding.check == "snapshot" for finding in found["wrong"]):
         notes.print(
             f"Nothing has been loaded into {found['home']} yet. Start with: sentiment ingest PATH", markup=False
         )

@@ -22,7 +22,7 @@ from sentiment.errors import BusyError, HomeError
 from sentiment.model.atomic import put_in_place
 from sentiment.settings import Home
 from sentiment.warehouse.locks import operation_lock
-from sentiment.warehouse.migrations import migrate, remove_unfinished_file
+from sentiment.warehouse.migrations import migrate, missing_migrations, remove_unfinished_file
 from sentiment.warehouse.session import CONFIG, Warehouse
 
 
@@ -217,7 +217,7 @@ def reader(home: Home, *, may_spill: bool = False) -> Iterator[Warehouse]:
         may_spill: for long work over all rows: respect the memory limit of the settings, and spill to the home.
 
     Raises:
-        HomeError: nothing has been published yet, or the snapshot is damaged.
+        HomeError: nothing has been published yet, or the snapshot is damaged or of an earlier version.
     """
     if not home.published.exists():
         raise HomeError(
@@ -238,6 +238,11 @@ def reader(home: Home, *, may_spill: bool = False) -> Iterator[Warehouse]:
                 # Readers in one process share the open file, with the settings that the first one locked.
                 if "has been locked" not in str(error):
                     raise
+            if missing_migrations(Warehouse(connection)):
+                raise HomeError(
+                    f"The snapshot {snapshot} was published by an earlier version of this program. Publish it again: "
+                    "sentiment score"
+                )
             yield Warehouse(connection)
         finally:
             connection.close()

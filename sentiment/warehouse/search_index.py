@@ -17,11 +17,9 @@ from pathlib import Path
 
 import duckdb
 
-from sentiment.errors import HomeError
 from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
-from sentiment.warehouse.migrations import missing_migrations
 from sentiment.warehouse.session import CONFIG, Warehouse, read_sql
 
 LEAST_TOPIC_TWEETS = 20
@@ -44,11 +42,6 @@ def index_path(home: Home) -> Path:
         HomeError: nothing has been published yet, or the snapshot is damaged or of an earlier version.
     """
     with reader(home) as snapshot:
-        if missing_migrations(snapshot):
-            raise HomeError(
-                f"What is published in {home.root} was made by an earlier version of this program. "
-                "Publish it again: sentiment score"
-            )
         parts = snapshot.run("desk/select_index_key").fetchone()
     layout = hash_of("".join(read_sql(f"desk/index/{step}") for step in STEPS))
     return home.search_index / f"{hash_of(repr(parts) + layout)}.duckdb"

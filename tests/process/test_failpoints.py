@@ -11,7 +11,7 @@ from simulations import failpoints
 OPERATIONS = ("ingest", "retrain", "score", "correct", "forget", "restore")
 
 
-# Some minutes beside other tests on two cores.
+# Some minutes with other tests on two cores.
 @pytest.mark.timeout(900)
 def test_an_operation_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     kills = 1

@@ -160,3 +160,18 @@ def test_a_full_disk_leaves_the_old_snapshot_and_no_half_one(
             publish(home)
     assert snapshots(home) == before
     assert count_published(home) == 1
+
+
+def test_a_snapshot_of_an_earlier_version_says_how_to_publish_again(home: Home, add_tweet: Callable) -> None:
+    add_tweet(1)
+    publish(home)
+    with duckdb.connect(str(home.published.resolve())) as earlier:
+        earlier.execute("delete from schema_migrations where number = (select max(number) from schema_migrations)")
+    with (
+        pytest.raises(HomeError, match=r"earlier version of this program\. Publish it again: sentiment score"),
+        reader(home),
+    ):
+        pass
+    publish(home, afresh=True)
+    with reader(home) as found:
+        assert found.value("steps/warehouse/count_tweets") == 1
