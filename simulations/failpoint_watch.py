@@ -1,0 +1,106 @@
+"""Notes every failpoint that a process passes, and kills it at one: audit hooks see files, the profiler sees commits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import duckdb
+
+from sentiment.warehouse.session import Warehouse
+
+
+@dataclass
+class Watch:
+    """Notes every failpoint of this process, and kills it at one.
+
+    Attributes:
+        root: only files below it count.
+        stop_at: number of the failpoint to be killed at; None to watch alone.
+    """
+
+    root: Path
+    stop_at: int | None = None
+    seen: list[str] = field(default_factory=list)
+    unflushed: list[str] = field(default_factory=list)
+    _in_transaction: bool = False
+    _flushed: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    _folders: set[Path] = field(default_factory=set)
+    _renamed: list[Path] = field(default_factory=list)
+
+    def install(self) -> None:
+        """Watch all threads from now on."""
+        fsync = os.fsync
+
+        def noted(descriptor: int) -> None:
+            fsync(descriptor)
+            status = os.fstat(descriptor)
+            self._flushed[status.st_dev, status.st_ino] = status.st_mtime_ns, status.st_size
+            self._folders.discard(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+        os.fsync = noted  # type: ignore[assignment]
+        sys.addaudithook(self._on_audit)
+        threading.setprofile(self._on_call)
+        sys.setprofile(self._on_call)
+
+    def _pass(self, name: str) -> None:
+        if len(self.seen) == self.stop_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.seen.append(name)
+
+    def _on_audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in ("os.rename", "os.remove", "os.symlink", "os.link", "shutil.rmtree"):
+            return
+        paths = [Path(os.fsdecode(path)) for path in arguments[:2] if isinstance(path, str | bytes | os.PathLike)]
+        inside = [path for path in paths if path.is_absolute() and path.is_relative_to(self.root)]
+        if inside:
+            self._pass(f"before {event} {inside[-1].name}")
+        if event == "os.rename" and inside == paths:
+            if paths[1].suffix not in (".db", ".duckdb"):
+                self._renamed.append(paths[1])
+            if not paths[0].name.startswith(".artifact.uploading"):
+                self.unflushed += [f"{path.name}, renamed to {paths[1].name}" for path in self._not_flushed(paths[0])]
+            self._folders.add(paths[1].parent)
+
+    def _not_flushed(self, path: Path) -> list[Path]:
+        found = []
+        for written in (path, *path.rglob("*")):
+            if written.is_symlink() or not written.exists():
+                continue
+            status = written.stat()
+            if self._flushed.get((status.st_dev, status.st_ino)) != (status.st_mtime_ns, status.st_size):
+                found.append(written)
+        return found
+
+    def end(self) -> None:
+        """Look at what was renamed once more, when the operation has ended."""
+        sys.setprofile(None)
+        self.unflushed += [
+            f"{path.name} at the end" for renamed in self._renamed for path in self._not_flushed(renamed)
+        ]
+        self.unflushed += [f"the folder {folder.name}" for folder in sorted(self._folders) if folder.exists()]
+
+    def _on_call(self, frame: FrameType, event: str, argument: Any) -> None:
+        if event not in ("c_call", "c_return"):
+            return
+        name = getattr(argument, "__name__", "")
+        moment = "before" if event == "c_call" else "after"
+        if name == "begin":
+            self._in_transaction = True
+        elif name == "commit":
+            where = "sqlite" if "sqlite" in repr(argument) else "duckdb"
+            self._pass(f"{moment} commit of {where}")
+            if event == "c_return" and where == "duckdb":
+                self._in_transaction = False
+        elif name == "rollback":
+            self._in_transaction = False
+        elif name == "execute" and frame.f_code is Warehouse.run.__code__ and not self._in_transaction:
+            kind = frame.f_locals["statement"].type
+            if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.SET, duckdb.StatementType.VARIABLE_SET):
+                self._pass(f"{moment} {kind.name.lower()} of {frame.f_locals['script']}")
