@@ -21,9 +21,9 @@ from sentiment.gate.report import decision_markdown, next_step, outlook_markdown
 from sentiment.registry.champion import known_champion
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
-from sentiment.settings import open_home
+from sentiment.settings import Device, open_home
 from sentiment.training import versions
-from sentiment.training.config import EFFORTS, Device, TrainingConfig, TrainingJob
+from sentiment.training.config import EFFORTS, TrainingConfig, TrainingJob
 from sentiment.training.learning_curve import Outlook
 from sentiment.training.subsets import Export, export, next_rung
 from sentiment.training.versions import TrainedVersion, train_version

@@ -31,6 +31,8 @@ _NOT_IN_A_HOME = re.compile(r"[?*\[\]\\\x00-\x08\x0a-\x1f\x7f]")
 UNFINISHED_SUFFIXES = frozenset({".part", ".tmp", ".crdownload", ".swp"})
 
 
+Device = Literal["auto", "cpu", "cuda"]
+"""Where to train."""
 CheckName = Literal["no_leak", "loads", "floor", "better", "gold", "neutral", "slices", "behaviour", "speed"]
 
 

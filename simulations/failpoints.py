@@ -182,14 +182,14 @@ OPERATIONS = {
 # -- Running one in a process of its own
 
 
-def _load_here(files: Path, texts: pl.Series, folder: Path) -> pl.Series:
+def load_here(files: Path, texts: pl.Series, folder: Path) -> pl.Series:
     """The gate's check `loads` in this process: a fresh one takes seconds, and is killed as any other is."""
     model = SentimentModel.load(files / "artifacts" / "model")
     return pl.Series(model.predict_probability(texts)).cast(pl.Float64)
 
 
 def _child(name: str, root: Path, stop_at: int | None, answer: Connection) -> None:
-    evidence.predict_in_fresh_process = _load_here  # type: ignore[attr-defined]
+    evidence.predict_in_fresh_process = load_here  # type: ignore[attr-defined]
     watch = Watch(root.parent, stop_at)
     watch.install()
     try:

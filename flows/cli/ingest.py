@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,8 +16,10 @@ from flows.cli.options import Emoticons, Gold, takes_reading_options
 from flows.cli.run import check_paths, run_flow
 from flows.cli.terminal import AsJson, notes, out, print_json, print_table, say_waiting
 from sentiment.errors import InputError, UnsureError
-from sentiment.ingest.mapping.reading import ReadingOptions
 from sentiment.settings import Home, load_settings, open_home
+
+if TYPE_CHECKING:
+    from sentiment.ingest.mapping.reading import ReadingOptions
 
 STANDARD_INPUT = Path("-")
 

@@ -160,6 +160,13 @@ def score(
 
     Example: sentiment score --model-version 2 --since 2009-05-01 --until 2009-06-01
     """
+    if model_version is None and since is None and until is None:
+        from sentiment.scoring.score import nothing_to_score
+
+        # No run: Prefect alone would take seconds.
+        if (report := nothing_to_score(open_home())) is not None:
+            show_score(report, as_json)
+            return
 
     def start(orchestration: Any) -> Any:
         from flows.score import ScoreOptions

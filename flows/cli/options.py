@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sentiment.ingest.mapping.reading import ReadingOptions
-from sentiment.training.config import Device
+from sentiment.settings import Device
+
+
+class Form(StrEnum):
+    """Formats of an answer."""
+
+    TABLE = "table"
+    CSV = "csv"
+    PARQUET = "parquet"
+    JSON = "json"
+
 
 Rows = Annotated[int | None, typer.Option(min=100, help="Rows to train on.")]
 
@@ -73,7 +84,9 @@ _READING: dict[str, Any] = {
 
 def takes_reading_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say how a file is read, in place of its first parameter, a `ReadingOptions`."""
-    signature = inspect.signature(command, eval_str=True)
+    # Its type takes long to import, and only for the reader.
+    names = {**vars(sys.modules[command.__module__]), "ReadingOptions": Any}
+    signature = inspect.signature(command, globals=names, eval_str=True)
     options = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option])
         for name, option in _READING.items()
@@ -81,6 +94,8 @@ def takes_reading_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
+        from sentiment.ingest.mapping.reading import ReadingOptions
+
         command(ReadingOptions(**{name: given.pop(name) for name in _READING}), **given)
 
     others = [

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.result_formats import Form, choose_form, write_answer
+from flows.cli.options import Form
 from flows.cli.terminal import AsJson, notes, print_json, print_table, show_result
 from sentiment.errors import InputError
 from sentiment.settings import Home, load_settings
@@ -78,6 +78,7 @@ def sql(
 
     Example: sentiment sql "select label, count(*) from scored_tweets group by label"
     """
+    from flows.cli.result_formats import choose_form, write_answer
     from sentiment.warehouse.query import answer
 
     if (query is None) == (file is None):

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -21,21 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from flows.cli.options import Form
 from flows.cli.terminal import json_text, notes, plain, print_table
 from sentiment.errors import HomeError, InputError
 from sentiment.model.atomic import atomic_write
 from sentiment.warehouse.query import as_text
 
 SHOWN_ROWS = 200
-
-
-class Form(StrEnum):
-    """Formats of an answer."""
-
-    TABLE = "table"
-    CSV = "csv"
-    PARQUET = "parquet"
-    JSON = "json"
 
 
 _ENDINGS = {".csv": Form.CSV, ".parquet": Form.PARQUET, ".json": Form.JSON}

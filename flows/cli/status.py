@@ -13,12 +13,9 @@ from typing import Any
 
 from flows.cli.terminal import AsJson, notes, print_json, print_table
 from flows.server.ephemeral import running_server
-from flows.server.health import check_server
 from flows.server.rest import ask
 from sentiment.errors import HomeError
-from sentiment.maintenance.doctor import look_quickly
 from sentiment.settings import Home, load_settings
-from sentiment.warehouse.connection import reader
 
 RUNNING, FAILED = ("RUNNING", "PENDING"), ("FAILED", "CRASHED")
 DAYS_OF_FAILURES = 7
@@ -26,6 +23,10 @@ DAYS_OF_FAILURES = 7
 
 def gather_status(home: Home) -> dict[str, Any]:
     """The whole status as one document; a new home has zeros and empty lists."""
+    from flows.server.health import check_server
+    from sentiment.maintenance.doctor import look_quickly
+    from sentiment.warehouse.connection import reader
+
     found: dict[str, Any] = {
         "home": str(home.root),
         "tables": {},

@@ -25,6 +25,7 @@ from markupsafe import Markup, escape
 
 from sentiment.desk.store import PreparingError, Store, View
 from sentiment.errors import BusyError, HomeError, InputError
+from sentiment.warehouse.connection import tells_of_damage
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -77,6 +78,10 @@ class Page(APIRoute):
                 response = render(request, "problem.html", 422, problem=str(error))
             except (HomeError, BusyError) as error:
                 response = render(request, "problem.html", 503, problem=str(error))
+            except Exception as error:
+                if not tells_of_damage(error):
+                    raise
+                response = replace_damaged(request)
             response.headers.update({name: value for name, value in HEADERS.items() if name not in response.headers})
             return response
 
@@ -87,6 +92,17 @@ def store_of(request: Request) -> Store:
     """What the pages are read from."""
     store: Store = request.app.state.store
     return store
+
+
+def replace_damaged(request: Request) -> HTMLResponse:
+    """The page in answer to a request that met damage: a new index is being built, or the snapshot must be replaced."""
+    try:
+        store_of(request).replace_damaged()
+    except HomeError as error:
+        return render(request, "problem.html", 503, problem=str(error))
+    response = render(request, "preparing.html", 503, step="replacing a damaged index")
+    response.headers["Refresh"] = "2"
+    return response
 
 
 def view_of(store: Annotated[Store, Depends(store_of)]) -> View:

@@ -20,6 +20,7 @@ import polars as pl
 
 from sentiment.errors import HomeError
 from sentiment.settings import Home
+from sentiment.warehouse.connection import reader
 from sentiment.warehouse.search_index import index_path, open_shared
 from sentiment.warehouse.session import Warehouse
 
@@ -126,6 +127,18 @@ class Store:
                 raise PreparingError(building.step if building else "starting")
             time.sleep(0.05)
         return view
+
+    def replace_damaged(self) -> None:
+        """After an error that tells of damage: remove an index that cannot be read, so that another one is built.
+
+        Raises:
+            HomeError: the published snapshot is damaged.
+        """
+        with reader(self.home) as snapshot:
+            snapshot.read_all()
+        with self._lock:
+            self._view = None
+            index_path(self.home).unlink(missing_ok=True)
 
     def _look(self) -> View | None:
         snapshot = self.home.published.resolve()

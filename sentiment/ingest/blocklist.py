@@ -26,6 +26,9 @@ from sentiment.warehouse.session import Warehouse
 # Where one field of a line ends and the next begins, in CSV and in JSON.
 _BETWEEN_FIELDS = re.compile(rb'[",\t{}\[\]]+')
 
+# The key, and its checksum unless an earlier version wrote it.
+_KEY_FILE = re.compile(r"([0-9a-f]{64})(?:\n([0-9a-f]{16})\n)?")
+
 # As in `user_key` of sql/steps/maintenance/create_user_key.sql.
 _AROUND_NAME = re.compile(r"^[\s@]+|\s+$")
 
@@ -36,11 +39,43 @@ def user_key(name: str) -> str:
 
 
 def open_key(home: Home) -> bytes:
-    """The home's secret, made when something is forgotten for the first time."""
+    """The home's secret, made when something is forgotten for the first time; with a checksum, since a damaged one would
+    recognise nobody.
+
+    Raises:
+        HomeError: the file is damaged.
+    """
     if not home.forget_key.exists():
-        with atomic_write(home.forget_key, mode=0o600) as draft:
-            draft.write_text(secrets.token_hex(32))
-    return bytes.fromhex(home.forget_key.read_text())
+        _write_key(home, secrets.token_hex(32))
+    key, has_checksum = read_key(home)
+    if not has_checksum:  # Of an earlier version.
+        _write_key(home, key.hex())
+    return key
+
+
+def read_key(home: Home) -> tuple[bytes, bool]:
+    """The secret as it is, and whether it has a checksum.
+
+    Raises:
+        HomeError: the file is damaged.
+    """
+    written = home.forget_key.read_bytes().decode("ascii", "replace")
+    found = _KEY_FILE.fullmatch(written)
+    if found is None or (found[2] or _checksum(found[1])) != _checksum(found[1]):
+        raise HomeError(
+            f"{home.forget_key} is damaged. Without it, tweets that were forgotten on request could be loaded again, so "
+            f"nothing is loaded. Take it out of a backup of this home: tar --zstd -xf FILE {home.forget_key.name}"
+        )
+    return bytes.fromhex(found[1]), found[2] is not None
+
+
+def _write_key(home: Home, key: str) -> None:
+    with atomic_write(home.forget_key, mode=0o600) as draft:
+        draft.write_text(f"{key}\n{_checksum(key)}\n")
+
+
+def _checksum(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def digest_of(key: bytes, value: int | str) -> str:
@@ -104,7 +139,7 @@ def load_forgotten(home: Home, warehouse: Warehouse) -> Forgotten:
     """What this home has forgotten.
 
     Raises:
-        HomeError: something was forgotten and the secret that recognises it is missing.
+        HomeError: something was forgotten and the secret that recognises it is missing or damaged.
     """
     rows = warehouse.run("steps/ingest/select_forgotten").fetchall()
     if not rows:

@@ -19,6 +19,7 @@ from sentiment.ingest.mapping.reading import Reading, ReadingOptions
 from sentiment.ingest.mapping.times import FORMATS
 from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home
+from sentiment.warehouse.seals import refuse_damage, seal
 
 NAME = re.compile(r"[\w][\w.-]{0,63}")
 _KEYS = ("columns", "labels", "date_format", "time_zone", "delimiter", "encoding", "ids_of")
@@ -42,10 +43,12 @@ def load_source(home: Home, name: str) -> ReadingOptions:
 
     Raises:
         InputError: the file is no TOML, or holds what no source has.
+        HomeError: it is damaged.
     """
     path = source_file(home, name)
     if not path.exists():
         return ReadingOptions(source=name)
+    refuse_damage(path, f"Make it again: sentiment inspect FILE --save {name}")
     try:
         written: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -72,6 +75,7 @@ def save_source(home: Home, name: str, reading: Reading, example: Path) -> Path:
     path.parent.mkdir(exist_ok=True, mode=0o700)
     with atomic_write(path) as draft:
         draft.write_text(_as_toml(name, reading, example), encoding="utf-8")
+    seal(path)
     return path
 
 

@@ -30,11 +30,12 @@ import zstandard
 from sentiment.errors import InputError
 from sentiment.model.atomic import atomic_write, flush_to_disk, put_in_place
 from sentiment.registry.champion import champion_lock
-from sentiment.registry.store import relocate
+from sentiment.registry.store import refuse_damaged_store, relocate
 from sentiment.settings import Home
 from sentiment.warehouse.connection import checkpointed, translated_errors
 from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.migrations import known_migration
+from sentiment.warehouse.seals import SEAL_SUFFIX
 from sentiment.warehouse.snapshot import publish
 
 MANIFEST = "manifest.json"
@@ -150,6 +151,7 @@ def restore(home: Home, path: Path) -> BackupReport:
 def _copy_databases(home: Home, folder: Path) -> dict[str, Path]:
     """Copies of the databases, by their names in the home."""
     copies: dict[str, Path] = {}
+    refuse_damaged_store(home.mlflow / "mlflow.db")
     with champion_lock(home), checkpointed(home) as warehouse:
         copies[warehouse.name] = folder / warehouse.name
         shutil.copyfile(warehouse, copies[warehouse.name])
@@ -199,6 +201,7 @@ def _other_files(home: Home, with_inbox: bool) -> Iterator[tuple[str, Path]]:
             and name.partition("/")[0] not in left_out
             and name not in _OF_THE_RUNNING_SERVER
             and not name.startswith(databases)
+            and path.suffix != SEAL_SUFFIX  # The times of restored files are others.
             # A file that is being written; in the inbox it is the user's.
             and (path.suffix != ".part" or name.startswith("inbox/"))
         ):

@@ -45,6 +45,7 @@ TABLE_CHECKS = {
     "scored_ranges_hold": "",
 }
 _RESTORE = "restore the last backup into a new home: SENTIMENT_HOME=NEW sentiment restore FILE"
+_TAKE_KEY = "take forget.key out of a backup of this home: tar --zstd -xf FILE forget.key"
 _SECONDS_BEHIND = 3600
 
 
@@ -231,6 +232,8 @@ def _check_tables(warehouse: Warehouse) -> Iterator[Finding]:
     if applied[-1:] < [known_migration()]:
         yield Finding("warehouse", True, f"schema migration {applied[-1]}; the next run brings it up to date")
         return
+    # Damage shows where it is read; the checks below read some columns, this all of them.
+    warehouse.read_all()
     for name, remedy in TABLE_CHECKS.items():
         if found := warehouse.run(f"checks/{name}").fetchall():
             cause = re.search(r"Likely cause: (.*?)\n(?!--)", read_sql(f"checks/{name}"), re.DOTALL)
@@ -326,7 +329,14 @@ def check_forgetting(home: Home) -> Iterator[Finding]:
     """Whether every request to forget was finished, and whether forgotten tweets can be recognised."""
     if home.forgetting.exists():
         yield Finding("forgetting", False, "a request to forget was not finished", "sentiment forget")
-    if home.warehouse.exists() and not home.forget_key.exists():
+    if home.forget_key.exists():
+        from sentiment.ingest.blocklist import read_key
+
+        try:
+            read_key(home)
+        except HomeError as error:
+            yield Finding("forgetting", False, str(error), _TAKE_KEY)
+    elif home.warehouse.exists():
         with inspected(home) as warehouse:
             tables = {name for _, name, _ in warehouse.run("steps/warehouse/select_relations").fetchall()}
             has_forgotten = "forgotten" in tables and warehouse.value("steps/maintenance/count_forgotten")
@@ -335,7 +345,7 @@ def check_forgetting(home: Home) -> Iterator[Finding]:
                 "forgetting",
                 False,
                 f"{home.forget_key} is missing: forgotten tweets cannot be recognised, and nothing is loaded",
-                f"take {home.forget_key.name} out of a backup of this home: tar --zstd -xf FILE {home.forget_key.name}",
+                _TAKE_KEY,
             )
 
 

@@ -40,6 +40,7 @@ from sentiment.ingest.blocklist import Forgotten, digest_of, open_key, user_key
 from sentiment.maintenance import text_search
 from sentiment.model.atomic import atomic_write
 from sentiment.registry.names import FED_ROWS
+from sentiment.registry.store import rewritten_run_file
 from sentiment.scoring.score import clear_store, open_store
 from sentiment.settings import Home
 from sentiment.warehouse.connection import rewrite, writer
@@ -256,7 +257,7 @@ def _forget_files(home: Home, request: Request) -> Request:
     for path in lists:
         kept, forgotten = _split_rows(path, request)
         if len(forgotten):
-            with atomic_write(path) as draft:
+            with rewritten_run_file(home, path), atomic_write(path) as draft:
                 kept.write_parquet(draft, compression="zstd")
     for path in text_search.files(home):
         if path.is_relative_to(home.logs) and text_search.contains_file(path, needles):

@@ -83,7 +83,11 @@ def keep_house(home: Home, registry: Registry, on_wait: Callable[[str], None] | 
         # A block is free only when all its rows are gone; after a large deletion it is worth checking.
         if sum(predictions.values()) > 1_000_000 or (free_share >= FREE_SHARE and free_bytes >= FREE_BYTES):
             rewrite(home)
-        count_files += remove_damaged(home)
+        if remove_damaged(home):
+            count_files += 1
+            # The next snapshot is a copy of the warehouse, which may be damaged in the same place.
+            with writer(home) as warehouse:
+                warehouse.read_all()
     publish(home)
     return HousekeepingReport(
         predictions,

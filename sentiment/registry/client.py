@@ -43,10 +43,12 @@ from sentiment.registry.names import (
     REFERENCE_PREDICTIONS,
     TRAINING_KEY,
     RegisteredVersion,
+    digest_tag,
 )
-from sentiment.registry.store import create_store
+from sentiment.registry.store import create_store, refuse_damaged_store
 from sentiment.settings import Home
 from sentiment.warehouse.locks import operation_lock
+from sentiment.warehouse.seals import digest_of_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -68,13 +70,14 @@ class Registry:
             read_only: create nothing, wait for nobody, and notice when the store's file is replaced. The store must exist.
 
         Raises:
-            HomeError: the home cannot be written.
+            HomeError: the home cannot be written, or MLflow's database is damaged.
         """
         mlflow = import_mlflow()
         self.home = home
         self.name = home.settings.model_name
         self.uri = home.mlflow_store
         if read_only:
+            refuse_damaged_store(home.mlflow / "mlflow.db")
             self.client: MlflowClient = mlflow.MlflowClient(self.uri, self.uri)
             return
         # If two processes create the store at once, one of them fails.
@@ -172,6 +175,7 @@ class Registry:
         """
         from mlflow.entities import LoggedModelOutput
 
+        digests = {digest_tag(name): digest_of_file(path) for name, path in files.items()}
         for name, path in files.items():
             with tempfile.TemporaryDirectory(dir=self.home.work) as folder:
                 renamed = shutil.copy(path, Path(folder) / name)
@@ -196,7 +200,7 @@ class Registry:
                 source=logged.artifact_location,  # MLflow would look up `models:/…` in its default store.
                 run_id=run_id,
                 model_id=logged.model_id,
-                tags={TRAINING_KEY: training_key, MODEL_DIGEST: digest, **tags},
+                tags={TRAINING_KEY: training_key, MODEL_DIGEST: digest, **digests, **tags},
             )
         )
 
@@ -326,6 +330,14 @@ class Registry:
         """
         from sentiment.model.classifier import SentimentModel
 
+        return SentimentModel.load(self.model_files(model_version))
+
+    def model_files(self, model_version: int) -> Path:
+        """The folder of a version's weights and configuration, as they were registered.
+
+        Raises:
+            ModelError: the version or its files are missing or damaged.
+        """
         folder = self.files(model_version) / "artifacts" / "model"
         # Nobody would notice a flipped bit in the weights. Versions of earlier releases have no digest.
         expected = self.client.get_model_version(self.name, str(model_version)).tags.get(MODEL_DIGEST)
@@ -334,7 +346,7 @@ class Registry:
                 f"The files of version {model_version} of {self.name} in {folder} are damaged: they are not those that were "
                 "registered. Restore them from a backup, or go back with `sentiment rollback`."
             )
-        return SentimentModel.load(folder)
+        return folder
 
     def files(self, model_version: int) -> Path:
         """The folder of a version's files, from which MLflow loads it.
@@ -373,9 +385,13 @@ class Registry:
             # Asked for the file alone, MLflow leaves a copy behind in the system's temporary folder each time.
             path = Path(download_artifacts(run_id=version.run_id, tracking_uri=self.uri)) / name
             pl.read_parquet_schema(path)
+            registered = self.client.get_model_version(self.name, str(version.model_version))
+            # Versions of earlier releases have no digest; a list loses it while rows are forgotten.
+            expected = registered.tags.get(digest_tag(name)) if registered.run_id == version.run_id else None
+            is_whole = expected is None or digest_of_file(path) == expected
         except (MlflowException, OSError, pl.exceptions.PolarsError):
             return None
-        return path
+        return path if is_whole else None
 
     def numbers(self) -> list[int]:
         """The numbers of all versions, in order."""

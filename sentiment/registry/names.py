@@ -15,6 +15,12 @@ REFERENCE_PREDICTIONS = "probe.parquet"
 
 MODEL_DIGEST = "model_digest"
 
+
+def digest_tag(name: str) -> str:
+    """The tag of a version that holds the SHA-256 of a file of its run."""
+    return f"{name}.sha256"
+
+
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Without it, MLflow's pages ask what it is for, and may show those for traces of language models."""
 MODEL_DESCRIPTION = """\

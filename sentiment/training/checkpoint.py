@@ -6,7 +6,9 @@ moved into place, so a kill leaves the old one or the new one, never half of one
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +36,11 @@ class Checkpoint:
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Replace the folder's checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
+    tensors = apart(checkpoint.tensors)
     metadata = {"run": checkpoint.run, "progress": json.dumps(checkpoint.progress)}
+    metadata["digest"] = _digest(metadata, tensors)
     with atomic_write(folder / _FILE) as draft:
-        save_file(apart(checkpoint.tensors), draft, metadata=metadata)
+        save_file(tensors, draft, metadata=metadata)
 
 
 def read_checkpoint(folder: Path, run: str) -> Checkpoint | None:
@@ -47,9 +51,20 @@ def read_checkpoint(folder: Path, run: str) -> Checkpoint | None:
             if metadata.get("run") != run:
                 return None
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
+            if metadata.get("digest") != _digest(metadata, tensors):
+                return None
             return Checkpoint(run, json.loads(metadata["progress"]), tensors)
     except (OSError, SafetensorError):
         return None
+
+
+def _digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of run, progress, and each tensor's name, type, shape and bytes: a flipped bit in a weight shows nowhere else."""
+    digest = hashlib.sha256(json.dumps([metadata["run"], metadata["progress"]]).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def remove_checkpoint(folder: Path) -> None:

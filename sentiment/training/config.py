@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sentiment.model.config import CustomConfig, EncoderConfig
 from sentiment.model.features import FeatureConfig
+from sentiment.settings import Device
 
 PASSES = 2
 """How often the rows are read. In a third pass n-grams and encoders would memorise them."""
@@ -51,9 +52,6 @@ class TrainingConfig(BaseModel):
     )
     recipe: Literal[2] = Field(default=2, description="raised when the same rows, config and seed give other weights")
     checkpoint_rows: int = Field(default=400_000, ge=1, description="rows between two checkpoints")
-
-
-Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from sentiment.model.config import ModelConfig
 from sentiment.model.encoder import Encoders
 from sentiment.model.features import Features, extract
 from sentiment.model.lexicon import Lexicon
+from sentiment.settings import Device
 from sentiment.training.blending import fit_blend, fit_out_of_domain_blend
-from sentiment.training.config import EFFORTS, Device, TrainingConfig, TrainingJob
+from sentiment.training.config import EFFORTS, TrainingConfig, TrainingJob
 from sentiment.training.custom import by_length, custom_part
 from sentiment.training.parts import NGRAM_KIND_WEIGHTS, Inputs, Part, encoder_part, ngram_part
 from sentiment.training.rows import Subset, count_words

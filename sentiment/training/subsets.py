@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 from sentiment.errors import TrainingError
 from sentiment.model.atomic import put_in_place
 from sentiment.settings import Home
+from sentiment.warehouse.seals import digest_of_file
 from sentiment.warehouse.session import Warehouse
 
 RUNGS = (25_000, 50_000, 100_000, 200_000, 400_000, 800_000)
@@ -29,6 +31,8 @@ SUBSET_RULE = (
     "each label ordered by md5 of text_key and spread evenly"
 )
 KEEP_EXPORTS = 2
+_FILES = ("train", "holdout", "gold", "neutral")
+_DESCRIPTION = "export.json"
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def next_rung(largest_trained: int | None, count_train_rows: int) -> int:
 
 
 def export(warehouse: Warehouse, home: Home) -> Export:
-    """Write the snapshot, unless one of the same data exists, and remove all but the newest ones.
+    """Write the snapshot, unless one of the same data exists undamaged, and remove all but the newest ones.
 
     Raises:
         TrainingError: there are no labelled tweets of both kinds to train on, or none to hold out.
@@ -87,12 +91,11 @@ def export(warehouse: Warehouse, home: Home) -> Export:
     with tempfile.TemporaryDirectory(dir=home.exports, prefix=".new-") as temporary:
         folder = Path(temporary) / "export"
         folder.mkdir()
-        for name in ("train", "holdout", "gold", "neutral"):
+        for name in _FILES:
             warehouse.run(f"steps/training/export_{name}", path=str(folder / f"{name}.parquet"))
         made = _describe(folder)
-        (folder / "export.json").write_text(
-            json.dumps({key: value for key, value in vars(made).items() if key != "folder"}, indent=2)
-        )
+        described = {key: value for key, value in vars(made).items() if key != "folder"}
+        (folder / _DESCRIPTION).write_text(json.dumps({**described, "files": _digests(folder)}, indent=2))
         digests = (
             made.data_digest,
             made.holdout_digest,
@@ -102,9 +105,10 @@ def export(warehouse: Warehouse, home: Home) -> Export:
         )
         identity = "".join(digests)
         target = home.exports / hashlib.sha256(identity.encode()).hexdigest()[:16]
-        if target.is_dir():
+        if _is_whole(target, described):
             target.touch()
         else:
+            shutil.rmtree(target, ignore_errors=True)
             put_in_place(folder, target)
     for old in sorted(home.exports.glob("[0-9a-f]*"), key=lambda path: path.stat().st_mtime)[:-KEEP_EXPORTS]:
         shutil.rmtree(old, ignore_errors=True)
@@ -113,7 +117,21 @@ def export(warehouse: Warehouse, home: Home) -> Export:
 
 def load_export(folder: Path) -> Export:
     """An export that was written earlier."""
-    return Export(folder, **json.loads((folder / "export.json").read_text()))
+    described = json.loads((folder / _DESCRIPTION).read_text())
+    del described["files"]
+    return Export(folder, **described)
+
+
+def _is_whole(folder: Path, described: dict[str, Any]) -> bool:
+    """Whether an export is there, with every byte that was written; 0.1 s for 200 MB."""
+    try:
+        return bool(json.loads((folder / _DESCRIPTION).read_text()) == {**described, "files": _digests(folder)})
+    except (OSError, ValueError):
+        return False
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {f"{name}.parquet": digest_of_file(folder / f"{name}.parquet") for name in _FILES}
 
 
 def _describe(folder: Path) -> Export:

@@ -60,6 +60,15 @@ class Warehouse:
         """The result as a polars frame."""
         return self.run(script, **parameters).pl()
 
+    def read_all(self) -> None:
+        """Read every value of every table, so that DuckDB verifies every block; 1 s for 1.6 million tweets.
+
+        Raises:
+            duckdb.Error: a block is damaged.
+        """
+        for (table,) in self.run("steps/warehouse/select_stored_tables").fetchall():
+            self.value("steps/publish/select_relation_digest", relation=table)
+
     def load(self, script: str, frame: pl.DataFrame, /, **parameters: Any) -> pl.DataFrame:
         """Execute `sql/<script>.sql` with `frame` visible in it as the table `incoming`; the last statement's result.
 

@@ -20,6 +20,7 @@ from sentiment.settings import Home
 from sentiment.warehouse import catch_up
 from sentiment.warehouse.connection import checkpointed, reader, translated_errors
 from sentiment.warehouse.locks import operation_lock
+from sentiment.warehouse.seals import seal
 
 _FICLONE = 0x40049409
 """Linux only; elsewhere the call fails and the file is copied."""
@@ -37,9 +38,11 @@ def publish(home: Home, *, afresh: bool = False) -> bool:
     Raises:
         BusyError, HomeError: as `warehouse.writer`.
     """
+    # What changes the registry ends with a new snapshot; so it is sealed here.
+    seal(home.mlflow / "mlflow.db")
     with checkpointed(home) as warehouse, translated_errors(home):
         source = warehouse.stat()
-        if not afresh and home.published.exists() and home.published.stat().st_mtime_ns == source.st_mtime_ns:
+        if not afresh and is_published(home):
             return False
         snapshot = home.published.with_name(f"sentiment-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.duckdb")
         with atomic_write(snapshot) as draft:
@@ -53,6 +56,16 @@ def publish(home: Home, *, afresh: bool = False) -> bool:
         _point_to(home.published, snapshot)
         _prune(home.published, home.settings.keep_snapshots)
     return True
+
+
+def is_published(home: Home) -> bool:
+    """Whether the newest snapshot is up to date, as far as a look at the files tells."""
+    try:
+        is_newest = home.published.stat().st_mtime_ns == home.warehouse.stat().st_mtime_ns
+    except FileNotFoundError:
+        return False
+    # With a write-ahead log, the warehouse is at work or was killed.
+    return is_newest and not home.warehouse.with_name(f"{home.warehouse.name}.wal").exists()
 
 
 def publish_alone(home: Home) -> None:
@@ -90,13 +103,14 @@ def _recycle(home: Home, draft: Path) -> bool:
 
 
 def remove_damaged(home: Home) -> bool:
-    """Remove a published snapshot that cannot be opened, so that the next `publish` puts another in its place.
+    """Remove a published snapshot that cannot be read, so that the next `publish` puts another in its place.
 
     Returns:
         whether there was one.
     """
     try:
-        with reader(home):
+        with reader(home) as snapshot:
+            snapshot.read_all()
             return False
     except HomeError:
         if not home.published.is_symlink() and not home.published.exists():

@@ -11,7 +11,8 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from flows.cli.result_formats import SHOWN_ROWS, Form, choose_form, write_answer
+from flows.cli.options import Form
+from flows.cli.result_formats import SHOWN_ROWS, choose_form, write_answer
 from sentiment.errors import HomeError, InputError
 from sentiment.settings import Home
 from sentiment.warehouse.query import answer, query

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import polars as pl
 import pytest
 
+from sentiment.api.app import create_app
 from sentiment.desk.filters import parse_search
 from sentiment.desk.store import Store
 from sentiment.errors import HomeError
@@ -15,7 +17,7 @@ from sentiment.ingest.corrections import correct
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.snapshot import publish
-from tests.api.conftest import wait_until
+from tests.api.conftest import listening, wait_until
 from tests.desk.conftest import first_view, score
 
 
@@ -59,6 +61,24 @@ def test_another_published_version_makes_another_index(scored: Home) -> None:
     score(scored, 2, "true")
     wait_until(lambda: store.view().index_path != before)
     assert store.view().indexed("select_periods", unit="day", first=None, last=None)["share"].to_list() == [1.0]
+
+
+def test_a_damaged_index_is_built_again(scored: Home, make_desk: Callable, tmp_path: Path) -> None:
+    with listening(make_desk(scored)) as desk:
+        expected = desk.get("/tweets")
+    assert expected.status_code == 200
+    # DuckDB shares what is open in one process, by its path.
+    other = Home(tmp_path / "copy", scored.settings)
+    shutil.copytree(scored.root, other.root, symlinks=True)
+    (index,) = other.search_index.glob("*.duckdb")
+    whole = index.read_bytes()
+    # Blocks begin behind three pages of headers; everything in them is gone.
+    index.write_bytes(whole[: 3 * 4096] + bytes(len(whole) - 3 * 4096))
+    app = create_app(other)
+    with listening(app) as desk:
+        assert desk.get("/tweets").status_code == 503
+        wait_until(lambda: desk.get("/tweets").status_code == 200)
+        assert desk.get("/tweets").text == expected.text
 
 
 @pytest.mark.parametrize(

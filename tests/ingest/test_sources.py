@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.errors import InputError
+from sentiment.errors import HomeError, InputError
 from sentiment.ingest.inbox import find_inbox_files, refuse_file, source_of
 from sentiment.ingest.inspection import inspect_file
 from sentiment.ingest.load import Instructions, ingest_file
@@ -53,6 +53,19 @@ def test_a_source_that_cannot_be_read_is_said_to_be_so(home: Home, content: str)
         load_source(home, "shop")
     with pytest.raises(InputError, match="has no name that a file can have"):
         load_source(home, "../secrets")
+
+
+def test_a_damaged_source_is_told_from_an_edited_one(home: Home, tmp_path: Path) -> None:
+    path = reviews(tmp_path / "reviews.csv")
+    saved = save_source(home, "shop", inspect_file(path).reading, path)
+    status, content = saved.stat(), saved.read_bytes()
+    damaged = content.replace(b'"5" = "positive"', b'"7" = "positive"')
+    assert damaged != content
+    saved.write_bytes(damaged)
+    load_source(home, "shop")
+    os.utime(saved, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(HomeError, match=r"shop\.toml is damaged.*sentiment inspect FILE --save shop"):
+        load_source(home, "shop")
 
 
 def test_a_folder_of_the_inbox_is_a_source_and_what_is_no_file_is_not_followed(home: Home, tmp_path: Path) -> None:

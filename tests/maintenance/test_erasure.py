@@ -211,6 +211,31 @@ def test_without_the_secret_nothing_is_loaded_that_might_be_forgotten(
         ingest_lines(home, tweet_line(78, TEXT))
 
 
+def test_a_damaged_secret_recognises_nobody_and_so_nothing_is_loaded(
+    home: Home, tweet_line: Callable, ingest_lines: Callable
+) -> None:
+    forget(home, tweet_ids=[77])
+    whole = home.forget_key.read_bytes()
+    for bit in range(0, len(whole) * 8, 5):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        home.forget_key.write_bytes(damaged)
+        with pytest.raises(HomeError, match=r"forget\.key is damaged.*tar --zstd"):
+            ingest_lines(home, tweet_line(77, TEXT), name=f"{bit}.csv")
+    home.forget_key.write_bytes(whole)
+    assert ingest_lines(home, tweet_line(77, TEXT)).rejected_by_reason == {"forgotten": 1}
+
+
+def test_a_secret_of_an_earlier_version_gets_a_checksum(
+    home: Home, tweet_line: Callable, ingest_lines: Callable
+) -> None:
+    forget(home, tweet_ids=[77])
+    whole = home.forget_key.read_text()
+    home.forget_key.write_text(whole.splitlines()[0])
+    assert ingest_lines(home, tweet_line(77, TEXT)).rejected_by_reason == {"forgotten": 1}
+    assert home.forget_key.read_text() == whole
+
+
 def test_tweets_of_others_stay_and_are_counted(
     home: Home, told: object, tweet_line: Callable, ingest_lines: Callable, rows_of: Callable
 ) -> None:

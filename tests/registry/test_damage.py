@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sentiment.errors import ModelError
+from sentiment.errors import HomeError, ModelError
+from sentiment.maintenance.backup import backup
 from sentiment.model.classifier import SentimentModel
 from sentiment.registry.client import Registry
-from sentiment.registry.names import MODEL_DIGEST
+from sentiment.registry.names import FED_ROWS, MODEL_DIGEST, REFERENCE_PREDICTIONS
+from sentiment.settings import Home
+from sentiment.warehouse.snapshot import publish
 
 FLIPS_PER_FILE = 60
 
@@ -62,3 +66,47 @@ def test_a_larger_damage_is_found_as_well(registry: Registry, registered: Path, 
 def test_a_version_from_before_digests_is_loaded(registry: Registry, registered: Path) -> None:
     registry.client.delete_model_version_tag(registry.name, "1", MODEL_DIGEST)
     assert registry.load(1).predict_probability(["glad1 today"])[0] > 0.5
+
+
+@pytest.mark.parametrize("name", [FED_ROWS, REFERENCE_PREDICTIONS])
+def test_one_flipped_bit_in_a_list_of_rows_makes_it_a_missing_one(
+    world: Home, registry: Registry, register: Callable, name: str
+) -> None:
+    version = register(5)
+    read = registry.fed_rows if name == FED_ROWS else registry.reference_predictions
+    assert read(version) is not None
+    (path,) = world.mlflow.rglob(name)
+    whole = path.read_bytes()
+    chance = random.Random(23)
+    for _ in range(FLIPS_PER_FILE):
+        damaged = bytearray(whole)
+        position = chance.randrange(len(whole) * 8)
+        damaged[position // 8] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        assert read(version) is None
+    path.write_bytes(whole)
+    assert read(version) is not None
+
+
+def test_one_flipped_bit_in_mlflows_database_is_named_before_it_answers(world: Home, register: Callable) -> None:
+    register(5)
+    publish(world)
+    store = world.mlflow / "mlflow.db"
+    status, whole = store.stat(), store.read_bytes()
+    # The number of the version that a tag belongs to, somewhere in a page of the database.
+    position = whole.rindex(b"model_digest") + 3
+    damaged = bytearray(whole)
+    damaged[position] ^= 1
+    store.write_bytes(damaged)
+    os.utime(store, ns=(status.st_atime_ns, status.st_mtime_ns))
+    for read_only in (False, True):
+        with pytest.raises(HomeError, match=r"mlflow\.db is damaged.*sentiment restore"):
+            Registry(world, read_only=read_only)
+    with pytest.raises(HomeError, match=r"mlflow\.db is damaged"):
+        backup(world, world.root.parent)
+
+
+def test_a_database_that_is_none_is_named(world: Home, registry: Registry) -> None:
+    (world.mlflow / "mlflow.db").write_bytes(b"no database " * 5000)
+    with pytest.raises(HomeError, match=r"mlflow\.db is damaged \(file is not a database\)"):
+        Registry(world)

@@ -9,11 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from safetensors import safe_open
 
 from sentiment.errors import TrainingError
 from sentiment.model import hashing, operators
 from sentiment.model.features import FeatureConfig
 from sentiment.training.calibration import fit_calibration, fit_weights, log_loss, raise_last_weight
+from sentiment.training.checkpoint import read_checkpoint
 from sentiment.training.config import PASSES, TrainingConfig, TrainingJob
 from sentiment.training.fit import Progress, TrainingResult, fit
 
@@ -145,6 +147,26 @@ def test_a_checkpoint_of_another_run_or_a_torn_one_is_not_used(subset: Path, tmp
     file = folder / "checkpoint.safetensors"
     file.write_bytes(file.read_bytes()[:5000])
     assert weights_of(train(subset, seed=2, checkpoint_folder=folder)) == other
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_not_used(subset: Path, tmp_path: Path) -> None:
+    def kill(progress: Progress) -> None:
+        if progress.rows_done > 400:
+            raise KilledError
+
+    folder = tmp_path / "checkpoint"
+    with pytest.raises(KilledError):
+        train(subset, on_progress=kill, checkpoint_folder=folder)
+    path = folder / "checkpoint.safetensors"
+    with safe_open(path, framework="pt") as file:
+        run = file.metadata()["run"]
+    assert read_checkpoint(folder, run) is not None
+    whole = path.read_bytes()
+    for position in np.random.default_rng(7).integers(0, len(whole) * 8, 60).tolist():
+        damaged = bytearray(whole)
+        damaged[position // 8] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        assert read_checkpoint(folder, run) is None
 
 
 def test_a_run_that_fails_leaves_no_list_of_fed_rows(subset: Path) -> None:

@@ -194,3 +194,19 @@ def test_a_leak_is_found_by_id_and_by_text_in_both_kinds_of_sets(filled: Home, t
     assert leaked((first, 123)) == [("holdout", first)]
     assert leaked((123, holdout["text_key"][1])) == [("holdout", second)]
     assert leaked((123, gold["text_key"][0])) == [("gold:manual", None)]
+
+
+@pytest.mark.parametrize("name", ["train.parquet", "holdout.parquet", "neutral.parquet", "export.json"])
+def test_a_damaged_export_is_written_again(filled: Home, take: Callable, name: str) -> None:
+    found = take(filled)
+    path = found.folder / name
+    rows = {file: pl.read_parquet(file) for file in (found.train, found.holdout, found.gold, found.neutral)}
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+    again = take(filled)
+    assert again == found
+    assert all(pl.read_parquet(file).equals(frame) for file, frame in rows.items())
+    touched = path.stat().st_ino
+    assert take(filled) == found
+    assert path.stat().st_ino == touched

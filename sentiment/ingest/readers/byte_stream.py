@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +30,9 @@ _HASHED_BYTES = 1 << 18
 ZIP_MAGIC = b"PK\x03\x04"
 WORKBOOK = "xl/workbook.xml"
 ARCHIVE_OF_X = "data/tweets.js"
+
+_SMALL_UNPACKED = 1 << 30
+_MOST_EXPANSION = 200
 
 # Small, since one byte of Zstandard can expand to a hundred thousand; larger pieces gain a tenth of the time.
 _COMPRESSED_BYTES = 1 << 10
@@ -121,10 +125,25 @@ def _open_pieces(path: Path, file: BinaryIO, piece_bytes: int) -> tuple[str | No
         raise NotReadyError(f"{path} is empty. It is read once it has content.")
     for start, (name, make) in _DECOMPRESSORS.items():
         if magic.startswith(start):
-            return name, _gather(_decompressed(path, file, name, make), piece_bytes)
+            parts = _refuse_bombs(path, file, _decompressed(path, file, name, make))
+            return name, _gather(parts, piece_bytes)
     if magic == ZIP_MAGIC and (member := _only_member(path, file)) is not None:
-        return "zip", _unzipped(path, file, member, piece_bytes)
+        return "zip", _refuse_bombs(path, file, _unzipped(path, file, member, piece_bytes))
     return None, iter(lambda: file.read(piece_bytes), b"")
+
+
+def _refuse_bombs(path: Path, file: BinaryIO, parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The parts, as long as they are not much more than any text becomes when it is unpacked."""
+    most = max(_SMALL_UNPACKED, os.fstat(file.fileno()).st_size * _MOST_EXPANSION)
+    count = 0
+    for part in parts:
+        count += len(part)
+        if count > most:
+            raise InputError(
+                f"{path} becomes more than {_MOST_EXPANSION} times as large when it is unpacked, which no file of posts does: "
+                f"reading was stopped after {count >> 20:,} MiB. If it is right all the same, unpack it and give the result."
+            )
+        yield part
 
 
 def _only_member(path: Path, file: BinaryIO) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from sentiment.ingest.readers.batch import Batch
 from sentiment.ingest.readers.lines import LONGEST_KEPT
 
 _BATCH_ROWS = 50_000
+_MOST_UNPACKED = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ def open_sheet(path: Path) -> Sheet:
     """
     import fastexcel
 
+    _refuse_huge(path)
     try:
         workbook = fastexcel.read_excel(str(path))
         for name in workbook.sheet_names:
@@ -48,6 +51,20 @@ def open_sheet(path: Path) -> Sheet:
             f"{path} cannot be read as an Excel workbook ({reason}). Save the sheet again, or as CSV."
         ) from error
     raise InputError(f"{path} is an Excel workbook without any row. Give the file whose sheet holds the posts.")
+
+
+def _refuse_huge(path: Path) -> None:
+    """A workbook is unpacked in memory as a whole."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    except zipfile.BadZipFile:
+        return  # Of Excel before 2007, which is not packed; or damaged, which fastexcel says better.
+    if size > _MOST_UNPACKED:
+        raise InputError(
+            f"{path} is an Excel workbook of {size >> 20:,} MiB when it is unpacked; at most {_MOST_UNPACKED >> 20:,} are "
+            "read. Save its sheet as CSV."
+        )
 
 
 def read_sheet(sheet: Sheet, names: Sequence[str], first_row: int) -> Iterator[Batch]:

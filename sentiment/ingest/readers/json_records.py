@@ -29,7 +29,7 @@ from sentiment.ingest.readers.posts import PLAIN, Layout, Row
 from sentiment.ingest.text import decode
 
 _BATCH_ROWS = 50_000
-_NEXT_OBJECT = re.compile(r'(?<=[\]},\n"\s])\s*(?=\{\s*")')
+_NEXT_OBJECT = re.compile(r'(?<=[\]},\n"\s])(?=\{\s*")')
 _LONGEST_VALUE = 64 << 20
 _SHORT_OF_END = 32
 _TRIM_AT = 1 << 20
@@ -188,7 +188,7 @@ def _parse(line: bytes) -> tuple[Any, Any]:
             value = orjson.loads(decode(line))
             # orjson refuses the surrogates that encode stray bytes; the standard library lets them pass.
             return value, json.loads(line.decode("utf-8", errors="surrogateescape"))
-        except (orjson.JSONDecodeError, json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             return None, None
 
 
@@ -231,7 +231,7 @@ class _Values:
                 return
             try:
                 value, end = self._json.raw_decode(self._buffer, position)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:  # No JSON, or a number of thousands of digits.
                 if self._may_be_incomplete(error, position) and self._more():
                     continue
                 behind = _NEXT_OBJECT.search(self._buffer, position + 1)
@@ -311,7 +311,7 @@ def _first_of_page(text: bytes) -> list[Any]:
     for found in re.finditer(r'"(\w+)"\s*:\s*(\[\s*)?(?=[{\["\d])', decoded):
         try:
             value, _ = decoder.raw_decode(decoded, found.end())
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
         page.setdefault(found[1], [value] if found[2] else value)
         if len(page) > 3:
