@@ -2,7 +2,8 @@
 
 Each trial takes a copy of the same home, with two champions, a killed training, a saved source, a search index and a backup. It
 flips one bit in a file at random, or in every fifth trial zeroes a page, and leaves the time of change as it was, as a bad disk
-does. Then it does what people do: status, doctor, queries, predictions, pages; and one thing that writes.
+does. Then it does what people do and what reads such a file: status, doctor, queries, predictions, pages; and one thing that
+writes.
 
 Each answer must be the one that the undamaged home gives, or a sentence that names the file and what helps. What an operation
 makes again by itself is the same answer.
@@ -18,12 +19,14 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from simulations.damage_probes import READING, WRITING, Answers, build_home, run_probes
+from simulations.damage_probes import READING, WRITING, Answers, User, build_home
 
 PAGE = 4096
 KINDS = {
@@ -44,18 +47,25 @@ KINDS = {
     "key of forgotten": "home/forget.key",
     "backup": "backups/*.tar.zst",
 }
-WRITES = {
+READERS = {
+    "warehouse": ("doctor", "score", "ingest", "retrain", "rollback"),
+    "snapshot": ("status", "doctor", "sql", "pages"),
+    "MLflow's database": ("doctor", "predict", "score", "retrain", "rollback"),
+    "seal of MLflow's database": ("doctor", "predict", "score"),
+    "weights": ("doctor", "predict", "score", "retrain"),
+    "model's configuration": ("doctor", "predict", "score", "retrain"),
+    "fed rows": ("doctor", "retrain"),
+    "reference predictions": ("retrain",),
     "export": ("retrain",),
     "export's description": ("retrain",),
     "kept predictions": ("retrain",),
     "checkpoint": ("retrain",),
-    "fed rows": ("retrain",),
-    "reference predictions": ("retrain",),
+    "search index": ("pages",),
     "saved source": ("ingest",),
-    "key of forgotten": ("ingest",),
+    "key of forgotten": ("doctor", "ingest"),
     "backup": ("restore",),
 }
-"""What reads a file of the kind; any of them for the others."""
+"""What reads a file of the kind."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,7 @@ def judge(expected: Answers, found: Answers, damaged: Path, root: Path) -> dict[
     for probe, (kind, value) in found.items():
         if kind == "answer":
             # What is said of a file that is damaged may come with the answer, as in `doctor`.
-            is_told = any(name in value for name in names) and _has_remedy(value)
+            is_told = any(name in value for name in names)
             outcomes[probe] = "same" if value == expected[probe][1] else "sentence" if is_told else "different"
         elif kind == "sentence":
             is_whole = any(name in value for name in names) and _has_remedy(value)
@@ -129,19 +139,64 @@ def _has_remedy(text: str) -> bool:
     return any(word in text for word in ("sentiment ", "rm ", "tar ", "backup"))
 
 
-def run_trial(template: Path, folder: Path, number: int, seed: int, kinds: list[str], expected: Answers) -> Trial:
-    """Damage a copy of the template and use it."""
+@dataclass
+class Worker:
+    """A folder with the template, where trials go on one after the other, and what the undamaged home answers there."""
+
+    folder: Path
+    user: User
+    expected: Answers
+
+    @property
+    def template(self) -> Path:
+        """A home and the files around it."""
+        return self.folder / "template"
+
+    @property
+    def world(self) -> Path:
+        """Where each copy lies: paths are in databases and in answers."""
+        return self.folder / "world"
+
+    def copy(self) -> Path:
+        """A new copy of the template, with the times of its files."""
+        shutil.rmtree(self.world, ignore_errors=True)
+        shutil.copytree(self.template, self.world, symlinks=True)
+        return self.world
+
+
+@contextmanager
+def workers(count: int) -> Iterator[list[Worker]]:
+    """Make the home, and so many workers."""
+    with tempfile.TemporaryDirectory(prefix="damage-") as name:
+        made = [Worker(Path(name) / str(number), User(), {}) for number in range(count)]
+        for worker in made:
+            worker.folder.mkdir()
+            if worker is made[0]:
+                build_home(worker.world)
+            else:
+                shutil.copytree(made[0].template, worker.world, symlinks=True)
+                worker.user.use(worker.world, ["settle"])
+            worker.world.rename(worker.template)
+            for probe in (*READING, *WRITING):
+                worker.expected |= worker.user.use(worker.copy(), [probe])
+            if failed := {probe: said for probe, (kind, said) in worker.expected.items() if kind != "answer"}:
+                raise RuntimeError(f"The undamaged home does not work: {failed}")
+        yield made
+        for worker in made:
+            worker.user.end()
+
+
+def run_trial(worker: Worker, number: int, seed: int, kind: str) -> Trial:
+    """Damage a copy of the home and use it."""
     chance = random.Random(f"{seed} {number}")
-    kind = kinds[number % len(kinds)]
-    root = folder / "world"  # Paths are in answers, so every copy lies at the same place of its worker.
-    shutil.rmtree(root, ignore_errors=True)
-    shutil.copytree(template, root, symlinks=True)
+    root = worker.copy()
     path = chance.choice(sorted(root.glob(KINDS[kind])))
     how = damage(path, chance)
-    probes = [*READING, chance.choice(WRITES.get(kind, tuple(WRITING)))]
-    found = run_probes(root, probes)
+    writing = [probe for probe in READERS[kind] if probe in WRITING]
+    probes = [probe for probe in READERS[kind] if probe in READING] + ([chance.choice(writing)] if writing else [])
+    found = worker.user.use(root, probes)
     said = {probe: value for probe, (answer, value) in found.items() if answer != "answer"}
-    return Trial(number, kind, str(path.relative_to(root)), how, judge(expected, found, path, root), said)
+    return Trial(number, kind, str(path.relative_to(root)), how, judge(worker.expected, found, path, root), said)
 
 
 def table(trials: list[Trial]) -> str:
@@ -154,42 +209,19 @@ def table(trials: list[Trial]) -> str:
     return "\n".join(lines)
 
 
-def trials(count: int, seed: int = 0, kinds: list[str] | None = None, workers: int = 1) -> list[Trial]:
-    """Try so many damages, kind by kind."""
-    chosen = kinds or list(KINDS)
-    with tempfile.TemporaryDirectory(prefix="damage-") as name:
-        base = Path(name)
-        # Every worker has the template at a path of its own, since MLflow's database names its files by their paths.
-        places = [base / str(worker) for worker in range(workers)]
-        for place in places:
-            place.mkdir()
-        build_home(places[0] / "world")
-        expected: list[Answers] = []
-        for place in places:
-            if place != places[0]:
-                shutil.copytree(places[0] / "template", place / "world", symlinks=True)
-                run_probes(place / "world", ["settle"])
-            (place / "world").rename(place / "template")
-            expected.append({})
-            for probe in (*READING, *WRITING):
-                shutil.copytree(place / "template", place / "world", symlinks=True)
-                expected[-1] |= run_probes(place / "world", [probe])
-                shutil.rmtree(place / "world")
-            if failed := {probe: said for probe, (kind, said) in expected[-1].items() if kind != "answer"}:
-                raise RuntimeError(f"The undamaged home does not work: {failed}")
+def trials(count: int, seed: int = 0, kinds: Sequence[str] = tuple(KINDS), processes: int = 1) -> list[Trial]:
+    """Try so many damages, kind by kind; prints those that went wrong."""
+    with workers(processes) as made, ThreadPoolExecutor(processes) as pool:
 
-        def work(worker: int) -> list[Trial]:
+        def work(first: int) -> list[Trial]:
             found = []
-            for number in range(worker, count, workers):
-                found.append(
-                    run_trial(places[worker] / "template", places[worker], number, seed, chosen, expected[worker])
-                )
+            for number in range(first, count, processes):
+                found.append(run_trial(made[first], number, seed, kinds[number % len(kinds)]))
                 if found[-1].verdict in BAD:
                     print(json.dumps(asdict(found[-1])), flush=True)
             return found
 
-        with ThreadPoolExecutor(workers) as pool:
-            return sorted((trial for part in pool.map(work, range(workers)) for trial in part), key=lambda t: t.number)
+        return sorted((trial for part in pool.map(work, range(processes)) for trial in part), key=lambda t: t.number)
 
 
 def main() -> None:
@@ -200,7 +232,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--files", nargs="*", choices=list(KINDS), metavar="KIND", help=f"of {', '.join(KINDS)}")
     options = parser.parse_args()
-    found = trials(options.trials, options.seed, options.files, options.workers)
+    found = trials(options.trials, options.seed, options.files or tuple(KINDS), options.workers)
     print(table(found))
     bad = sum(trial.verdict in BAD for trial in found)
     target = Path(__file__).with_name("results") / "damage.json"

@@ -8,7 +8,7 @@ import html
 import json
 import multiprocessing
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -167,8 +167,13 @@ def _doctor(home: Home) -> Any:
 
 
 def _sql(home: Home) -> Any:
-    tables = query(home, "select table_name from information_schema.tables order by 1")["table_name"]
-    return {name: query(home, f'select * from "{name}" order by all').hash_rows().sum() for name in tables}
+    tables = query(home, "select table_name from duckdb_tables() where not internal order by 1")["table_name"]
+    digests = {
+        name: query(home, f'select count(*), sum(hash(columns(*)))::varchar from "{name}"').rows() for name in tables
+    }
+    return digests, query(
+        home, "select label, count(*), sum(probability_positive) from scored_tweets group by 1 order by 1"
+    ).rows()
 
 
 def _predict(home: Home) -> Any:
@@ -183,7 +188,7 @@ def _pages(home: Home) -> Any:
         app = create_app(home)
         found = []
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
-            for path in ("/tweets?q=love", "/tweets?label=negative&sort=unsure", "/topics", "/models"):
+            for path in ("/tweets?q=love", "/tweets?label=negative&sort=unsure", "/topics"):
                 answer = await client.get(path)
                 while "Preparing the pages" in answer.text:  # A browser asks again as well.
                     await asyncio.sleep(0.3)
@@ -261,20 +266,24 @@ WRITING: dict[str, Callable[[Home], Any]] = {
     "rollback": _roll_back,
     "restore": _restore,
 }
-OTHERS: dict[str, Callable[[Home], Any]] = {"settle": _settle}
+PROBES: dict[str, Callable[[Home], Any]] = {**READING, **WRITING, "settle": _settle}
 
 
-def _work(root: Path, names: list[str], answers: Connection) -> None:
+def _work(asked: Connection) -> None:
     evidence.predict_in_fresh_process = load_here  # type: ignore[attr-defined]
-    home = Home(root / "home", SETTINGS)
-    for name in names:
+    while True:
         try:
-            found = "answer", json.dumps(({**READING, **WRITING, **OTHERS}[name])(home), default=str, sort_keys=True)
+            root, name = asked.recv()
+        except EOFError:
+            return
+        try:
+            value = PROBES[name](Home(root / "home", SETTINGS))
+            found = "answer", json.dumps(value, default=str, sort_keys=True)
         except SentimentError as error:
             found = "sentence", str(error)
         except Exception as error:
             found = "trace", f"{type(error).__name__}: {error}"[:600]
-        answers.send((name, found))
+        asked.send(found)
 
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -282,27 +291,41 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["simulations.damage_probes"])
 
 
-def run_probes(root: Path, names: list[str]) -> Answers:
-    """Use the home below a folder, in a process of its own; a crash or a minute without an answer is an outcome as well."""
-    here, there = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=_work, args=(root, names, there))
-    process.start()
-    there.close()
-    found: Answers = {}
-    for name in names:
-        try:
-            if not here.poll(SECONDS):
-                found[name] = "crash", f"no answer within {SECONDS} s"
+class User:
+    """Uses homes in a process of its own; one that crashes, or says nothing for minutes, is replaced."""
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        self._line, there = CONTEXT.Pipe()
+        self._process = CONTEXT.Process(target=_work, args=(there,), daemon=True)
+        self._process.start()
+        there.close()
+
+    def use(self, root: Path, names: Sequence[str]) -> Answers:
+        """Do some things with the home below a folder, until one of them crashes."""
+        found: Answers = {}
+        for name in names:
+            try:
+                self._line.send((root, name))
+                if not self._line.poll(SECONDS):
+                    raise TimeoutError(f"no answer within {SECONDS} s")
+                found[name] = self._line.recv()
+            except (EOFError, OSError) as error:
+                self.end()
+                found[name] = "crash", str(error) or f"ended with status {self._process.exitcode}"
+                self._start()
                 break
-            key, value = here.recv()
-            found[key] = value
-        except EOFError:
-            process.join()
-            found[name] = "crash", f"ended with status {process.exitcode}"
-            break
-    process.kill()
-    process.join()
-    return found
+        if "pages" in names:  # Its connections stay open, and DuckDB knows them by the paths of their files.
+            self.end()
+            self._start()
+        return found
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
 
 
 import_mlflow()

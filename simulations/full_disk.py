@@ -133,7 +133,8 @@ def needed_bytes(name: str, home: Path, disk: Path) -> int:
 def trial(name: str, template: Path, folder: Path, free_bytes: int, expected: dict[str, Any]) -> dict[str, Any]:
     """Run an operation with so much room, and again with enough; says what was wrong."""
     wrong: list[str] = []
-    with small_disk(folder / "disk") as disk:
+    # MLflow keeps what it knows of a database by its path.
+    with small_disk(folder / f"disk-{free_bytes}") as disk:
         home = copy_home(template, disk / "world")
         for path in (folder / "inputs").iterdir():
             shutil.copy(path, home.parent)

@@ -20,7 +20,7 @@ import polars as pl
 
 from sentiment.errors import HomeError
 from sentiment.settings import Home
-from sentiment.warehouse.connection import reader
+from sentiment.warehouse.connection import reader, tells_of_damage
 from sentiment.warehouse.search_index import index_path, open_shared
 from sentiment.warehouse.session import Warehouse
 
@@ -154,13 +154,23 @@ class Store:
                     self._view = View(snapshot, index, open_shared(snapshot), open_shared(index), kept_of_index=kept)
                     self._prune(index)
                     if is_new and self._prepare is not None:
-                        Thread(target=self._prepare, args=[self._view], name="prepare", daemon=True).start()
+                        Thread(target=self._prepare_view, args=[self._view], name="prepare", daemon=True).start()
                 return self._view
             if self._building is None or self._building.is_to_be_tried_again:
                 self._building = Build(self.home, snapshot, index)
             if self._building.problem and self._view is None:
                 raise HomeError(self._building.problem)
             return self._view
+
+    def _prepare_view(self, view: View) -> None:
+        assert self._prepare is not None
+        try:
+            self._prepare(view)
+        except Exception as error:
+            if not tells_of_damage(error):
+                raise
+            # The first request that meets the damage deals with it.
+            log.warning("the pages cannot be prepared: %s", error)
 
     def _prune(self, current: Path) -> None:
         for other in current.parent.glob("*.duckdb"):

@@ -177,7 +177,9 @@ def _no_leak(evidence: Evidence) -> Check:
     rows = f"{evidence.count_evaluation_rows:,} evaluation rows"
     if evidence.count_leaked is None:
         return Check(
-            "no_leak", False, f"The list of rows the challenger was fed is missing, so none of {rows} is proven unseen."
+            "no_leak",
+            False,
+            f"The challenger's list of fed rows, fed_rows.parquet, is missing or damaged, so none of {rows} is proven unseen.",
         )
     passed = evidence.count_leaked == 0
     reason = (
@@ -238,7 +240,7 @@ def _better(evidence: Evidence, found: PairedDifference) -> Check:
         else "No difference can be shown, and a tie keeps the champion"
     )
     left_out = (
-        "the champion's list of fed rows is missing, so none could be left out"
+        "the champion's list of fed rows, fed_rows.parquet, is missing or damaged, so none could be left out"
         if evidence.count_left_out is None
         else f"{evidence.count_left_out:,} rows the champion was fed are left out"
         if evidence.count_left_out

@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from packaging.requirements import Requirement
 
 from sentiment.errors import BusyError, HomeError, ModelError, SentimentError
+from sentiment.registry.names import FED_ROWS
 from sentiment.settings import LEAST_FREE_BYTES, Home
 from sentiment.warehouse.connection import inspected, reader
 from sentiment.warehouse.locks import holding_process
@@ -296,11 +297,23 @@ def check_registry(home: Home) -> Iterator[Finding]:
         yield Finding(
             "registry",
             False,
-            f"the list of rows that version {champion.model_version} was fed is missing, so no challenger can be compared",
+            f"the list of rows that version {champion.model_version} was fed, {FED_ROWS}, is missing or damaged, so no "
+            "challenger can be compared",
             f"sentiment retrain, or {_RESTORE}",
         )
         return
+    others = [number for number in registry.numbers() if number != champion.model_version]
+    yield from (finding for number in others if (finding := _damage_of(registry, number)))
     yield Finding("registry", True, f"version {champion.model_version} is champion and loads")
+
+
+def _damage_of(registry: Registry, model_version: int) -> Finding | None:
+    """A finding if the files of a version are not those that were registered; 0.1 s."""
+    try:
+        registry.model_files(model_version)
+    except ModelError as error:
+        return Finding("registry", False, str(error), _RESTORE)
+    return None
 
 
 def _recorded_champions(home: Home) -> tuple[int | None, list[int]]:

@@ -11,10 +11,8 @@ registries can be open at once. The environment is the process's (`sentiment.reg
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,14 +21,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import polars as pl
 
 from sentiment.errors import ModelError
-from sentiment.model.atomic import flush_tree
-from sentiment.registry.environment import MLFLOW_ENVIRONMENT, import_mlflow
+from sentiment.registry.environment import import_mlflow
 from sentiment.registry.mlflow_format import digest_of_model, write_mlflow_model
 from sentiment.registry.names import (
     CHALLENGER,
@@ -45,7 +40,7 @@ from sentiment.registry.names import (
     RegisteredVersion,
     digest_tag,
 )
-from sentiment.registry.store import create_store, refuse_damaged_store
+from sentiment.registry.store import create_store, flush_artifacts, purge_runs, refuse_damaged_store
 from sentiment.settings import Home
 from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.seals import digest_of_file
@@ -187,7 +182,7 @@ class Registry:
             )
             digest = write_mlflow_model(Path(folder), model, logged)
             self.client.log_model_artifacts(logged.model_id, str(Path(folder) / "logged"))
-        _flush_artifacts(logged.artifact_location)
+        flush_artifacts(logged.artifact_location)
         self.client.finalize_logged_model(logged.model_id, "READY")
         self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         if not (found := self.client.search_registered_models(f"name = '{self.name}'")):
@@ -257,7 +252,7 @@ class Registry:
     def log_file(self, run_id: str, path: Path) -> None:
         """Keep a file with the run, under its own name."""
         self.client.log_artifact(run_id, str(path))
-        _flush_artifacts(self.client.get_run(run_id).info.artifact_uri)
+        flush_artifacts(self.client.get_run(run_id).info.artifact_uri)
 
     def log_picture(self, run_id: str, png: bytes, name: str) -> None:
         """Keep a picture with the run."""
@@ -269,7 +264,7 @@ class Registry:
     def log_text(self, run_id: str, text: str, name: str) -> None:
         """Keep a text with the run."""
         self.client.log_text(run_id, text, name)
-        _flush_artifacts(self.client.get_run(run_id).info.artifact_uri)
+        flush_artifacts(self.client.get_run(run_id).info.artifact_uri)
 
     def set_champion(self, model_version: int) -> None:
         """Move the alias; `previous` then names the champion before, and `challenger` no longer this version."""
@@ -314,12 +309,7 @@ class Registry:
         # Keep a deleted run while its version is registered: its files list what the version was fed.
         unused = [run.info.run_id for run in deleted if run.info.run_id not in registered - set(runs)]
         if unused:
-            command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", self.uri]
-            command += ["--run-ids", ",".join(unused)]
-            environment = os.environ | MLFLOW_ENVIRONMENT | {"MLFLOW_TRACKING_URI": self.uri}
-            done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-            if done.returncode != 0:
-                raise ModelError(f"MLflow could not remove deleted runs: {done.stderr.strip().splitlines()[-1:]}")
+            purge_runs(self.uri, unused)
         return removed, len(dead)
 
     def load(self, model_version: int) -> SentimentModel:
@@ -404,11 +394,6 @@ class Registry:
             f"There is no version {model_version} of {self.name}; found {numbers}. "
             "`sentiment history` names the champions so far."
         )
-
-
-def _flush_artifacts(address: str) -> None:
-    """MLflow flushes its database and not its files: after a power cut a version would be there without its weights."""
-    flush_tree(Path(url2pathname(urlsplit(address).path)))
 
 
 def _registered(version: ModelVersion) -> RegisteredVersion:

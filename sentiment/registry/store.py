@@ -9,16 +9,19 @@ writing at the old path, so the paths are updated when the store is opened. Take
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote, urlparse, urlsplit
+from urllib.request import url2pathname
 
-from sentiment.errors import HomeError
-from sentiment.model.atomic import put_in_place
-from sentiment.registry.environment import import_mlflow
+from sentiment.errors import HomeError, ModelError
+from sentiment.model.atomic import flush_tree, put_in_place
+from sentiment.registry.environment import MLFLOW_ENVIRONMENT, import_mlflow
 from sentiment.registry.names import CHAMPION, digest_tag
 from sentiment.settings import Home
 from sentiment.warehouse.seals import digest_of_file, refuse_damage, seal
@@ -93,6 +96,24 @@ def refuse_damaged_store(store: Path) -> None:
         HomeError: names it, and what helps.
     """
     refuse_damage(store, RESTORE)
+
+
+def flush_artifacts(address: str) -> None:
+    """MLflow flushes its database and not its files: after a power cut a version would be there without its weights."""
+    flush_tree(Path(url2pathname(urlsplit(address).path)))
+
+
+def purge_runs(uri: str, run_ids: Sequence[str]) -> None:
+    """Remove deleted runs and their files for good.
+
+    Raises:
+        ModelError: MLflow could not.
+    """
+    command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", uri, "--run-ids", ",".join(run_ids)]
+    environment = os.environ | MLFLOW_ENVIRONMENT | {"MLFLOW_TRACKING_URI": uri}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode != 0:
+        raise ModelError(f"MLflow could not remove deleted runs: {done.stderr.strip().splitlines()[-1:]}")
 
 
 @contextmanager

@@ -117,7 +117,7 @@ def train_version(
 
 def look_ahead(home: Home, registry: Registry, export: Export, trained: TrainedVersion) -> tuple[Outlook, bytes]:
     """Say what the next rung should bring, from the rungs trained so far, and draw it (PNG, kept with the run too)."""
-    _evaluate_rungs(home, registry, export)
+    left_out = _evaluate_rungs(home, registry, export)
     with writer(home) as warehouse:
         rows = warehouse.frame("steps/training/select_curve_points", holdout_digest=export.holdout_digest).rows(
             named=True
@@ -133,23 +133,34 @@ def look_ahead(home: Home, registry: Registry, export: Export, trained: TrainedV
     resolvable = detectable_difference(count_holdout, USUAL_DISCORDANCE, alpha_of_look(look, home.settings.gate.alpha))
     picture = curve_figure(points, max(following, 2 * points[-1].rows))
     registry.log_picture(trained.version.run_id, picture, "learning_curve.png")
-    return is_flat(points, following, resolvable), picture
+    outlook = is_flat(points, following, resolvable)
+    return replace(outlook, reason=" ".join([outlook.reason, *left_out])), picture
 
 
-def _evaluate_rungs(home: Home, registry: Registry, export: Export) -> None:
+def _evaluate_rungs(home: Home, registry: Registry, export: Export) -> list[str]:
     """Evaluate each rung that was trained when the hold-out was another one, so that all points of the curve are measured on
-    the same rows; corrections and new tweets change the hold-out. Some seconds a version; one that is gone is left out."""
+    the same rows; corrections and new tweets change the hold-out. Some seconds a version.
+
+    Returns:
+        a sentence for each version that is left out, since it cannot be read.
+    """
+    left_out = []
     with writer(home) as warehouse:
         rungs = warehouse.frame("steps/training/select_rungs_to_evaluate", holdout_digest=export.holdout_digest).rows(
             named=True
         )
+    registered = set(registry.numbers()) if rungs else set()
     for rung in rungs[:_MOST_RUNGS]:
+        if rung["model_version"] not in registered:
+            continue
         try:
             evaluations, scores = _evaluate(registry, export, registry.version(rung["model_version"]))
-        except ModelError:
-            continue  # removed from the registry, or of a format that this version cannot read
+        except ModelError as error:
+            left_out.append(f"Version {rung['model_version']} is left out of the curve: {error}")
+            continue
         with writer(home) as warehouse:
             record_evaluation(warehouse, rung, {"holdout": evaluations["holdout"]}, scores, export.holdout_digest)
+    return left_out
 
 
 def evaluate_version(registry: Registry, export: Export, model_version: int) -> dict[str, Evaluation]:

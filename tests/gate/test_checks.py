@@ -69,7 +69,7 @@ def test_a_challenger_faces_the_champion_as_well_and_fails_by_one_check_alone() 
     [
         (0, True, "None of 1,359 evaluation rows, by id or text, is among the rows the challenger was fed."),
         (3, False, "3 of 1,359 evaluation rows are among the rows the challenger was fed"),
-        (None, False, "The list of rows the challenger was fed is missing"),
+        (None, False, "The challenger's list of fed rows, fed_rows.parquet, is missing"),
     ],
 )
 def test_no_leak_fails_on_any_row_and_on_a_missing_list(count_leaked: int | None, passed: bool, reason: str) -> None:
@@ -149,7 +149,9 @@ def test_better_states_power_looks_and_the_rows_left_out() -> None:
     assert f"show gains from {compare(60, 10).detectable * 100:.2f} points on in 4 of 5 cases" in reason
     assert "17 rows the champion was fed are left out" in reason
     missing = checks(challenge(60, 10, count_left_out=None))["better"].reason
-    assert "the champion's list of fed rows is missing, so none could be left out" in missing
+    assert (
+        "the champion's list of fed rows, fed_rows.parquet, is missing or damaged, so none could be left out" in missing
+    )
 
 
 def test_better_fails_without_a_row_to_compare_on() -> None:

@@ -199,7 +199,10 @@ def test_a_champion_without_its_list_of_fed_rows_is_compared_on_all_and_that_is_
     (world.mlflow / "artifacts" / champion.run_id / "artifacts" / "fed_rows.parquet").unlink()
     decision = decide(register(20))
     assert decision.is_champion
-    assert "list of fed rows is missing, so none could be left out" in by_name(decision)["better"].reason
+    assert (
+        "list of fed rows, fed_rows.parquet, is missing or damaged, so none could be left out"
+        in by_name(decision)["better"].reason
+    )
 
 
 def test_truncated_weights_are_refused(

@@ -19,7 +19,7 @@ select
     word,
     sum(count_tweets)::integer as count_tweets,
     sum(count_negative)::integer as count_negative,
-    arg_max(user_name, count_negative) as user_name,
+    first(user_name order by count_negative desc, user_name) filter (where user_name is not null) as user_name,
     max(count_negative)::integer as count_negative_of_user
 from by_user
 group by word
