@@ -92,7 +92,7 @@ def canonical(values: pl.Series) -> pl.Series:
 def canonical_value(value: str) -> str | None:
     """One of `canonical`."""
     value = (
-        re.sub(r"[\s_]+|(?<=\w)-(?=\w)", " ", value.strip().strip("\"'").lower())
+        re.sub(r"[\s_]+|(?<=\w)-(?=\w)", " ", value.strip().strip("\"'[]").lower())
         if "label" not in value
         else value.strip().lower()
     )
