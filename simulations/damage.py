@@ -18,6 +18,7 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -48,9 +49,9 @@ KINDS = {
     "backup": "backups/*.tar.zst",
 }
 READERS = {
-    "warehouse": ("doctor", "score", "ingest", "retrain", "rollback"),
+    "warehouse": ("doctor", "score", "ingest", "rollback"),
     "snapshot": ("status", "doctor", "sql", "pages"),
-    "MLflow's database": ("doctor", "predict", "score", "retrain", "rollback"),
+    "MLflow's database": ("doctor", "predict", "score", "rollback"),
     "seal of MLflow's database": ("doctor", "predict", "score"),
     "weights": ("doctor", "predict", "score", "retrain"),
     "model's configuration": ("doctor", "predict", "score", "retrain"),
@@ -209,13 +210,18 @@ def table(trials: list[Trial]) -> str:
     return "\n".join(lines)
 
 
-def trials(count: int, seed: int = 0, kinds: Sequence[str] = tuple(KINDS), processes: int = 1) -> list[Trial]:
-    """Try so many damages, kind by kind; prints those that went wrong."""
+def trials(
+    count: int, seed: int = 0, kinds: Sequence[str] = tuple(KINDS), processes: int = 1, minutes: float = 1e6
+) -> list[Trial]:
+    """Try so many damages, kind by kind, or as many as fit into some minutes; prints those that went wrong."""
+    end_at = time.monotonic() + 60 * minutes
     with workers(processes) as made, ThreadPoolExecutor(processes) as pool:
 
         def work(first: int) -> list[Trial]:
             found = []
             for number in range(first, count, processes):
+                if time.monotonic() > end_at:
+                    break
                 found.append(run_trial(made[first], number, seed, kinds[number % len(kinds)]))
                 if found[-1].verdict in BAD:
                     print(json.dumps(asdict(found[-1])), flush=True)
@@ -229,10 +235,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("trials", nargs="?", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=1e6, help="end after so long, however many were tried")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--files", nargs="*", choices=list(KINDS), metavar="KIND", help=f"of {', '.join(KINDS)}")
     options = parser.parse_args()
-    found = trials(options.trials, options.seed, options.files or tuple(KINDS), options.workers)
+    found = trials(options.trials, options.seed, options.files or tuple(KINDS), options.workers, options.minutes)
     print(table(found))
     bad = sum(trial.verdict in BAD for trial in found)
     target = Path(__file__).with_name("results") / "damage.json"

@@ -134,8 +134,8 @@ def _save_source(home: Home, path: Path) -> None:
     save_source(home, "shop", inspect_file(path, options).reading, path)
 
 
-def _retrain(home: Home, job: TrainingJob, kill_at: int | None = None) -> tuple[Registry, int]:
-    """Train and judge a version; or die in the given step."""
+def _retrain(home: Home, job: TrainingJob, kill_at: int | None = None) -> tuple[Registry, int, str]:
+    """Train and judge a version, and say what more rows would bring; or die in the given step."""
     steps = 0
 
     def count(_: object) -> None:
@@ -148,9 +148,9 @@ def _retrain(home: Home, job: TrainingJob, kill_at: int | None = None) -> tuple[
     with writer(home) as warehouse:
         frozen = export(warehouse, home)
     trained = train_version(home, registry, frozen, job, count)
-    look_ahead(home, registry, frozen, trained)
+    outlook, _ = look_ahead(home, registry, frozen, trained)
     decide_on(home, registry, frozen, trained.version)
-    return registry, trained.version.model_version
+    return registry, trained.version.model_version, outlook.reason
 
 
 # -- Using it
@@ -223,7 +223,7 @@ def _ingest(home: Home) -> Any:
 
 
 def _retrain_again(home: Home) -> Any:
-    registry, version = _retrain(home, JOBS[2])
+    registry, version, outlook = _retrain(home, JOBS[2])
     registered = registry.client.get_model_version(registry.name, str(version))
     # The interval of a bootstrap and what speed was measured may differ.
     columns = "check_name, champion_value, challenger_value, passed"
@@ -231,7 +231,8 @@ def _retrain_again(home: Home) -> Any:
         f"select {columns}, reason from decisions where model_version = {version} and check_name <> 'speed' order by 1"
     )
     curve = "select count_train_rows, evaluation_set, accuracy from learning_curve order by all"
-    return registered.tags[MODEL_DIGEST], query_writer(home, decisions).to_dicts(), query_writer(home, curve).rows()
+    told = query_writer(home, decisions).to_dicts(), query_writer(home, curve).rows(), outlook
+    return registered.tags[MODEL_DIGEST], told
 
 
 def _roll_back(home: Home) -> Any:

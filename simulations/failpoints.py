@@ -289,11 +289,12 @@ def templates() -> Iterator[Callable[[str], Path]]:
 
         def make(before: tuple[str, ...]) -> Path:
             if before not in made:
-                target = Path(folder) / f"template-{len(made)}"
                 if before:
-                    home = copy_home(make(before[:-1]), target)
+                    former = make(before[:-1])
+                    home = copy_home(former, Path(folder) / f"template-{len(made)}")
                     run_in_child(before[-1], home)
                 else:
+                    target = Path(folder) / "template-0"
                     target.mkdir()
                     home = Home(target / "home", SETTINGS).create().root
                     publish(Home(home, SETTINGS))

@@ -34,6 +34,7 @@ _NEXT_OBJECT = re.compile(r'(?<=[\]},\n"\s])(?=\{\s*")')
 _LONGEST_VALUE = 64 << 20
 _SHORT_OF_END = 32
 _TRIM_AT = 1 << 20
+_TOO_DEEP = "nested too deeply to be shown"
 _BETWEEN = re.compile(r"[\s,]*")
 _KEY = re.compile(r'"(\w+)"\s*:\s*(?=[{\["\d])')
 _ARRAY_OPENS = re.compile(r"\A\ufeff?\s*(?:[\w.$]+\s*=\s*)?\[")
@@ -95,7 +96,17 @@ def _as_string(value: Any) -> str | None:
         return value
     if type(value) in (int, float):
         return str(value)
-    return json.dumps(value, default=str)
+    try:
+        return json.dumps(value, default=str)
+    except RecursionError:
+        return _TOO_DEEP
+
+
+def _written(row: Row) -> bytes:
+    try:
+        return orjson.dumps(row, default=str)
+    except TypeError:  # Its limit of depth is lower than the parsers'.
+        return orjson.dumps({name: _as_string(value) for name, value in row.items()})
 
 
 def read_json_lines(path: Path, blocks: Iterable[Block], layout: Layout, *, is_array: bool = False) -> Iterator[Batch]:
@@ -184,7 +195,7 @@ def _read_line(
     state["records"] = max(state["records"], line_number - 1)
     for row in rows:
         state["records"] += 1
-        gathered.raws[state["records"]] = orjson.dumps(row, default=str)
+        gathered.raws[state["records"]] = _written(row)
         gathered.numbers.append(state["records"])
         gathered.rows.append(row)
 
@@ -281,7 +292,7 @@ def read_json_document(path: Path, pieces: Iterable[bytes], layout: Layout) -> I
         for row in rows or ():
             number += 1
             raws[number] = (
-                text.encode("utf-8", errors="replace") if len(rows or ()) == 1 else orjson.dumps(row, default=str)
+                text.encode("utf-8", errors="replace") if len(rows or ()) == 1 else _written(row)
             )
             gathered.numbers.append(number)
             gathered.rows.append(row)
