@@ -150,7 +150,8 @@ def _retrain(home: Home, job: TrainingJob, kill_at: int | None = None) -> tuple[
     trained = train_version(home, registry, frozen, job, count)
     outlook, _ = look_ahead(home, registry, frozen, trained)
     decide_on(home, registry, frozen, trained.version)
-    return registry, trained.version.model_version, outlook.reason
+    # The rest of it names seconds.
+    return registry, trained.version.model_version, outlook.reason.partition("Version")[2]
 
 
 # -- Using it

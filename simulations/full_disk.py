@@ -151,7 +151,7 @@ def trial(name: str, template: Path, folder: Path, free_bytes: int, expected: di
         except Exception as error:
             wrong.append(f"readers: {error}")
         limit(disk, None)
-        again = run_operation(name, home)
+        again = ending if ending.how == "done" else run_operation(name, home)
         if again.how != "done":
             wrong.append(f"with room again: {again}")
         else:
@@ -193,7 +193,11 @@ def main() -> None:
                 print(json.dumps(outcome), flush=True)
             failed += len(bad)
             refused = sum(outcome["ended"] == "sentence" for outcome in found)
-            print(f"{name}: {len(found)} steps, {refused} refused in words, {len(bad)} went wrong", flush=True)
+            most = max(outcome["free_bytes"] for outcome in found) >> 10
+            print(
+                f"{name}: {len(found)} steps to {most:,} KiB, {refused} refused in words, {len(bad)} went wrong",
+                flush=True,
+            )
     sys.exit(1 if failed else 0)
 
 

@@ -112,6 +112,7 @@ class Store:
         self._lock = Lock()
         self._view: View | None = None
         self._building: Build | None = None
+        self._count_damaged = 0
 
     def view(self) -> View:
         """The newest snapshot whose index is ready.
@@ -138,14 +139,21 @@ class Store:
             snapshot.read_all()
         with self._lock:
             self._view = None
-            index_path(self.home).unlink(missing_ok=True)
+            self._index_path().unlink(missing_ok=True)
+            self._count_damaged += 1
+
+    def _index_path(self) -> Path:
+        """Where the index is, or will be. DuckDB knows what is open by its path, so one in the place of a damaged one has
+        another."""
+        path = index_path(self.home)
+        return path.with_stem(f"{path.stem}-{self._count_damaged}") if self._count_damaged else path
 
     def _look(self) -> View | None:
         snapshot = self.home.published.resolve()
         if self._view is not None and self._view.snapshot_path == snapshot and snapshot.exists():
             return self._view
         with self._lock:
-            index = index_path(self.home)
+            index = self._index_path()
             if index.exists():
                 self._building = None
                 if self._view is None or self._view.snapshot_path != snapshot:

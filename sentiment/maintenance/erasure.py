@@ -43,7 +43,7 @@ from sentiment.registry.names import FED_ROWS
 from sentiment.registry.store import rewritten_run_file
 from sentiment.scoring.score import clear_store, open_store
 from sentiment.settings import Home
-from sentiment.warehouse.connection import rewrite, writer
+from sentiment.warehouse.connection import rewrite, translated_errors, writer
 from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.session import Warehouse
 from sentiment.warehouse.snapshot import publish_alone
@@ -310,5 +310,5 @@ def _read_journal(home: Home) -> Request:
 
 
 def _write_journal(home: Home, request: Request) -> None:
-    with atomic_write(home.forgetting, mode=0o600) as draft:
+    with translated_errors(home), atomic_write(home.forgetting, mode=0o600) as draft:
         draft.write_text(json.dumps(asdict(request)))

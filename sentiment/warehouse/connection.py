@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import re
 import shlex
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -172,9 +173,9 @@ def translated_errors(home: Home, snapshot: Path | None = None) -> Iterator[None
     """
     try:
         yield
-    except (duckdb.Error, OSError) as error:
-        text = str(error).splitlines()[0]
-        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+    except (duckdb.Error, OSError, sqlite3.OperationalError) as error:
+        text = (str(error).splitlines() or [""])[0]
+        if getattr(error, "errno", None) == errno.ENOSPC or re.search("No space left|disk is full", str(error)):
             advice = (
                 f"The disk that holds {home.root} is full. What was finished is kept: free some space and run it again."
             )

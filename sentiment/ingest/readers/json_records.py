@@ -291,9 +291,7 @@ def read_json_document(path: Path, pieces: Iterable[bytes], layout: Layout) -> I
             gathered.unreadable.append((number, reason if rows is None else reject_reasons.NOT_A_POST))
         for row in rows or ():
             number += 1
-            raws[number] = (
-                text.encode("utf-8", errors="replace") if len(rows or ()) == 1 else _written(row)
-            )
+            raws[number] = text.encode("utf-8", errors="replace") if len(rows or ()) == 1 else _written(row)
             gathered.numbers.append(number)
             gathered.rows.append(row)
         if len(raws) >= _BATCH_ROWS:

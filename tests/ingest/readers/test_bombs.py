@@ -40,7 +40,9 @@ def test_what_unpacks_without_end_is_refused_in_the_middle(
 
 def test_ordinary_text_is_far_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(byte_stream, "_SMALL_UNPACKED", 0)
-    lines = [f'"4","{number}","","NO_QUERY","user{number % 97}","such a lovely day {number}"' for number in range(50_000)]
+    lines = [
+        f'"4","{number}","","NO_QUERY","user{number % 97}","such a lovely day {number}"' for number in range(50_000)
+    ]
     path = tmp_path / "tweets.csv.zst"
     path.write_bytes(zstandard.compress("\n".join(lines).encode(), 19))
     assert fingerprint(path).count_bytes > 2 * MEBIBYTE
@@ -73,8 +75,7 @@ def test_json_that_is_deep_or_long_ends_with_an_answer_or_a_sentence(tmp_path: P
     path = tmp_path / "posts.json"
     path.write_text(content)
     try:
-        found = inspect_file(path)
+        answer = str(inspect_file(path).count_rows)
     except InputError as error:
-        assert str(path) in str(error)
-    else:
-        assert found.count_rows + found.count_unreadable > 0
+        answer = str(error)
+    assert answer.isdigit() or str(path) in answer
