@@ -325,7 +325,7 @@ def outcome_of(cluster: Cluster, scenario: Scenario, expected: list[tuple[Any, .
         "equal": rows(cluster.home, PREDICTIONS) == expected,
         "predicted_twice": rows(cluster.home, TWICE)[0][0],
         "failed_checks": failed_checks(cluster.home),
-        "sentences": sentences.found,
+        "sentences": [sentence.replace(str(cluster.home.root.parent), "/tmp") for sentence in sentences.found],
         "error": error,
     }
 

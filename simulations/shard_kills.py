@@ -9,7 +9,7 @@ order and at random moments, and what was killed is started again, as systemd or
 - flow: the same process under Prefect, at any moment.
 
 No tweet may ever have two predictions. At the end of each round they must equal those of one undisturbed process, and the checks in
-`sql/checks` must pass. At the end, two days later, housekeeping must remove what is left over.
+`sql/checks` must pass. At the end the loader is killed once more; two days later housekeeping must remove what is left over.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def child(kind: str, root: str, address: str, chunk_rows: int) -> None:
         print("commit", flush=True)
         return commit(job, *args)
 
-    scoring._Job._commit = announced  # type: ignore[method-assign]
+    scoring._Job._commit = announced  # type: ignore[assignment, method-assign]
     if kind == "flow":
         from flows.cli.run import run_flow
         from flows.score import ScoreOptions
@@ -178,7 +178,7 @@ def disturbed_round(
                 continue
             if kind == "scheduler":
                 cluster.kill_scheduler()
-                sentences.append(process.communicate(timeout=120)[1].strip())
+                sentences.append(process.communicate(timeout=120)[1].strip().rpartition("\n")[2])
                 cluster.start_again()
             else:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -226,6 +226,12 @@ def simulate(
             outcome["seconds"] = round(time.perf_counter() - began, 1)
             outcomes.append(outcome)
             print(json.dumps(outcome), file=sys.stderr, flush=True)
+        # Nobody goes on after the last kill.
+        empty(home)
+        process = start("loader", home, cluster.dask.address, chunk_rows)
+        wait_for(process, "loader", dice)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
     finally:
         cluster.dask.stop()
     left = leftovers(home)
@@ -239,7 +245,7 @@ def simulate(
         "rounds_equal": sum(outcome["equal"] for outcome in outcomes),
         "predicted_twice": sum(outcome["predicted_twice"] for outcome in outcomes),
         "failed_checks": sorted({name for outcome in outcomes for name in outcome["failed_checks"]}),
-        "left_over": left,
+        "left_over": len(left),
         "left_over_after_housekeeping": leftovers(home),
         "model_folders_of_killed_workers": len(list(folder.glob("sentiment-model-*"))),
         "outcomes": outcomes,

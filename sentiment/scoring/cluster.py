@@ -94,6 +94,8 @@ def connected(settings: Settings) -> Iterator[Client]:
         raise ClusterError(
             f"A scheduler is named ({address}), but Dask is not installed. Install the extra: pip install -e '.[cluster]'"
         ) from error
+    # It logs a stack trace when the scheduler is lost; the run ends with a sentence.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False, name="sentiment")
     except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:

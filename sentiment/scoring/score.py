@@ -50,6 +50,7 @@ CHUNK_ROWS = 100_000
 _SECONDS_BETWEEN_CHECKS = 5.0
 _LEAST_SHARDS_A_SESSION = 4
 _MOST_ATTEMPTS = 3
+_SECONDS_OVERDUE = 60.0
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ class _Shard:
     piece: Piece
     task: ShardTask
     attempt: int = 1
+    submitted_at: float = 0.0
 
 
 class _Job:
@@ -194,12 +196,13 @@ class _Job:
                     batch = [waiting.popleft() for _ in range(min(len(waiting), max(room, _LEAST_SHARDS_A_SESSION)))]
                     ready.extend(self._write_shards(batch, files, workers.batch_rows))
                 while ready and len(running) < room:
-                    shard = ready.popleft()
-                    running[workers.executor.submit(predict_shard, shard.task)] = shard
+                    _submit(ready.popleft(), workers, running)
                 finished = wait(running, _SECONDS_BETWEEN_CHECKS, FIRST_COMPLETED).done if running else set()
                 if not finished:
                     workers.check()
-                for future in finished:
+                    if workers.is_remote and not waiting:
+                        _submit_overdue(workers, running)
+                for future in finished & running.keys():
                     shard = running.pop(future)
                     try:
                         result = _result_of(future)
@@ -209,6 +212,9 @@ class _Job:
                         workers = workers.renew()
                         ready.appendleft(replace(shard, attempt=shard.attempt + 1))
                         continue
+                    for other in [other for other, its in running.items() if its.piece == shard.piece]:
+                        other.cancel()
+                        del running[other]
                     count_scored += self._commit(shard.piece, shard.task, result)
                     done += shard.piece.count_rows
                     if on_progress is not None:
@@ -303,6 +309,19 @@ class _Job:
             scored_at=clock.now(),
         )
         self.count_committed += 1
+
+
+def _submit(shard: _Shard, workers: Workers, running: dict[Future[ShardResult], _Shard]) -> None:
+    future = workers.executor.submit(predict_shard, shard.task)
+    running[future] = replace(shard, submitted_at=time.monotonic())
+
+
+def _submit_overdue(workers: Workers, running: dict[Future[ShardResult], _Shard]) -> None:
+    """Give a shard that does not come back to a second worker: one that hangs in a read answers the scheduler all the same."""
+    overdue = [shard for shard in running.values() if time.monotonic() - shard.submitted_at > _SECONDS_OVERDUE]
+    for shard in overdue:
+        if shard.attempt < _MOST_ATTEMPTS and sum(other.piece == shard.piece for other in running.values()) == 1:
+            _submit(replace(shard, attempt=shard.attempt + 1), workers, running)
 
 
 def _result_of(future: Future[ShardResult]) -> ShardResult:

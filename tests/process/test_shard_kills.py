@@ -22,4 +22,5 @@ def test_killed_workers_schedulers_and_loaders_change_no_prediction(
     result = shard_kills.simulate(world, tmp_path, kinds, rounds=1, chunk_rows=50)
     assert result["kills"] == dict.fromkeys(kinds, 1)
     assert (result["shards"], result["rounds_equal"], result["predicted_twice"]) == (48, 1, 0)
+    assert result["left_over"] > 0
     assert result["failed_checks"] == result["left_over_after_housekeeping"] == []

@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -235,4 +236,35 @@ def test_a_shard_that_fails_on_some_workers_is_given_to_others(
         return
     assert score(chunk_rows=5000).count_scored == 2400
     assert renewed == [1, 0]
+    checks_pass(world)
+
+
+class Hanging(InlineExecutor):
+    """Workers of which one never answers."""
+
+    def __init__(self) -> None:
+        self.first: Future[Any] | None = None
+
+    def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Any:
+        if self.first is None:
+            self.first = Future()
+            return self.first
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_a_shard_that_does_not_come_back_is_given_to_another_worker(
+    world: Home, score: Callable, checks_pass: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = Hanging()
+
+    @contextmanager
+    def workers(settings: Settings, store: ShardStore) -> Iterator[Workers]:
+        yield Workers(executor, 2, 1000, is_remote=True)
+
+    monkeypatch.setattr(scoring, "open_workers", workers)
+    monkeypatch.setattr(scoring, "_SECONDS_BETWEEN_CHECKS", 0.05)
+    monkeypatch.setattr(scoring, "_SECONDS_OVERDUE", 0.2)
+    assert score(chunk_rows=300).count_scored == 2400
+    assert executor.first is not None
+    assert executor.first.cancelled()
     checks_pass(world)
