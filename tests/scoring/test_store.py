@@ -79,6 +79,7 @@ def test_a_folder_holds_whole_files(tmp_path: Path) -> None:
     exercise(ShardStore(str(tmp_path / "store")))
 
 
+@pytest.mark.slow
 def test_a_bucket_holds_whole_files(s3: tuple[str, object]) -> None:
     exercise(ShardStore(s3[0]))
 
@@ -100,6 +101,7 @@ def test_a_store_that_is_away_is_waited_for(tmp_path: Path, monkeypatch: pytest.
     assert len(attempts) == 4
 
 
+@pytest.mark.slow
 def test_a_store_that_stays_away_and_a_missing_bucket_are_sentences(
     s3: tuple[str, subprocess.Popen[bytes]],
 ) -> None:
@@ -126,6 +128,7 @@ def with_shards(home: Home, address: str) -> Home:
     return dataclasses.replace(home, settings=home.settings.model_copy(update={"shards": address}))
 
 
+@pytest.mark.slow
 def test_the_whole_loop_runs_over_a_bucket(
     s3: tuple[str, object], score: Callable, world: Home, rows_of: Callable, checks_pass: Callable
 ) -> None:
@@ -134,6 +137,7 @@ def test_the_whole_loop_runs_over_a_bucket(
     checks_pass(world)
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_away_in_the_middle_is_waited_for(
     s3: tuple[str, subprocess.Popen[bytes]], score: Callable, world: Home, checks_pass: Callable
 ) -> None:
@@ -151,6 +155,7 @@ def test_a_bucket_that_is_away_in_the_middle_is_waited_for(
     checks_pass(world)
 
 
+@pytest.mark.slow
 def test_housekeeping_empties_a_bucket_that_a_killed_run_left(
     s3: tuple[str, object], world: Home, registry: Registry
 ) -> None:
@@ -187,6 +192,7 @@ def s3_with_rights(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         server.wait()
 
 
+@pytest.mark.slow
 def test_a_key_without_rights_is_a_sentence_at_once(s3_with_rights: str, score: Callable, world: Home) -> None:
     started = time.monotonic()
     with pytest.raises(StoreError, match=r"ACCESS_DENIED.*Check the address, the keys and the rights"):
