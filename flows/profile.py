@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 
+from flows.artifacts import links
 from flows.progress import Step
 from flows.run_record import is_busy, recorded_run, say_waiting
 from sentiment.monitoring import profile as profiling
@@ -36,6 +37,7 @@ def profile() -> ProfileSummary:
         text = profiling.profile_markdown(figures, page)
         run.count_rows = count_tweets
         run.outcome = text.partition("\n")[0].replace("*", "")
+    text += links(home, "/topics")
     create_markdown_artifact(text, key="profile", description="What the tweets look like as a whole")
     return ProfileSummary(page, count_tweets, profiling.findings(figures))
 

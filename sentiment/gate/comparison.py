@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sentiment.markdown import percent
+
 TITLES = {
     "no_leak": "rows of the evaluation that it was fed",
     "loads": "change of a probability by loading",
@@ -79,7 +81,7 @@ def _row(check: Measured) -> Row:
 
 
 def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f} %"
+    return "" if share is None else percent(share, 2)
 
 
 def _points(difference: float | None) -> str:

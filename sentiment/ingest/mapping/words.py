@@ -14,6 +14,8 @@ from importlib.resources import files
 
 import polars as pl
 
+from sentiment.markdown import percent
+
 _NEGATORS = frozenset(
     ["not", "no", "never", "isnt", "dont", "doesnt", "didnt", "cant", "wont", "wasnt", "without", "hardly"]
 )
@@ -85,7 +87,7 @@ class Agreement:
         count = self.count_agree + self.count_disagree
         return (
             f"Of {count:,} labelled texts with words that lean to one side, {self.count_disagree:,} lean against their label "
-            f"({self.count_disagree / max(1, count):.0%}; labels that people give: 10 to 30 %)."
+            f"({percent(self.count_disagree / max(1, count), 0)}; labels that people give: 10 to 30 %)."
         )
 
 

@@ -44,6 +44,16 @@ def is_free(port: int) -> bool:
     return True
 
 
+def desk_page(port: int | None) -> str:
+    """The desk's first page."""
+    return f"http://127.0.0.1:{port}"
+
+
 def mlflow_page(port: int | None) -> str:
     """MLflow's page of experiments and models; by itself it opens pages for traces of language models, which hide them."""
     return f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning"
+
+
+def version_page(port: int | None, model: str, version: int) -> str:
+    """MLflow's page of a registered version."""
+    return f"http://127.0.0.1:{port}/#/models/{model}/versions/{version}"
