@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """A share as people read it: 83.2 %."""
-    return f"{100 * share:.{digits}f} %"
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as people read it: 83.2 %; nothing for None."""
+    return "" if share is None else f"{100 * share:.{digits}f} %"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
