@@ -16,6 +16,7 @@ from sentiment.sample import Span, write_sample
 from sentiment.settings import Home
 from sentiment.warehouse.query import query
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("docs/tutorial.md", "README.md")
 

@@ -19,6 +19,7 @@ COUNT_LINES, COUNT_TWEETS, COUNT_TWICE = 1_600_000, 1_598_316, 1_684
 COUNT_BROKEN = 200
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not TRAINING.exists(), reason=f"the real Sentiment140 files are not in {DATA}"),
     pytest.mark.timeout(300),
 ]

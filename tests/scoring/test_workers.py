@@ -82,6 +82,7 @@ def dask_cluster(repository: Path, tmp_path: Path) -> Iterator[tuple[str, Callab
             process.wait()
 
 
+@pytest.mark.slow
 def test_a_pool_of_processes_predicts_the_same(
     world: Home, score: Callable, rows_of: Callable, checks_pass: Callable, in_one_process: list[tuple[Any, ...]]
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_pool_of_processes_predicts_the_same(
     checks_pass(world)
 
 
+@pytest.mark.slow
 def test_a_cluster_predicts_the_same_and_a_killed_worker_costs_nothing(
     world: Home,
     score: Callable,
@@ -126,6 +128,7 @@ def test_a_cluster_predicts_the_same_and_a_killed_worker_costs_nothing(
     assert {path.parent.parent.name for path in (world.work / "scoring").rglob("*") if path.is_file()} == {"models"}
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_ends_the_run_with_a_sentence_and_the_next_one_goes_on(
     world: Home, score: Callable, rows_of: Callable, checks_pass: Callable, dask_cluster: Any
 ) -> None:

@@ -6,7 +6,14 @@ import polars as pl
 
 from sentiment.ingest.mapping import labels, names
 from sentiment.ingest.mapping.choice import Choice, place_of, ranked
-from sentiment.ingest.mapping.labels import Doubt, Scheme, find_scheme, sentiment140_scheme, without_neutral
+from sentiment.ingest.mapping.labels import (
+    Doubt,
+    Scheme,
+    find_scheme,
+    sentiment140_scheme,
+    true_and_false,
+    without_neutral,
+)
 from sentiment.ingest.mapping.question import Question
 from sentiment.ingest.mapping.survey import ColumnSurvey, Survey
 from sentiment.ingest.mapping.words import Agreement, agreement, are_positive
@@ -20,6 +27,18 @@ _SENTIMENT_NAMES = frozenset(
         *("sentiments", "sentimentclass", "reviewsentiment"),
     )
 )
+
+
+_POSITIVE_NAMES = frozenset(("ispositive", "positive"))
+_GENERAL_NAMES = frozenset(
+    (
+        *("label", "labels", "target", "class", "category", "annotation", "gold", "goldlabel", "golden", "y"),
+        *("groundtruth", "groundlabel", "manuallabel", "humanlabel", "truelabel", "textlabel"),
+    )
+)
+"""Of columns that hold classes of anything: the words of the texts have to tell that these are moods."""
+_GENERAL_SCHEMES = frozenset(("0 and 1", "0, 1 and 2", "signs", "five classes from 0 to 4"))
+_ENOUGH_TO_CONFIRM = 30
 
 
 class LabelChooser:
@@ -56,6 +75,8 @@ class LabelChooser:
             return None
         rank = names.rank(column.name, "label")
         is_stars = rank is not None and rank[0] == 1
+        if names.plain(column.name) in _POSITIVE_NAMES and set(column.values) == {"true", "false"}:
+            return true_and_false()
         is_sentiment140 = self.choice.is_sentiment140 and (not self.has_names or rank is not None)
         if is_sentiment140 and sum(column.values.values()) <= _FEW_DAMAGED * column.count:
             # Daily tweets have no labels; what a damaged line holds there is none either.
@@ -101,10 +122,32 @@ class LabelChooser:
             _, column, scheme = best[0]
             self.choice.take("label", column.name, "by its name and what it holds")
             self._set_scheme(column, scheme)
+            self._ask_whether_moods(column)
             return
         if any(self._ask_unknown(column) for _, column, scheme in named if scheme is None):
             return
         self._choose_label_by_content()
+
+    def _ask_whether_moods(self, column: ColumnSurvey) -> None:
+        """Ask where numbers in a column of classes could be of anything, and the words of the texts do not tell."""
+        scheme, name = self.choice.scheme, names.plain(column.name)
+        if scheme is None or self.meaning is not None or column.name in self.form.class_names:
+            return
+        if name not in _GENERAL_NAMES or scheme.name not in _GENERAL_SCHEMES:
+            return
+        found = self._agreement(column, scheme)
+        if found.count < _ENOUGH_TO_CONFIRM or found.is_hint or found.is_contradiction:
+            return
+        as_read = ",".join(f"{value}={label or labels.NO_LABEL}" for value, label in scheme.meaning.items())
+        none = ",".join(f"{value}={labels.NO_LABEL}" for value in scheme.meaning)
+        self.choice.questions.append(
+            Question(
+                "labels",
+                f"The column {column.name} holds {', '.join(scheme.meaning)}, and the words of the texts do not tell "
+                f"that these are moods. {found.sentence}",
+                ((as_read, f"as read: {scheme.sentence}"), (none, "they are classes of something else")),
+            )
+        )
 
     def _agreeing(self, rivals: list) -> list:  # type: ignore[type-arg]
         """Of several columns of labels, one if they agree, words before numbers; otherwise a question, and the first."""

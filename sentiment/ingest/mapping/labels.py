@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import polars as pl
@@ -140,7 +140,14 @@ def find_scheme(
     words = {value: count for value, count in counts.items() if value not in numbers}
     if words and sum(words.values()) >= sum(numbers.values()):
         return _word_scheme(words, numbers, is_sentiment140)
-    return _number_scheme(numbers, words, is_sentiment140, is_stars)
+    no_labels: dict[str, Label | None] = dict.fromkeys(value for value in words if _word(value) == (True, None))
+    words = {value: count for value, count in words.items() if value not in no_labels}
+    found = _number_scheme(numbers, words, is_sentiment140, is_stars)
+    if isinstance(found, Scheme):
+        return replace(found, meaning=found.meaning | no_labels)
+    if isinstance(found, Doubt):
+        return replace(found, suggestion=",".join([found.suggestion, *(f"{value}={NO_LABEL}" for value in no_labels)]))
+    return found
 
 
 def _by_class_names(counts: dict[str, int], class_names: tuple[str, ...]) -> Scheme | None:
@@ -189,6 +196,11 @@ def sentiment140_scheme(counts: dict[str, int]) -> Scheme:
     return Scheme(
         "Sentiment140's numbers", _sorted(dict(_SENTIMENT140)), tuple(sorted(counts.keys() - _SENTIMENT140.keys()))
     )
+
+
+def true_and_false() -> Scheme:
+    """The values of a column that is named `is_positive`."""
+    return Scheme("true and false", {"false": "negative", "true": "positive"})
 
 
 def without_neutral() -> Scheme:

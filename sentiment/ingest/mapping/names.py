@@ -15,8 +15,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "status sentence sentences caption sentiment_text document sms feedback posts utterance opinion answer statement",
         "clean_text cleaned_text clean_tweet cleaned_tweet cleaned text_clean tidy_tweet processed_text "
         "preprocessed_text selected_text "
-        "rendered_content selftext self_text description text_ string input data summary_text "
-        "processed_tweet stemmed lemmatized",
+        "rendered_content selftext self_text description string input data summary_text "
+        "processed_tweet stemmed lemmatized kommentar comentario commentaire beitrag texto mensaje",
     ),
     "title": ("title review_title review_headline headline summary review_summary subject_line heading",),
     "label": (
@@ -27,7 +27,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "sentiment_type feeling review_sentiment human_label true_label",
         "rating stars star_rating score overall review_rating review_score rate review_stars sentiment_score "
         "ratings rating_value "
-        "stars_given is_positive positive number_of_stars sentiment_value emotion",
+        "stars_given is_positive positive number_of_stars sentiment_value emotion bewertung sterne calificacion puntuacion",
     ),
     "id": (
         "tweet_id id_str id ids status_id tweetid post_id review_id comment_id item_id uri message_id msg_id "
@@ -39,11 +39,11 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "review_date tweet_date post_date posted "
         "published_at published time created unix_review_time review_time timestamp_ms date_created created_date created_time "
         "date_posted submission_date tweet_time posted_on date_utc reviewed_at submitted_at written_at publish_date",
-        "at indexed_at year_month day updated_at",
+        "at indexed_at year_month day updated_at datum fecha",
     ),
     "user": (
-        "user_name username user screen_name author handle user_screen_name author_name author_username account acct nickname "
-        "reviewer_name reviewer user_handle poster tweeter name profile_name author_handle",
+        "user_screen_name screen_name author_username user_name username user author handle author_name account acct nickname "
+        "reviewer_name reviewer user_handle poster tweeter name profile_name author_handle from",
         "user_id author_id reviewer_id did account_name customer_id screenname member_id",
     ),
     "query": ("query flag topic search_term keyword entity search_query brand",),
@@ -56,10 +56,12 @@ def plain(name: str) -> str:
     return re.sub(r"[^0-9a-z\u0080-\uffff]+", "", name.lower())
 
 
-_RANKS: dict[str, dict[str, tuple[int, int]]] = {
-    role: {plain(name): (tier, place) for tier, names in enumerate(tiers) for place, name in enumerate(names.split())}
-    for role, tiers in _NAMES.items()
-}
+_RANKS: dict[str, dict[str, tuple[int, int]]] = {role: {} for role in _NAMES}
+for _role, _tiers in _NAMES.items():
+    for _tier, _names in enumerate(_tiers):
+        for _place, _name in enumerate(_names.split()):
+            # `text_` is `text`, which came first.
+            _RANKS[_role].setdefault(plain(_name), (_tier, _place))
 # Read as the part behind the dot: `user.screen_name` is a screen name, `user.id` no id of the post.
 _PARENTS_OF_USERS = frozenset({"user", "author", "account", "reviewer"})
 # The row numbers that pandas and others write.

@@ -21,6 +21,8 @@ from sentiment.ingest.mapping.labels import Scheme
 from sentiment.ingest.mapping.names import ROLES
 from sentiment.ingest.mapping.question import Question
 from sentiment.ingest.mapping.survey import ColumnSurvey, Survey
+from sentiment.ingest.mapping.text_forms import SENTENCES as TEXT_FORMS
+from sentiment.ingest.mapping.text_forms import TextForm, find_text_form
 from sentiment.ingest.mapping.times import FORMATS, TimePlan
 from sentiment.ingest.mapping.words import agreement
 from sentiment.ingest.readers.form import Form
@@ -76,19 +78,23 @@ class Reading:
     ids: Ids = "numbers"
     namespace: str | None = None
     left_out: tuple[str, ...] = ()
+    text_form: TextForm = "plain"
     reasons: Mapping[str, str] = field(default_factory=dict)
     is_said: bool = False
     """Whether a person said how labels are read, so that nothing has to confirm it."""
 
     def reads_as(self, other: Reading) -> bool:
         """Whether both give the same rows, as far as `other` has seen the file."""
-        same = (self.columns, self.times, self.ids) == (other.columns, other.times, other.ids)
+        mine = (self.columns, self.times, self.ids, self.text_form)
+        same = mine == (other.columns, other.times, other.ids, other.text_form)
         if (self.scheme is None) != (other.scheme is None):
             return False
         if self.scheme is None or other.scheme is None:
             return same
-        mine = self.scheme.meaning
-        return same and all(value in mine and mine[value] == label for value, label in other.scheme.meaning.items())
+        meaning = self.scheme.meaning
+        return same and all(
+            value in meaning and meaning[value] == label for value, label in other.scheme.meaning.items()
+        )
 
     @property
     def sentence(self) -> str:
@@ -99,6 +105,8 @@ class Reading:
             parts.append(f"labels: {self.scheme.sentence}")
         if self.times is not None and (self.times.order or self.times.unit or self.times.pattern):
             parts.append(f"times: {self.times.sentence}")
+        if self.text_form != "plain":
+            parts.append(TEXT_FORMS[self.text_form])
         if self.ids == "content":
             parts.append("no ids: posts are known by their content")
         if self.scheme is not None and self.scheme.strays:
@@ -140,12 +148,18 @@ def decide(form: Form, survey: Survey, options: ReadingOptions) -> tuple[Reading
         if options.ids_of is not None
         else options.source or _namespace(form, survey, choice),
         left_out=left_out,
+        text_form=_text_form(choice, survey),
         reasons=choice.reasons,
         is_said=meaning is not None,
     )
     if meaning is None and not choice.questions:
         _refuse_contradiction(reading, survey)
     return reading, choice.questions
+
+
+def _text_form(choice: Choice, survey: Survey) -> TextForm:
+    sample, name = survey.sample(), choice.columns.get("text")
+    return find_text_form(sample[name]) if name in sample.columns else "plain"
 
 
 def ask(path: object, questions: list[Question]) -> None:
@@ -269,7 +283,9 @@ def _refuse_rounded(column: ColumnSurvey) -> None:
     whole = column.count_whole_ids
     is_rounded = whole >= 10 and whole == column.count_given
     # A few of them among whole numbers are damaged lines, which are rejected one by one; a spreadsheet rounds many.
-    are_floats = column.count_floats > _FEW_DAMAGED * column.count_given
+    # Ids of letters and digits, such as 424e287273, are no numbers.
+    are_numbers = column.count_floats + column.count_digits > 0.5 * column.count_given
+    are_floats = are_numbers and column.count_floats > _FEW_DAMAGED * column.count_given
     if are_floats and column.largest_float and float(column.largest_float) > _LEAST_RELIABLE_FLOAT:
         found = f"holds {column.largest_float}: ids above 2^53 went through a floating-point number and were rounded"
     elif is_rounded:

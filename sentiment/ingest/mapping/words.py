@@ -22,6 +22,8 @@ _NEGATORS = frozenset(
 # Standard deviations beyond what chance gives: one file in 30 million.
 _BEYOND_CHANCE = 5.4
 _CONFIRMED = 3.0
+# Where a name says it already: chance gives as much in one file in 15.
+_HINTED = 1.5
 # Where little else could be meant: one file in 160.
 _CONFIRMED_LIKELY = 2.5
 # Of leaning texts, 61 to 77 % lean to the positive side where people call them neutral, 80 to 93 % where positive.
@@ -61,10 +63,14 @@ class Agreement:
     count_disagree: int
 
     @property
+    def count(self) -> int:
+        """The labelled texts that lean to one side."""
+        return self.count_agree + self.count_disagree
+
+    @property
     def z(self) -> float:
         """Standard deviations from what chance gives; below zero where the words contradict."""
-        count = self.count_agree + self.count_disagree
-        return (self.count_agree - self.count_disagree) / math.sqrt(count) if count else 0.0
+        return (self.count_agree - self.count_disagree) / math.sqrt(self.count) if self.count else 0.0
 
     @property
     def is_contradiction(self) -> bool:
@@ -77,6 +83,11 @@ class Agreement:
         return self.z > _CONFIRMED
 
     @property
+    def is_hint(self) -> bool:
+        """Whether words speak for labels of sentiment in a column that is named as one of labels."""
+        return self.z > _HINTED
+
+    @property
     def is_likely(self) -> bool:
         """Whether words confirm labels that the values suggest by themselves."""
         return self.z > _CONFIRMED_LIKELY
@@ -84,10 +95,9 @@ class Agreement:
     @property
     def sentence(self) -> str:
         """The figures."""
-        count = self.count_agree + self.count_disagree
         return (
-            f"Of {count:,} labelled texts with words that lean to one side, {self.count_disagree:,} lean against their label "
-            f"({percent(self.count_disagree / max(1, count), 0)}; labels that people give: 10 to 30 %)."
+            f"Of {self.count:,} labelled texts with words that lean to one side, {self.count_disagree:,} lean against "
+            f"their label ({percent(self.count_disagree / max(1, self.count), 0)}; labels that people give: 10 to 30 %)."
         )
 
 

@@ -16,6 +16,8 @@ DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bar
 # The more columns, the less can chance give several lines as many.
 _LEAST_SHARES = {2: 0.6, 3: 0.5, 4: 0.4}
 _LEAST_SHARE_OF_MANY = 0.34
+# A table without a single quote has hardly a line of another number of columns; prose has many.
+_LEAST_WITHOUT_QUOTES = 0.9
 _SAMPLE_LINES = 2_000
 _MOST_LINES_JOINED = 50
 
@@ -111,7 +113,7 @@ def find_dialect(lines: Sequence[str], delimiter: str | None = None) -> Dialect:
     if not delimiter:
         found = [pair for pair in found if pair[0] >= _LEAST_SHARES.get(pair[1].count_columns, _LEAST_SHARE_OF_MANY)]
     if not found:
-        return _one_column(sample)
+        return one_column(sample)
     best = max(share for share, _ in found)
     # Of those that read as many lines, more columns say more; commas occur in texts as well, so they come last.
     rivals = [dialect for share, dialect in found if share >= best - 0.02]
@@ -178,7 +180,20 @@ def _records(sample: Sequence[str], dialect: Dialect) -> Iterator[str]:
     yield from parts
 
 
-def _one_column(sample: Sequence[str]) -> Dialect:
+def is_prose(lines: Sequence[str], dialect: Dialect) -> bool:
+    """Whether a table without a header is lines of prose whose commas divide nothing: a table quotes a text that has some."""
+    sample = [line for line in lines[:_SAMPLE_LINES] if line]
+    if (
+        dialect.delimiter != ","
+        or dialect.count_columns < 2
+        or any(line.startswith('"') or ',"' in line for line in sample)
+    ):
+        return False
+    count_whole = sum(line.count(",") == dialect.count_columns - 1 for line in sample)
+    return count_whole < _LEAST_WITHOUT_QUOTES * len(sample)
+
+
+def one_column(sample: Sequence[str]) -> Dialect:
     """Texts alone: quoted where each record that begins with a quote is a quoted field, and one can be nothing else."""
     quoted = Dialect("\n", True, 1)
     records = list(_records(sample, quoted))

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from sentiment.errors import InputError, NotReadyError
-from sentiment.ingest.readers import parquet
+from sentiment.ingest.readers import parquet, reject_reasons
 from sentiment.ingest.readers.batch import Batch
 from sentiment.ingest.readers.byte_stream import PIECE_BYTES, Fingerprint, fingerprint, open_source
 from sentiment.ingest.readers.delimited import DelimitedReader
@@ -24,6 +24,7 @@ from sentiment.ingest.readers.posts import layout_named
 from sentiment.ingest.text import decode
 
 _MARK_BYTES = 3
+_LABELLED = r"(?s)^\s*(__label__\S+(?:\s+__label__\S+)*)\s+(.*)$"
 
 
 def read_batches(
@@ -78,10 +79,28 @@ def _read_text(path: Path, form: Form, pieces: Iterable[bytes], skip_bytes: int)
     if form.kind == "table":
         assert form.dialect is not None
         yield from DelimitedReader(path, form.dialect, form.names).read(blocks)
+    elif form.kind == "labelled lines":
+        yield from map(_read_labelled, blocks)
     elif form.kind == "text and labels":
         yield from _read_pair(path, blocks)
     else:
         yield from read_json_lines(path, blocks, layout_named(form.layout), is_array=form.kind == "json array")
+
+
+def _read_labelled(block: Block) -> Batch:
+    """Lines of `__label__…` and a text; of several labels all stay, for no scheme to know."""
+    lines = pl.Series("line", [decode(line) for line in block.lines()], dtype=pl.String)
+    parts = lines.str.extract_groups(_LABELLED)
+    numbers = np.arange(block.first_line, block.first_line + len(lines), dtype=np.int64)
+    is_readable = parts.struct.field("1").is_not_null().to_numpy()
+    columns = pl.DataFrame(
+        {
+            "label": parts.struct.field("1").str.replace_all("__label__", "", literal=True),
+            "text": parts.struct.field("2"),
+        }
+    ).filter(pl.Series(is_readable))
+    unreadable = [(number, reject_reasons.WRONG_COLUMN_COUNT) for number in numbers[~is_readable].tolist()]
+    return Batch(numbers[is_readable], columns, unreadable, block.raw_line)
 
 
 def _read_pair(path: Path, blocks: Iterable[Block]) -> Iterator[Batch]:

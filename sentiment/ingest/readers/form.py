@@ -18,12 +18,14 @@ from sentiment.errors import InputError, NotReadyError
 from sentiment.ingest.mapping.names import INDEX_NAMES, is_known, plain
 from sentiment.ingest.readers import excel, parquet
 from sentiment.ingest.readers.byte_stream import HEAD_BYTES, ZIP_MAGIC, Source, open_source
-from sentiment.ingest.readers.dialect import Dialect, find_dialect
+from sentiment.ingest.readers.dialect import Dialect, find_dialect, is_prose, one_column
 from sentiment.ingest.readers.encoding import as_utf8, ends_lines_with_cr, find_encoding, known_encoding
 from sentiment.ingest.readers.posts import PLAIN, find_layout
 from sentiment.ingest.text import decode
 
-Kind = Literal["table", "json lines", "json array", "json document", "parquet", "excel", "text and labels"]
+Kind = Literal[
+    "table", "labelled lines", "json lines", "json array", "json document", "parquet", "excel", "text and labels"
+]
 
 _FOREIGN_MAGIC = {
     b"%PDF": "a PDF document",
@@ -45,6 +47,7 @@ EXPECTED = (
     "`sentiment inspect FILE` says what a file is taken for."
 )
 _NUMBER = re.compile(r"[-+]?[\d.,:/ TZ+-]+$")
+_MOSTLY = 0.9
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Form:
     @property
     def can_grow(self) -> bool:
         """Whether what is appended can be read without what comes before."""
-        is_lines = self.kind == "table" or (self.kind == "json lines" and self.layout == PLAIN.name)
+        is_lines = self.kind in ("table", "labelled lines") or (self.kind == "json lines" and self.layout == PLAIN.name)
         return is_lines and self.encoding == "utf-8" and not self.has_cr_ends
 
     @property
@@ -76,6 +79,7 @@ class Form:
         """For people."""
         kinds = {
             "table": "text table",
+            "labelled lines": "fastText's lines, each a label and a text",
             "json lines": "JSON, one object a line",
             "json array": "JSON array",
             "json document": "JSON",
@@ -212,6 +216,8 @@ def _table(text: bytes, delimiter: str | None, common: dict[str, Any]) -> Form:
     if len(lines) > 1:
         # The last one is cut off by the end of the sample, or perhaps torn.
         lines.pop()
+    if not delimiter and sum(line.startswith("__label__") for line in lines) > _MOSTLY * sum(map(bool, lines)):
+        return Form("labelled lines", names=("label", "text"), **common)
     dialect = find_dialect(lines, _known_delimiter(delimiter) if delimiter else None)
     first = dialect.split(lines[0])
     has_header = (
@@ -221,6 +227,8 @@ def _table(text: bytes, delimiter: str | None, common: dict[str, Any]) -> Form:
             first, [fields for line in lines[1:200] if (fields := dialect.split(line)) and len(fields) == len(first)]
         )
     )
+    if not has_header and not delimiter and is_prose(lines, dialect):
+        dialect = one_column(lines)
     names = unique_names(first) if has_header and first else numbered(dialect.count_columns)
     header_bytes = text.find(b"\n") + 1 if has_header else 0
     if has_header and not header_bytes:

@@ -66,7 +66,10 @@ def to_columns(rows: Sequence[Row]) -> tuple[pl.DataFrame, dict[str, pl.Series],
     columns, not_text, not_string = [], {}, {}
     for name in names:
         values = [row.get(name) for row in rows]
-        if set(map(type, values)) <= {str, type(None)}:
+        if list in (types := set(map(type, values))):
+            values = [_only(value) for value in values]
+            types = set(map(type, values))
+        if types <= {str, type(None)}:
             columns.append(pl.Series(name, values, dtype=pl.String))
             continue
         columns.append(pl.Series(name, [_as_string(value) for value in values], dtype=pl.String))
@@ -78,6 +81,11 @@ def to_columns(rows: Sequence[Row]) -> tuple[pl.DataFrame, dict[str, pl.Series],
         not_string[name] = pl.Series([value is not None and type(value) is not str for value in values])
     frame = pl.DataFrame(columns) if columns else pl.DataFrame(schema={"\0": pl.String})
     return frame, not_text, not_string
+
+
+def _only(value: Any) -> Any:
+    """The one string or number of a list, as tools for labelling write labels; what has none or several is left as it is."""
+    return value[0] if type(value) is list and len(value) == 1 and type(value[0]) in (str, int, float) else value
 
 
 def _as_string(value: Any) -> str | None:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
+from sentiment.ingest.mapping.names import rank
+
 Row = dict[str, Any]
 
-REMOVED_TEXTS = frozenset({"[deleted]", "[removed]", "Not Available"})
-"""What replaces a text that its author or a moderator removed."""
+REMOVED_TEXTS = frozenset({"[deleted]", "[removed]", "Not Available", "nan", "NaN", "<NA>"})
+"""What replaces a text that its author or a moderator removed, and what pandas writes for one that is missing."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,38 @@ def _plain_rows(row: Row) -> Iterator[Row]:
     yield flat
 
 
+# -- A page: one object around a list of posts
+
+_ITEMS = (
+    *("messages", "items", "results", "posts", "comments", "tweets", "reviews", "records", "rows", "docs"),
+    *("documents", "entries", "hits", "children", "statuses", "data"),
+)
+
+
+def _items_of(page: Row) -> list[Row]:
+    """The posts of a page: its list of objects, by a usual name, else the longest; none where the object is a post itself."""
+    if any(isinstance(value, str) and (rank(name, "text") or (9, 9))[0] == 0 for name, value in page.items()):
+        return []
+    inner = [pair for value in page.values() if isinstance(value, dict) for pair in value.items()]
+    lists = [(name, value) for name, value in [*page.items(), *inner] if isinstance(value, list) and value]
+    lists = [(name, value) for name, value in lists if all(isinstance(item, dict) for item in value)]
+    places = {name: place for place, name in enumerate(_ITEMS)}
+    lists.sort(key=lambda pair: (places.get(pair[0], len(places)), -len(pair[1])))
+    return lists[0][1] if lists else []
+
+
+def _page_rows(page: Row) -> Iterator[Row]:
+    for item in _items_of(page) or [page]:
+        pieces = item.get("text")
+        # Telegram writes a text with links in it as a list of pieces.
+        joined = isinstance(pieces, list) and "".join(
+            p if isinstance(p, str) else str(_in(p, "text") or "") for p in pieces
+        )
+        yield from _plain_rows(item if joined is False else {**item, "text": joined})
+
+
 PLAIN = Layout("JSON objects", lambda row: True, _plain_rows)
+PAGE = Layout("a JSON page of posts", lambda row: bool(_items_of(row)), _page_rows)
 LAYOUTS = (
     Layout(
         "X account export (tweets.js)",
@@ -296,9 +329,11 @@ def find_layout(rows: Iterable[Row]) -> Layout:
     rows = list(rows)
     counts = {layout.name: sum(layout.fits(row) for row in rows) for layout in LAYOUTS}
     best = max(LAYOUTS, key=lambda layout: counts[layout.name])
-    return best if rows and counts[best.name] > 0.5 * len(rows) else PLAIN
+    if rows and counts[best.name] > 0.5 * len(rows):
+        return best
+    return PAGE if len(rows) == 1 and PAGE.fits(rows[0]) else PLAIN
 
 
 def layout_named(name: str) -> Layout:
     """A layout by its name."""
-    return next((layout for layout in LAYOUTS if layout.name == name), PLAIN)
+    return next((layout for layout in (*LAYOUTS, PAGE) if layout.name == name), PLAIN)

@@ -18,6 +18,7 @@ from sentiment.ingest import text
 from sentiment.ingest.mapping.label_columns import read_labels
 from sentiment.ingest.mapping.labels import canonical
 from sentiment.ingest.mapping.reading import Reading
+from sentiment.ingest.mapping.text_forms import unwrap
 from sentiment.ingest.mapping.times import EARLIEST, LATEST, TimePlan, parse_times
 from sentiment.ingest.post_ids import content_keys, id_of_content, id_of_string
 from sentiment.ingest.readers import reject_reasons
@@ -91,7 +92,7 @@ class RecordMaker:
 
     def _typed(self, batch: Batch) -> pl.DataFrame:
         texts_given = self._texts(batch)
-        texts = text.resolve_entities(texts_given)
+        texts = text.resolve_entities(unwrap(texts_given, self.reading.text_form))
         dates = self._column(batch, "date")
         times = parse_times(_known(dates), self.reading.times or TimePlan())
         labels_given = self._column(batch, "label")

@@ -36,7 +36,7 @@ SENTENCES = {
     BAD_ID: "The id is empty, or not a whole number from 0 to 9223372036854775807 where the others are.",
     BAD_DATE: "The date is in no form that is known, or not in the one that was given.",
     BLANK_TEXT: "The text is empty, or nothing but white space.",
-    TEXT_REMOVED: "In place of the text stands that it was removed: [deleted], [removed] or Not Available.",
+    TEXT_REMOVED: "In place of the text stands that it was removed: [deleted], [removed], Not Available or nan.",
     TEXT_MISMATCH: "The id is known already, with another text.",
     FORGOTTEN: "The post or its user was forgotten on request; the bytes are not kept.",
 }

@@ -112,7 +112,7 @@ class TestJsonLines:
             (b'{"tweet_id": 1}', "blank_text"),
             (b'{"text": "a"}', "bad_id"),
             (b'{"tweet_id": 1, "text": 5}', "wrong_type"),
-            (b'{"tweet_id": 1, "text": "a", "user_name": ["b"]}', "wrong_type"),
+            (b'{"tweet_id": 1, "text": "a", "user_name": ["b", "c"]}', "wrong_type"),
             (b'{"tweet_id": 1, "text": "a", "label": 1}', "unknown_target"),
             (b'{"tweet_id": 1, "text": "a", "label": true}', "unknown_target"),
             (b'{"tweet_id": null, "text": "a"}', "bad_id"),

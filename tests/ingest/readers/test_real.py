@@ -24,6 +24,7 @@ def is_utf8(data: bytes) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_the_training_file_is_read_whole_with_its_encodings_and_entities() -> None:
     count_lines = count_rejects = count_hearts = count_utf8 = count_damaged = count_changed = count_undated = 0
