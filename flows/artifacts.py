@@ -16,6 +16,11 @@ if TYPE_CHECKING:  # A run that reports on files need not wait for what models a
 from sentiment.markdown import table
 
 
+def headline(report: str) -> str:
+    """The first line of a report, as plain text."""
+    return report.partition("\n")[0].replace("*", "")
+
+
 def links(home: Home, page: str, *, model_version: int | None = None) -> str:
     """Where to look further: a page of the desk, and a version in MLflow; nothing before the first `sentiment up`."""
     ports = read_ports(home)
@@ -30,6 +35,8 @@ def links(home: Home, page: str, *, model_version: int | None = None) -> str:
 
 def ingest_markdown(reports: Sequence[IngestReport]) -> str:
     """The result of each file: its lines by outcome."""
+    if not reports:
+        return "**Nothing new:** there was no new file.\n"
     loaded, rejected = sum(r.count_loaded for r in reports), sum(r.count_rejected for r in reports)
     headline = f"**{loaded:,} new tweets** from {len(reports)} file(s)"
     headline += (

@@ -8,11 +8,10 @@ from pathlib import Path
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
-from prefect.logging import get_run_logger
 from prefect.runtime import flow_run, task_run
 from pydantic import BaseModel, Field
 
-from flows.artifacts import links
+from flows.artifacts import headline, links
 from flows.events import CHALLENGER_REFUSED, CHALLENGER_WAITS, CHAMPION_CHANGED, raise_alert
 from flows.progress import Step
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
@@ -109,10 +108,9 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
         decision = gate(snapshot, trained.version)
         run.count_rows = trained.count_train_rows
         report = decision_markdown(decision)
-        run.outcome = report.partition("\n")[0].replace("*", "")
+        run.outcome = headline(report)
     report += f"\n{outlook_markdown(outlook, picture)}{links_of(home, decision)}"
     create_markdown_artifact(report, key="decision", description="What the gate decided and why")
-    get_run_logger().info("%s", run.outcome)
     if decision.outcome is Outcome.PROMOTED:
         emit_event(
             CHAMPION_CHANGED,

@@ -11,7 +11,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 from pydantic import BaseModel, Field
 
-from flows.artifacts import links, score_markdown
+from flows.artifacts import headline, links, score_markdown
 from flows.progress import Step
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment.errors import NoChampionError
@@ -65,7 +65,7 @@ def score_and_publish(options: ScoreOptions) -> ScoreReport:
         report = predict(options, run.run_id)
         run.count_rows = report.count_scored
         text = score_markdown(report)
-        run.outcome = text.partition("\n")[0].replace("*", "")
+        run.outcome = headline(text)
     text += links(open_home(), "/", model_version=report.model_version)
     create_markdown_artifact(text, key="score", description="What was scored and what people read now")
     return report
