@@ -9,7 +9,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("gate", "planted", "failpoints", "kills", "promotions", "up", "unattended", "monitor", "year")
+NAMES = (
+    "gate",
+    "planted",
+    "failpoints",
+    "kills",
+    "shard_kills",
+    "machines",
+    "promotions",
+    "up",
+    "unattended",
+    "monitor",
+    "year",
+)
 
 for name in NAMES:
     print(f"== {name}", flush=True)

@@ -172,3 +172,38 @@ def test_a_screen_name_is_the_user_where_a_display_name_is_there_too(write: Call
     rows = [["El Sol", "elsol", text_of(n)] for n in range(5)]
     (first, *_) = records(write("election.csv", rows, "user_name,user_screen_name,tweet"))
     assert first["user_name"] == "elsol"
+
+
+@pytest.mark.parametrize("count", [6, 5_000])
+def test_pages_longer_than_what_is_looked_at_first(count: int, write: Callable) -> None:
+    posts = [{"id": n, "type": "message", "text": text_of(n), "label": CLASSES[n % 3]} for n in range(count)]
+    texts, classes = [post["text"] for post in posts], [post["label"] for post in posts]
+    rows = [[text, label] for text, label in zip(texts, classes, strict=True)]
+    pages: dict[str, Any] = {
+        "page": {"name": "c", "type": "channel", "id": 1, "messages": posts},
+        "parts": {"train": posts[: count // 2], "test": posts[count // 2 :]},
+        "columns": {"text": dict(enumerate(texts)), "label": dict(enumerate(classes))},
+        "split": {"columns": ["text", "label"], "index": list(range(count)), "data": rows},
+    }
+    for name, page in pages.items():
+        found = records(write(f"{name}.json", page))
+        assert [(row["text"], row["label"]) for row in found] == list(zip(texts, classes, strict=True)), name
+
+
+def test_comments_of_youtube_lie_deep_in_a_page(write: Callable) -> None:
+    snippet = {"textDisplay": "a &amp; b", "textOriginal": "a & b", "authorDisplayName": "ann"}
+    thread = {"id": "Ug1", "snippet": {"videoId": "v", "topLevelComment": {"id": "Ug1", "snippet": snippet}}}
+    (found,) = records(write("threads.json", {"kind": "list", "items": [thread]}))
+    assert (found["text"], found["user_name"], found["source_id"]) == ("a & b", "ann", "Ug1")
+
+
+def test_a_column_of_one_value_is_no_text_whatever_its_name(write: Callable) -> None:
+    rows = [["2021-01-01 10:00:00", "IP Address", f"R_{n}", text_of(n)] for n in range(60)]
+    found = records(write("survey.csv", rows, "StartDate,Status,ResponseId,Q2"))
+    assert found[0]["text"] == text_of(0)
+
+
+def test_short_years_behind_names_of_months(write: Callable) -> None:
+    rows = [["5", "31-Jul-18", text_of(0)], ["1", "1-Aug-18", text_of(1)]]
+    found = records(write("alexa.tsv", rows, "rating\tdate\tverified_reviews", "\t"))
+    assert [row["posted_at"] for row in found] == [datetime(2018, 7, 31, tzinfo=UTC), datetime(2018, 8, 1, tzinfo=UTC)]

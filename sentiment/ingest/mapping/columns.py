@@ -17,6 +17,7 @@ from sentiment.ingest.mapping.question import Question
 from sentiment.ingest.mapping.survey import ColumnSurvey, Survey
 from sentiment.ingest.readers.form import Form
 
+_ENOUGH_TO_REPEAT, _MOSTLY_REPEATED = 50, 0.05
 _SENTIMENT140 = ("label", "id", "date", "query", "user", "text")
 
 
@@ -129,13 +130,16 @@ class ColumnChooser:
             if self.has_names
             else []
         )
+        rich = [column for column in self._unnamed() if self._is_text(column) and self._is_rich(column)]
+        if rich:
+            named = [(rank, column) for rank, column in named if not self._is_repeated(column)]
         tier = [column for rank, column in named if rank[0] == named[0][0][0]] if named else []
         if len(tier) > 1:
             tier = self._best_texts(tier)
         if len(tier) == 1:
             self.choice.take("text", tier[0].name, "by its name and what it holds")
             return
-        rivals = tier or [column for column in self._unnamed() if self._is_text(column) and self._is_rich(column)]
+        rivals = tier or rich
         if not tier and not rivals:
             rivals = [column for column in self._unnamed() if self._is_text(column)]
         if not tier and len(rivals) > 1:
@@ -156,17 +160,22 @@ class ColumnChooser:
         tier = [column for column in tier if column.is_given >= 0.2 * fullest]
         if any(column.distinct > 0.6 for column in tier):
             tier = [column for column in tier if column.distinct > 0.3]
-        by_name = {names.plain(column.name): column for column in tier}
+        by_name = {names.plain(column.name.rpartition(".")[2]): column for column in tier}
         for whole, cut in (
             ("fulltext", "text"),
             ("fulltext", "tweet"),
             ("originaltweet", "tweet"),
             ("text", "sentence"),
+            ("textoriginal", "textdisplay"),
         ):
             if whole in by_name and cut in by_name:
                 tier = [column for column in tier if column is not by_name[cut]]
         longest = max(column.words for column in tier)
         return [column for column in tier if column.words >= longest / 4]
+
+    def _is_repeated(self, column: ColumnSurvey) -> bool:
+        """Whether a column holds a few values, as one named `status` may."""
+        return column.sampled >= _ENOUGH_TO_REPEAT and column.distinct < _MOSTLY_REPEATED
 
     def _is_rich(self, column: ColumnSurvey) -> bool:
         return column.words >= 2.5 and (column.distinct > 0.4 or column.sampled < 10)

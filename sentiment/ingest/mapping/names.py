@@ -12,7 +12,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "text tweet_text full_text original_tweet original_text tweet tweets tweet_content content raw_content body review "
         "review_text review_body review_content reviews comment comment_text comment_body comments post "
         "post_text message status_text "
-        "status sentence sentences caption sentiment_text document sms feedback posts utterance opinion answer statement",
+        "status sentence sentences caption sentiment_text document sms feedback posts utterance opinion answer statement "
+        "text_original text_display",
         "clean_text cleaned_text clean_tweet cleaned_tweet cleaned text_clean tidy_tweet processed_text "
         "preprocessed_text selected_text "
         "rendered_content selftext self_text description string input data summary_text "
@@ -38,12 +39,13 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "posted_at created_at tweet_created date datetime date_time timestamp tweet_at created_utc "
         "review_date tweet_date post_date posted "
         "published_at published time created unix_review_time review_time timestamp_ms date_created created_date created_time "
-        "date_posted submission_date tweet_time posted_on date_utc reviewed_at submitted_at written_at publish_date",
+        "date_posted submission_date tweet_time posted_on date_utc reviewed_at submitted_at written_at publish_date "
+        "review_created ts",
         "at indexed_at year_month day updated_at datum fecha",
     ),
     "user": (
         "user_screen_name screen_name author_username user_name username user author handle author_name account acct nickname "
-        "reviewer_name reviewer user_handle poster tweeter name profile_name author_handle from",
+        "reviewer_name reviewer user_handle poster tweeter name profile_name author_handle author_display_name from",
         "user_id author_id reviewer_id did account_name customer_id screenname member_id",
     ),
     "query": ("query flag topic search_term keyword entity search_query brand",),
@@ -77,7 +79,7 @@ def rank(name: str, role: str) -> tuple[int, int] | None:
         is_of_user = plain(parent.rpartition(".")[2]) in _PARENTS_OF_USERS
         if role == "user":
             found = _RANKS[role].get(plain(inner))
-            return found if is_of_user and found is not None else None
+            return found if is_of_user or plain(inner).startswith("author") else None
         if is_of_user or role == "id":
             return None
         name = inner

@@ -43,12 +43,14 @@ _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _MONTH = r"(?P<name>[A-Za-z]{3,9})\.?"
 _WEEKDAY = r"(?:(?P<weekday>[A-Za-z]{3,9})\.?,?\s+)?"
 _YEAR = r"(?P<year>\d{4})"
+# Excel writes 31-Jul-18.
+_SHORT_YEAR = r"(?P<year>\d{4}|\d{2})"
 _ISO = (
     rf"^\s*{_YEAR}[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){_TIME}"
     rf"{_ZONE.replace('zone', 'behind')}\s*$"
 )
 _NAMED = (
-    rf"^\s*{_WEEKDAY}{_DAY}[\s-]+{_MONTH},?[\s-]+{_YEAR}{_TIME}\s*$",
+    rf"^\s*{_WEEKDAY}{_DAY}[\s-]+{_MONTH},?[\s-]+{_SHORT_YEAR}{_TIME}\s*$",
     rf"^\s*{_WEEKDAY}{_MONTH}\s+{_DAY},?\s+{_YEAR}{_TIME}\s*$",
     # Twitter: the year behind the clock and the zone.
     rf"^\s*{_WEEKDAY}{_MONTH}\s+{_DAY}\s+{_CLOCK}{_ZONE}\s+{_YEAR}\s*$",

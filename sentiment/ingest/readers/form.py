@@ -47,6 +47,7 @@ EXPECTED = (
     "`sentiment inspect FILE` says what a file is taken for."
 )
 _NUMBER = re.compile(r"[-+]?[\d.,:/ TZ+-]+$")
+_BY_COLUMN = re.compile(rb'\s*\{\s*(?:"[^"]*"\s*:\s*\{\s*"0"\s*:|"columns"\s*:\s*\[\s*")')
 _MOSTLY = 0.9
 
 
@@ -141,7 +142,7 @@ def find_form(path: Path, *, delimiter: str | None = None, encoding: str | None 
         raise NotReadyError(f"{path} is empty. It is read once it has content.")
     is_whole = len(head) < HEAD_BYTES
     if (kind := _json_kind(path, text, is_whole)) is not None:
-        layout = find_layout(_sample_objects(text, kind))
+        layout = find_layout(_sample_objects(text, kind), is_by_column=_BY_COLUMN.match(text) is not None)
         return Form(kind, layout=layout.name, namespace=layout.namespace, **common)
     if _labels_beside(path) is not None:
         return Form("text and labels", names=("text", "label"), class_names=_class_names_beside(path), **common)

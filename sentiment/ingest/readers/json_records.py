@@ -13,6 +13,7 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ _LONGEST_VALUE = 64 << 20
 _SHORT_OF_END = 32
 _TRIM_AT = 1 << 20
 _BETWEEN = re.compile(r"[\s,]*")
+_KEY = re.compile(r'"(\w+)"\s*:\s*(?=[{\["\d])')
 _ARRAY_OPENS = re.compile(r"\A\ufeff?\s*(?:[\w.$]+\s*=\s*)?\[")
 
 
@@ -306,22 +308,29 @@ def sample_values(text: bytes) -> list[Any]:
         values.append(value)
         if len(values) >= 200:
             break
-    if not any(isinstance(value, dict) for value in values):
-        values = _first_of_page(text)
+    # What follows an object that is cut off is within it.
+    is_cut = text.lstrip().startswith(b"{") and values[:1] == [None]
+    if is_cut or not any(isinstance(value, dict) for value in values):
+        values = _first_of_page(text) or values
     return values
 
 
 def _first_of_page(text: bytes) -> list[Any]:
-    """What a page that is longer than the sample begins with: its keys, each with an empty list or its first item."""
+    """What a page that is longer than the sample begins with: its keys, and of the list that is cut off the first item."""
     decoded = decode(text)
     decoder = json.JSONDecoder()
     page: dict[str, Any] = {}
-    for found in re.finditer(r'"(\w+)"\s*:\s*(\[\s*)?(?=[{\["\d])', decoded):
-        try:
-            value, _ = decoder.raw_decode(decoded, found.end())
-        except json.JSONDecodeError:
+    end = 0
+    for found in _KEY.finditer(decoded):
+        if found.start() < end:
             continue
-        page.setdefault(found[1], [value] if found[2] else value)
-        if len(page) > 3:
+        with suppress(json.JSONDecodeError):
+            value, end = decoder.raw_decode(decoded, found.end())
+            page.setdefault(found[1], value)
+            continue
+        if decoded[found.end()] == "[":
+            with suppress(json.JSONDecodeError):
+                item, _ = decoder.raw_decode(decoded, _BETWEEN.match(decoded, found.end() + 1).end())  # type: ignore[union-attr]
+                page.setdefault(found[1], [item])
             break
     return [page] if page else []

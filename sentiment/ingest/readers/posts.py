@@ -18,6 +18,8 @@ from sentiment.ingest.mapping.names import rank
 
 Row = dict[str, Any]
 
+# Of an object that is flattened; one with more holds values by key, not properties.
+_MOST_INNER_KEYS = 60
 REMOVED_TEXTS = frozenset({"[deleted]", "[removed]", "Not Available", "nan", "NaN", "<NA>"})
 """What replaces a text that its author or a moderator removed, and what pandas writes for one that is missing."""
 
@@ -262,7 +264,7 @@ def _labels(row: Row) -> Row:
 def _plain_rows(row: Row) -> Iterator[Row]:
     flat: Row = {}
     for name, value in row.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and 0 < len(value) <= _MOST_INNER_KEYS:
             flat.update({f"{name}.{inner}": found for inner, found in value.items()})
         else:
             flat[name] = value
@@ -284,9 +286,30 @@ def _items_of(page: Row) -> list[Row]:
     inner = [pair for value in page.values() if isinstance(value, dict) for pair in value.items()]
     lists = [(name, value) for name, value in [*page.items(), *inner] if isinstance(value, list) and value]
     lists = [(name, value) for name, value in lists if all(isinstance(item, dict) for item in value)]
+    if not lists:
+        return _rows_of_columns(page)
     places = {name: place for place, name in enumerate(_ITEMS)}
     lists.sort(key=lambda pair: (places.get(pair[0], len(places)), -len(pair[1])))
-    return lists[0][1] if lists else []
+    keys = set(lists[0][1][0])
+    # Parts of one set, such as `train` and `test`.
+    return [item for _, items in lists if set(items[0]) == keys for item in items]
+
+
+def _rows_of_columns(page: Row) -> list[Row]:
+    """The rows of a table as pandas writes it by default, a column at a time, or with `orient="split"`."""
+    names, data = page.get("columns"), page.get("data")
+    if isinstance(names, list) and isinstance(data, list) and all(isinstance(row, list) for row in data):
+        return [dict(zip(map(str, names), row, strict=False)) for row in data]
+    columns = [value for value in page.values() if isinstance(value, dict)]
+    if len(columns) < len(page) or not columns or any("0" not in column for column in columns):
+        return []
+    return [{name: column.get(key) for name, column in page.items()} for key in columns[0]]
+
+
+def _flat(row: Row, depth: int = 4) -> Row:
+    """A row whose objects within objects are columns of their own."""
+    (flat,) = _plain_rows(row)
+    return _flat(flat, depth - 1) if depth and len(flat) > len(row) else flat
 
 
 def _page_rows(page: Row) -> Iterator[Row]:
@@ -296,7 +319,7 @@ def _page_rows(page: Row) -> Iterator[Row]:
         joined = isinstance(pieces, list) and "".join(
             p if isinstance(p, str) else str(_in(p, "text") or "") for p in pieces
         )
-        yield from _plain_rows(item if joined is False else {**item, "text": joined})
+        yield _flat(item if joined is False else {**item, "text": joined})
 
 
 PLAIN = Layout("JSON objects", lambda row: True, _plain_rows)
@@ -324,9 +347,15 @@ LAYOUTS = (
 )
 
 
-def find_layout(rows: Iterable[Row]) -> Layout:
-    """The layout that most of some JSON objects have; plain objects where none is known."""
+def find_layout(rows: Iterable[Row], *, is_by_column: bool = False) -> Layout:
+    """The layout that most of some JSON objects have; plain objects where none is known.
+
+    Args:
+        is_by_column: the document begins as a table does that is written a column at a time.
+    """
     rows = list(rows)
+    if is_by_column:
+        return PAGE
     counts = {layout.name: sum(layout.fits(row) for row in rows) for layout in LAYOUTS}
     best = max(LAYOUTS, key=lambda layout: counts[layout.name])
     if rows and counts[best.name] > 0.5 * len(rows):
