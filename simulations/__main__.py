@@ -16,6 +16,8 @@ NAMES = (
     "damage",
     "full_disk",
     "kills",
+    "shard_kills",
+    "machines",
     "promotions",
     "up",
     "unattended",

@@ -93,6 +93,8 @@ def diagnose(
 def check_cluster(home: Home) -> Iterator[Finding]:
     """The scheduler that is named: reachable, with workers of the same versions and the right configuration."""
     from sentiment.scoring import cluster
+    from sentiment.scoring.score import open_store
+    from sentiment.scoring.store import StoreError
     from sentiment.scoring.workers import ClusterError
 
     address = home.settings.scheduler
@@ -100,8 +102,8 @@ def check_cluster(home: Home) -> Iterator[Finding]:
     try:
         with cluster.connected(home.settings) as client:
             count = len(client.scheduler_info(n_workers=-1)["workers"])
-            problems = [*cluster.version_problems(client), *cluster.setup_problems(client)]
-    except ClusterError as error:
+            problems = [*cluster.worker_problems(client, open_store(home)).values(), *cluster.setup_problems(client)]
+    except (ClusterError, StoreError) as error:
         yield Finding("cluster", False, str(error), f"dask scheduler, and then {start}")
         return
     found = f"{address} has {count} workers. {' '.join(problems)}".strip()

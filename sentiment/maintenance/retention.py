@@ -5,7 +5,7 @@
 - model versions: every former champion, what waits for approval, the newest 10. Others go 90 days after they were
   registered, with their MLflow run and files;
 - MLflow runs that were killed or failed, 7 days; what was deleted in MLflow's pages goes for good;
-- reports and error reports, 90 days; checkpoints of killed trainings, 7 days; work files, 1 day;
+- reports and error reports, 90 days; checkpoints of killed trainings, 7 days; work files, 1 day; shards, while they are scored;
 - the warehouse file, until a quarter of it, and 64 MiB, are free: then it is rewritten.
 
 Of the tables, only predictions are deleted: decisions, learning curve, history and accounts of files stay, also of deleted
@@ -25,6 +25,7 @@ from sentiment import clock
 from sentiment.maintenance.erasure import finish_forgetting
 from sentiment.registry import history
 from sentiment.registry.client import Registry
+from sentiment.scoring.score import clear_store, open_store
 from sentiment.settings import Home
 from sentiment.warehouse.connection import rewrite, writer
 from sentiment.warehouse.locks import operation_lock
@@ -60,6 +61,7 @@ def keep_house(home: Home, registry: Registry, on_wait: Callable[[str], None] | 
     Raises:
         BusyError: a scoring run takes longer than `settings.writer_wait_seconds`; nothing was removed.
         HomeError: as `warehouse.writer`.
+        StoreError: what SENTIMENT_SHARDS names cannot be reached; all else was removed.
     """
     is_all_forgotten = finish_forgetting(home)
     with operation_lock(home, "upkeep"), operation_lock(home, "score"):
@@ -88,6 +90,7 @@ def keep_house(home: Home, registry: Registry, on_wait: Callable[[str], None] | 
             # The next snapshot is a copy of the warehouse, which may be damaged in the same place.
             with writer(home) as warehouse:
                 warehouse.read_all()
+        count_files += clear_store(open_store(home))
     publish(home)
     return HousekeepingReport(
         predictions,

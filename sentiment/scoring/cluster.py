@@ -9,15 +9,20 @@ scores a third fewer tweets a second.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
+import shutil
+import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sentiment.scoring.worker import refuse_other_versions, versions
+from sentiment.scoring.store import ShardStore
+from sentiment.scoring.worker import PREDICTIONS, SHARDS, refuse_other_versions, versions
 from sentiment.scoring.workers import ONE_THREAD_ROWS, ClusterError, Workers
 from sentiment.settings import Settings
 
@@ -27,15 +32,22 @@ if TYPE_CHECKING:
 SECONDS_TO_CONNECT = 30.0
 SECONDS_WITHOUT_WORKERS = 120.0
 LONGEST_TTL = 60.0
-_RETRIES = 3
+LEAST_FREE_BYTES = 100 << 20
+"""Room for a model in the temporary folder of a worker."""
+SECONDS_FOR_THE_STORE = 10.0
+log = logging.getLogger(__name__)
 
 
 @contextmanager
-def open_cluster(settings: Settings) -> Iterator[Workers]:
+def open_cluster(settings: Settings, store: ShardStore) -> Iterator[Workers]:
     """Connect to the scheduler of the settings.
 
+    Args:
+        store: where workers find shards.
+
     Raises:
-        ClusterError: it cannot be reached, must not be used, has no workers, or has workers with other versions.
+        StoreError: the store cannot be used from here.
+        ClusterError: it cannot be reached, must not be used, or has no workers that can be used.
     """
     with connected(settings) as client:
         try:
@@ -45,14 +57,26 @@ def open_cluster(settings: Settings) -> Iterator[Workers]:
                 f"The scheduler {settings.scheduler} has had no workers for {SECONDS_WITHOUT_WORKERS:.0f} s. Start some: "
                 f"DASK_CONFIG=deployments/dask.yaml dask worker {settings.scheduler}"
             ) from error
-        if problems := version_problems(client):
-            raise ClusterError(f"The cluster {settings.scheduler} cannot be used. {' '.join(problems)}")
-        executor: Executor = client.get_executor(pure=False, retries=_RETRIES)
+        executors: list[Executor] = []
+        watch = _Watch(client, settings.scheduler or "")
+
+        def usable() -> Workers:
+            left_out = worker_problems(client, store)
+            threads = {address: count for address, count in client.nthreads().items() if address not in left_out}
+            if not threads:
+                raise ClusterError(f"No worker of {settings.scheduler} can be used. {' '.join(left_out.values())}")
+            for problem in left_out.values():
+                log.warning("Scoring goes on without a worker. %s", problem)
+            # Without names, workers that come later are used too.
+            names = {"workers": list(threads)} if left_out else {}
+            executors.append(client.get_executor(pure=False, **names))
+            return Workers(executors[-1], sum(threads.values()), ONE_THREAD_ROWS, True, watch, usable)
+
         try:
-            count = sum(client.nthreads().values())
-            yield Workers(executor, max(1, count), ONE_THREAD_ROWS, True, _Watch(client, settings.scheduler or ""))
+            yield usable()
         finally:
-            executor.shutdown(wait=False)
+            for executor in executors:
+                executor.shutdown(wait=False)
 
 
 @contextmanager
@@ -70,6 +94,8 @@ def connected(settings: Settings) -> Iterator[Client]:
         raise ClusterError(
             f"A scheduler is named ({address}), but Dask is not installed. Install the extra: pip install -e '.[cluster]'"
         ) from error
+    # It logs a stack trace when the scheduler is lost; the run ends with a sentence.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False, name="sentiment")
     except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
@@ -114,16 +140,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def version_problems(client: Client) -> list[str]:
-    """Sentences on what makes workers unusable."""
-    problems = []
-    for address, found in client.run(_versions_problem, versions(), on_error="return").items():
+def worker_problems(client: Client, store: ShardStore) -> dict[str, str]:
+    """Sentences on workers that cannot be used, by their addresses.
+
+    Raises:
+        StoreError: the store cannot be used from here.
+    """
+    probe = f"{SHARDS}/probe"
+    store.write(probe, b"")
+    problems = {}
+    for address, found in client.run(_problem, versions(), store.address, probe, on_error="return").items():
         if isinstance(found, Exception):
-            problems.append(
+            problems[address] = (
                 f"The worker {address} cannot run this program ({_first_line(found)}): install the same checkout there."
             )
         elif found:
-            problems.append(f"{address}: {found}")
+            problems[address] = f"The worker {address}: {found}"
+    store.remove(probe)
     return problems
 
 
@@ -175,9 +208,19 @@ def lost(address: str) -> ClusterError:
 # These run on workers and on the scheduler.
 
 
-def _versions_problem(expected: dict[str, str]) -> str:
+def _problem(expected: dict[str, str], address: str, probe: str) -> str:
+    folder = tempfile.gettempdir()
     try:
         refuse_other_versions(expected)
+        free = shutil.disk_usage(folder).free
+        if free < LEAST_FREE_BYTES:
+            return f"{free >> 20} MiB are free in {folder}, {LEAST_FREE_BYTES >> 20} are needed. Free some space there."
+        store = ShardStore(address, patience=SECONDS_FOR_THE_STORE)
+        if not store.exists(probe):
+            return f"It sees another {address} than this run. Mount the folder that all share there."
+        own = f"{PREDICTIONS}/probe-{uuid.uuid4().hex}"
+        store.write(own, b"")
+        store.remove(own)
     except Exception as error:
         return str(error)
     return ""

@@ -15,6 +15,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from sentiment.scoring.store import ShardStore
 from sentiment.scoring.workers import ALL_THREADS_ROWS, ONE_THREAD_ROWS, Workers
 from sentiment.settings import Settings
 
@@ -35,16 +36,20 @@ class InlineExecutor(Executor):
 
 
 @contextmanager
-def open_workers(settings: Settings) -> Iterator[Workers]:
+def open_workers(settings: Settings, store: ShardStore) -> Iterator[Workers]:
     """The workers that the settings name. When the context ends, tasks that have not started are cancelled.
 
+    Args:
+        store: where workers of other machines find shards.
+
     Raises:
+        StoreError: they are to be used, and the store cannot be.
         ClusterError: the scheduler cannot be reached or must not be used.
     """
     if settings.scheduler is not None:
         from sentiment.scoring.cluster import open_cluster
 
-        with open_cluster(settings) as workers:
+        with open_cluster(settings, store) as workers:
             yield workers
     elif settings.scoring_processes > 1:
         # Forked processes would inherit locks of threads that do not exist in them.

@@ -28,7 +28,7 @@ from sentiment.registry.client import Registry
 from sentiment.registry.history import recorded_champion
 from sentiment.registry.store import champion_in_store
 from sentiment.scoring.executors import open_workers
-from sentiment.scoring.store import ShardStore
+from sentiment.scoring.store import ShardStore, reported_missing
 from sentiment.scoring.worker import (
     MODELS,
     PREDICTIONS,
@@ -36,6 +36,7 @@ from sentiment.scoring.worker import (
     ModelFiles,
     ShardResult,
     ShardTask,
+    WorkerError,
     describe_model,
     predict_shard,
     versions,
@@ -51,6 +52,8 @@ from sentiment.warehouse.snapshot import is_published
 CHUNK_ROWS = 100_000
 _SECONDS_BETWEEN_CHECKS = 5.0
 _LEAST_SHARDS_A_SESSION = 4
+_MOST_ATTEMPTS = 3
+_SECONDS_OVERDUE = 60.0
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,16 @@ def _resolve(selection: Selection, home: Home, registry: Registry) -> Selection:
     return Selection(model_version, since, until)
 
 
+@dataclass(frozen=True)
+class _Shard:
+    """A shard that was written and waits for its predictions."""
+
+    piece: Piece
+    task: ShardTask
+    attempt: int = 1
+    submitted_at: float = 0.0
+
+
 class _Job:
     """The shards of one run: written, predicted, committed."""
 
@@ -189,14 +202,16 @@ class _Job:
         self.chunk_rows = chunk_rows
         self.store = open_store(home)
         self.count_committed = 0
+        self.model_folder = MODELS
 
     def run(self, pieces: list[Piece], on_progress: Callable[[int, int], None] | None) -> int:
         """Score pieces; the number of predictions that were committed."""
         count_scored = done = 0
         total = sum(piece.count_rows for piece in pieces)
-        waiting, ready = deque(pieces), deque[tuple[Piece, ShardTask]]()
-        running: dict[Future[ShardResult], tuple[Piece, ShardTask]] = {}
-        with open_workers(self.home.settings) as workers:
+        waiting, ready = deque(pieces), deque[_Shard]()
+        running: dict[Future[ShardResult], _Shard] = {}
+        with open_workers(self.home.settings, self.store) as opened:
+            workers = opened
             files: ModelFiles | None = None
             room = 1 if workers.count == 1 else 2 * workers.count
             while waiting or ready or running:
@@ -205,23 +220,35 @@ class _Job:
                     batch = [waiting.popleft() for _ in range(min(len(waiting), max(room, _LEAST_SHARDS_A_SESSION)))]
                     ready.extend(self._write_shards(batch, files, workers.batch_rows))
                 while ready and len(running) < room:
-                    piece, task = ready.popleft()
-                    running[workers.executor.submit(predict_shard, task)] = (piece, task)
+                    _submit(ready.popleft(), workers, running)
                 finished = wait(running, _SECONDS_BETWEEN_CHECKS, FIRST_COMPLETED).done if running else set()
                 if not finished:
                     workers.check()
-                for future in finished:
-                    piece, task = running.pop(future)
-                    count_scored += self._commit(piece, task, _result_of(future))
-                    done += piece.count_rows
+                    if workers.is_remote and not waiting:
+                        _submit_overdue(workers, running)
+                for future in finished & running.keys():
+                    shard = running.pop(future)
+                    try:
+                        result = _result_of(future)
+                    except WorkerError:
+                        if workers.renew is None or shard.attempt == _MOST_ATTEMPTS:
+                            raise
+                        workers = workers.renew()
+                        ready.appendleft(replace(shard, attempt=shard.attempt + 1))
+                        continue
+                    for other in [other for other, its in running.items() if its.piece == shard.piece]:
+                        other.cancel()
+                        del running[other]
+                    count_scored += self._commit(shard.piece, shard.task, result)
+                    done += shard.piece.count_rows
                     if on_progress is not None:
                         on_progress(done, total)
         return count_scored
 
     def clean_up(self) -> None:
-        """Remove shards and predictions, also those of killed runs; a model stays until another one replaces it."""
+        """Remove shards and predictions, also those of killed runs; the model stays until another one replaces it."""
         if self.count_committed or self.store.is_local:
-            clear_store(self.store)
+            clear_store(self.store, kept=self.model_folder)
 
     def _ship_model(self, workers: Workers) -> ModelFiles:
         assert self.selection.model_version is not None
@@ -229,13 +256,13 @@ class _Job:
         files = describe_model(folder)
         if not workers.is_remote:
             return files
-        target = f"{MODELS}/{files.digest[:20]}"
+        target = self.model_folder = f"{MODELS}/{files.digest[:20]}"
         for name in files.names:
             if not self.store.exists(f"{target}/{name}"):
                 self.store.write(f"{target}/{name}", (folder / name).read_bytes())
         return replace(files, address=_below(self.store.address, target))
 
-    def _write_shards(self, pieces: list[Piece], files: ModelFiles, batch_rows: int) -> list[tuple[Piece, ShardTask]]:
+    def _write_shards(self, pieces: list[Piece], files: ModelFiles, batch_rows: int) -> list[_Shard]:
         """Write the shards of some pieces; a piece without unscored tweets goes into the ledger at once."""
         selection, tasks = self.selection, []
         draft = self.home.work / "shard.parquet"
@@ -258,15 +285,15 @@ class _Job:
                 name = f"{SHARDS}/{digest[:20]}.parquet"
                 self.store.write(name, content)
                 labels = self.home.settings.labels
-                tasks.append(
-                    (piece, ShardTask(self.store.address, name, digest, files, batch_rows, labels, versions()))
-                )
+                task = ShardTask(self.store.address, name, digest, files, batch_rows, labels, versions())
+                tasks.append(_Shard(piece, task))
         draft.unlink(missing_ok=True)
         return tasks
 
     def _commit(self, piece: Piece, task: ShardTask, result: ShardResult) -> int:
         """Merge a file of predictions exactly once: its rows and the ledger's row in one transaction."""
-        predicted = pl.read_parquet(io.BytesIO(self.store.read(result.output)))
+        with reported_missing(f"The file of predictions {result.output}"):
+            predicted = pl.read_parquet(io.BytesIO(self.store.read(result.output)))
         with writer(self.home) as warehouse, warehouse.transaction():
             count = 0
             if not self._is_booked(warehouse, piece):
@@ -308,12 +335,27 @@ class _Job:
         self.count_committed += 1
 
 
+def _submit(shard: _Shard, workers: Workers, running: dict[Future[ShardResult], _Shard]) -> None:
+    future = workers.executor.submit(predict_shard, shard.task)
+    running[future] = replace(shard, submitted_at=time.monotonic())
+
+
+def _submit_overdue(workers: Workers, running: dict[Future[ShardResult], _Shard]) -> None:
+    """Give a shard that does not come back to a second worker: one that hangs in a read answers the scheduler all the same."""
+    overdue = [shard for shard in running.values() if time.monotonic() - shard.submitted_at > _SECONDS_OVERDUE]
+    for shard in overdue:
+        if shard.attempt < _MOST_ATTEMPTS and sum(other.piece == shard.piece for other in running.values()) == 1:
+            _submit(replace(shard, attempt=shard.attempt + 1), workers, running)
+
+
 def _result_of(future: Future[ShardResult]) -> ShardResult:
     try:
         return future.result()
-    except SentimentError:
-        raise
-    except (CancelledError, BrokenExecutor, OSError, RuntimeError) as error:
+    except Exception as error:
+        lost = isinstance(error, (CancelledError, BrokenExecutor, OSError, RuntimeError))
+        # Dask's own errors, such as that a shard has outlived several workers, share no class.
+        if isinstance(error, SentimentError) or not (lost or type(error).__module__.startswith("distributed")):
+            raise
         detail = str(error).partition("\n")[0] or type(error).__name__
         raise ClusterError(
             f"A worker or the scheduler was lost while it scored ({detail}). What was committed is kept: run it again."
@@ -325,15 +367,20 @@ def open_store(home: Home) -> ShardStore:
     return ShardStore(home.settings.shards or str(home.work / "scoring"))
 
 
-def clear_store(store: ShardStore, *, models: bool = False) -> None:
+def clear_store(store: ShardStore, *, kept: str | None = None) -> int:
     """Empty a store; nobody may be scoring.
 
     Args:
-        models: remove models too, which the next run must then copy there again.
+        kept: a folder that stays, such as that of the model in use.
+
+    Returns:
+        the number of files that were removed.
     """
-    for folder in (SHARDS, PREDICTIONS, *([MODELS] if models else [])):
-        for name in store.names(folder):
-            store.remove(name)
+    names = [name for folder in (SHARDS, PREDICTIONS, MODELS) for name in store.names(folder)]
+    removed = [name for name in names if kept is None or not name.startswith(f"{kept}/")]
+    for name in removed:
+        store.remove(name)
+    return len(removed)
 
 
 def _bounds(piece: Piece) -> dict[str, int]:

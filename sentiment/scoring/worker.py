@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib.metadata
 import io
+import socket
 import tempfile
 import time
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ _PACKAGES = ("torch", "polars", "numpy")
 
 
 class WorkerError(SentimentError):
-    """A worker cannot do the work: it runs other versions, or its input is damaged."""
+    """A worker cannot do the work: it runs other versions, its disk is full, or its input is damaged."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def predict_shard(task: ShardTask) -> ShardResult:
         and `label`.
 
     Raises:
-        WorkerError: this worker runs other versions, or the shard is damaged.
+        WorkerError: this worker runs other versions, its disk is full, or the shard is damaged.
         ModelError: the model cannot be loaded.
         StoreError: the store cannot be reached, or the shard is gone.
     """
@@ -161,7 +162,7 @@ def load_model(files: ModelFiles) -> SentimentModel:
     """Load a model from its folder or store, verified by its digest; the last one is cached.
 
     Raises:
-        WorkerError: the files are not those that the run named.
+        WorkerError: the files are not those that the run named, or the disk is full.
         ModelError: they cannot be loaded.
     """
     from sentiment.model.classifier import SentimentModel
@@ -171,12 +172,19 @@ def load_model(files: ModelFiles) -> SentimentModel:
         contents = [store.read(name) for name in files.names]
     if digest_files(files.names, contents) != files.digest:
         raise WorkerError(f"The model in {files.address} is damaged. Run it again, and it is rewritten.")
-    with tempfile.TemporaryDirectory(prefix="sentiment-model-") as folder:
-        for name, content in zip(files.names, contents, strict=True):
-            path = Path(folder) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        return SentimentModel.load(Path(folder))
+    try:
+        # Without a folder that can be written, tempfile raises FileNotFoundError.
+        with tempfile.TemporaryDirectory(prefix="sentiment-model-") as folder:
+            for name, content in zip(files.names, contents, strict=True):
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            return SentimentModel.load(Path(folder))
+    except OSError as error:
+        raise WorkerError(
+            f"The worker on {socket.gethostname()} cannot keep the model, {sum(map(len, contents)) >> 20} MiB, in its folder "
+            f"of temporary files ({error.strerror}). Free some space there, or set TMPDIR to another folder."
+        ) from error
 
 
 @functools.cache

@@ -26,6 +26,8 @@ class Workers:
         batch_rows: tweets that a worker predicts at a time.
         is_remote: whether workers may be on other machines, without access to the home.
         check: raises ClusterError when the workers are gone for good; called while a run waits.
+        renew: the workers that can still be used, after one has failed; raises ClusterError when there are none. None where all
+            workers are alike.
     """
 
     executor: Executor
@@ -33,3 +35,4 @@ class Workers:
     batch_rows: int
     is_remote: bool = False
     check: Callable[[], None] = lambda: None
+    renew: Callable[[], Workers] | None = None

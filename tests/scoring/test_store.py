@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pyarrow.fs import LocalFileSystem
+from pyarrow.fs import FileSystem, LocalFileSystem
 
+from sentiment.maintenance.retention import keep_house
+from sentiment.registry.client import Registry
 from sentiment.scoring.store import ShardStore, StoreError
+from sentiment.settings import Home
+from tests.dask_cluster import free_port
 
-# Another interpreter may have it: moto brings packages that this project does not want.
-MOTO = os.environ.get("MOTO_PYTHON", sys.executable)
+SECONDS_AWAY = 8.0
 
 
-def start_s3(port: int) -> subprocess.Popen[bytes]:
+def start_s3(port: int, **environment: str) -> subprocess.Popen[bytes]:
     """A server that speaks S3, in memory."""
+    pytest.importorskip("moto", reason="moto, which speaks S3, is not installed")
     process = subprocess.Popen(
-        [MOTO, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        env=os.environ | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -36,26 +45,19 @@ def start_s3(port: int) -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int, list[subprocess.Popen[bytes]]]]:
-    """Address of a bucket, its port, and the process of the server."""
-    if subprocess.run([MOTO, "-c", "import moto.server"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("moto[server] is not installed; MOTO_PYTHON names an interpreter that has it")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Address of a folder in a bucket, and the server."""
+    port = free_port()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-    servers = [start_s3(port)]
+    server = start_s3(port)
     options = f"?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1"
     try:
-        from pyarrow import fs
-
-        fs.FileSystem.from_uri(f"s3://shards/{options}&allow_bucket_creation=true")[0].create_dir("shards")
-        yield f"s3://shards/prefix{options}", port, servers
+        FileSystem.from_uri(f"s3://shards/{options}&allow_bucket_creation=true")[0].create_dir("shards")
+        yield f"s3://shards/prefix{options}", server
     finally:
-        for server in servers:
-            server.kill()
-            server.wait()
+        server.kill()
+        server.wait()
 
 
 def exercise(store: ShardStore) -> None:
@@ -77,7 +79,8 @@ def test_a_folder_holds_whole_files(tmp_path: Path) -> None:
     exercise(ShardStore(str(tmp_path / "store")))
 
 
-def test_a_bucket_holds_whole_files(s3: tuple[str, int, object]) -> None:
+@pytest.mark.slow
+def test_a_bucket_holds_whole_files(s3: tuple[str, object]) -> None:
     exercise(ShardStore(s3[0]))
 
 
@@ -98,14 +101,15 @@ def test_a_store_that_is_away_is_waited_for(tmp_path: Path, monkeypatch: pytest.
     assert len(attempts) == 4
 
 
+@pytest.mark.slow
 def test_a_store_that_stays_away_and_a_missing_bucket_are_sentences(
-    s3: tuple[str, int, list[subprocess.Popen[bytes]]],
+    s3: tuple[str, subprocess.Popen[bytes]],
 ) -> None:
-    address, _, servers = s3
+    address, server = s3
     with pytest.raises(StoreError, match="Check the address, the keys"):
         ShardStore(address.replace("s3://shards", "s3://nowhere"), patience=1).write("shards/one.parquet", b"content")
-    servers[0].kill()
-    servers[0].wait()
+    server.kill()
+    server.wait()
     with pytest.raises(StoreError, match="what was finished is kept"):
         ShardStore(address, patience=1).write("shards/one.parquet", b"content")
 
@@ -120,15 +124,77 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path, monkeypat
         store.write("shards/one.parquet", b"content")
 
 
+def with_shards(home: Home, address: str) -> Home:
+    return dataclasses.replace(home, settings=home.settings.model_copy(update={"shards": address}))
+
+
+@pytest.mark.slow
 def test_the_whole_loop_runs_over_a_bucket(
-    s3: tuple[str, int, object], score: Callable, world: object, rows_of: Callable, checks_pass: Callable
+    s3: tuple[str, object], score: Callable, world: Home, rows_of: Callable, checks_pass: Callable
 ) -> None:
-    import dataclasses
-
-    from sentiment.settings import Home
-
-    assert isinstance(world, Home)
-    at_work = dataclasses.replace(world, settings=world.settings.model_copy(update={"shards": s3[0]}))
-    assert score(at_work).count_scored == 2400
+    assert score(with_shards(world, s3[0])).count_scored == 2400
     assert ShardStore(s3[0]).names("shards") == ShardStore(s3[0]).names("predictions") == []
     checks_pass(world)
+
+
+@pytest.mark.slow
+def test_a_bucket_that_is_away_in_the_middle_is_waited_for(
+    s3: tuple[str, subprocess.Popen[bytes]], score: Callable, world: Home, checks_pass: Callable
+) -> None:
+    address, server = s3
+    away: list[float] = []
+
+    def stop(done: int, total: int) -> None:
+        if not away:
+            away.append(time.monotonic())
+            server.send_signal(signal.SIGSTOP)
+            threading.Timer(SECONDS_AWAY, server.send_signal, [signal.SIGCONT]).start()
+
+    assert score(with_shards(world, address), chunk_rows=300, on_progress=stop).count_scored == 2400
+    assert time.monotonic() - away[0] > SECONDS_AWAY
+    checks_pass(world)
+
+
+@pytest.mark.slow
+def test_housekeeping_empties_a_bucket_that_a_killed_run_left(
+    s3: tuple[str, object], world: Home, registry: Registry
+) -> None:
+    store = ShardStore(s3[0])
+    for name in ("shards/a.parquet", "predictions/b.parquet", "models/c/model.safetensors"):
+        store.write(name, b"content")
+    assert keep_house(with_shards(world, s3[0]), registry).count_files == 3
+    assert [store.names(folder) for folder in ("shards", "predictions", "models")] == [[], [], []]
+
+
+@pytest.fixture
+def s3_with_rights(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of a bucket that only one key may write; the environment holds a key that may only list it."""
+    boto3 = pytest.importorskip("boto3")
+    port = free_port()
+    # Bucket, user, policy and key are made before rights are looked at.
+    server = start_s3(port, INITIAL_NO_AUTH_ACTION_COUNT="4")
+    try:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "test")
+        options = {"endpoint_url": f"http://127.0.0.1:{port}", "region_name": "us-east-1"}
+        boto3.client("s3", **options).create_bucket(Bucket="shards")
+        users = boto3.client("iam", **options)
+        users.create_user(UserName="reader")
+        allowed = {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetObject"], "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        users.put_user_policy(UserName="reader", PolicyName="reads", PolicyDocument=policy)
+        key = users.create_access_key(UserName="reader")["AccessKey"]
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        yield f"s3://shards/prefix?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1"
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.mark.slow
+def test_a_key_without_rights_is_a_sentence_at_once(s3_with_rights: str, score: Callable, world: Home) -> None:
+    started = time.monotonic()
+    with pytest.raises(StoreError, match=r"ACCESS_DENIED.*Check the address, the keys and the rights"):
+        score(with_shards(world, s3_with_rights))
+    assert time.monotonic() - started < 60

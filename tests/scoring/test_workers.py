@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,14 @@ import pytest
 
 from sentiment.maintenance.doctor import check_cluster
 from sentiment.scoring import cluster, worker
+from sentiment.scoring import score as scoring
+from sentiment.scoring.executors import InlineExecutor
+from sentiment.scoring.score import open_store
 from sentiment.scoring.store import ShardStore, StoreError
 from sentiment.scoring.worker import ModelFiles, ShardTask, WorkerError
-from sentiment.scoring.workers import ClusterError
-from sentiment.settings import Home
+from sentiment.scoring.workers import ClusterError, Workers
+from sentiment.settings import Home, Settings
+from tests.dask_cluster import DaskCluster, free_port
 
 PREDICTED = "select tweet_id, model_version, probability_positive, label from predictions order by all"
 
@@ -38,48 +42,15 @@ def in_one_process(world: Home, score: Callable, rows_of: Callable) -> list[tupl
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
-def dask_cluster(repository: Path, tmp_path: Path) -> Iterator[tuple[str, Callable[[], subprocess.Popen[bytes]], Any]]:
-    """Address of a scheduler, a function that starts a worker, and the scheduler's process."""
+def dask_cluster(tmp_path: Path) -> Iterator[DaskCluster]:
+    """A scheduler without workers."""
     pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
-    address = f"tcp://127.0.0.1:{free_port()}"
-    environment = os.environ | {
-        "DASK_CONFIG": str(repository / "deployments" / "dask.yaml"),
-        "PYTHONPATH": str(repository),
-    }
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(*command: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli." + command[0], *command[1:]],
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        started.append(process)
-        return process
-
-    def start_worker() -> subprocess.Popen[bytes]:
-        return start("dask_worker", address, "--nthreads", "1", "--no-dashboard", "--local-directory", str(tmp_path))
-
-    scheduler = start("dask_scheduler", "--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--no-dashboard")
+    cluster = DaskCluster(tmp_path)
     try:
-        yield address, start_worker, scheduler
+        yield cluster
     finally:
-        for process in started:
-            if process.poll() is None:
-                for child in psutil.Process(process.pid).children(recursive=True):
-                    child.kill()
-                process.kill()
-            process.wait()
+        cluster.stop()
 
 
 @pytest.mark.slow
@@ -99,11 +70,10 @@ def test_a_cluster_predicts_the_same_and_a_killed_worker_costs_nothing(
     rows_of: Callable,
     checks_pass: Callable,
     in_one_process: list[tuple[Any, ...]],
-    dask_cluster: Any,
+    dask_cluster: DaskCluster,
 ) -> None:
-    address, start_worker, _ = dask_cluster
-    first = start_worker()
-    start_worker()
+    address, first = dask_cluster.address, dask_cluster.start_worker()
+    dask_cluster.start_worker()
     killed: list[int] = []
 
     def kill(done: int, total: int) -> None:
@@ -118,7 +88,7 @@ def test_a_cluster_predicts_the_same_and_a_killed_worker_costs_nothing(
     assert rows_of(world, PREDICTED) == in_one_process
     checks_pass(world)
     with cluster.connected(with_settings(world, scheduler=address).settings) as client:
-        assert cluster.version_problems(client) == []
+        assert cluster.worker_problems(client, open_store(world)) == {}
         assert cluster.setup_problems(client) == []
     found = [
         finding for finding in check_cluster(with_settings(world, scheduler=address)) if finding.check == "cluster"
@@ -130,12 +100,15 @@ def test_a_cluster_predicts_the_same_and_a_killed_worker_costs_nothing(
 
 @pytest.mark.slow
 def test_a_lost_scheduler_ends_the_run_with_a_sentence_and_the_next_one_goes_on(
-    world: Home, score: Callable, rows_of: Callable, checks_pass: Callable, dask_cluster: Any
+    world: Home, score: Callable, rows_of: Callable, checks_pass: Callable, dask_cluster: DaskCluster
 ) -> None:
-    address, start_worker, scheduler = dask_cluster
-    start_worker()
+    dask_cluster.start_worker()
     with pytest.raises(ClusterError, match="was committed is kept"):
-        score(with_settings(world, scheduler=address), chunk_rows=100, on_progress=lambda done, total: scheduler.kill())
+        score(
+            with_settings(world, scheduler=dask_cluster.address),
+            chunk_rows=100,
+            on_progress=lambda done, total: dask_cluster.scheduler.kill(),
+        )
     committed = rows_of(world, "select count(*) from predictions")[0][0]
     assert 0 < committed < 2400
     assert score().count_scored == 2400 - committed
@@ -214,3 +187,87 @@ def test_damaged_or_missing_shards_and_models_are_sentences(task: ShardTask) -> 
 def test_an_address_that_nobody_knows_is_a_sentence() -> None:
     with pytest.raises(StoreError, match="Expected a folder that all workers see"):
         ShardStore("ftp://somewhere/prefix")
+
+
+def test_a_worker_without_room_for_the_model_is_a_sentence(task: ShardTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    worker.load_model.cache_clear()
+    with pytest.raises(WorkerError, match=r"cannot keep the model.*No space left.*set TMPDIR"):
+        worker.predict_shard(task)
+
+
+class Failing(InlineExecutor):
+    """Workers of which some have a full disk."""
+
+    def __init__(self, count_failures: int) -> None:
+        self.left = count_failures
+
+    def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Any:
+        if self.left == 0:
+            return super().submit(fn, *args, **kwargs)
+        self.left -= 1
+        return super().submit(self.fail)
+
+    @staticmethod
+    def fail() -> None:
+        raise WorkerError("No space left")
+
+
+@pytest.mark.parametrize("count_failures", [2, 3])
+def test_a_shard_that_fails_on_some_workers_is_given_to_others(
+    world: Home, score: Callable, checks_pass: Callable, monkeypatch: pytest.MonkeyPatch, count_failures: int
+) -> None:
+    executor = Failing(count_failures)
+    renewed: list[int] = []
+
+    def renew() -> Workers:
+        renewed.append(executor.left)
+        return Workers(executor, 2, 1000, renew=renew)
+
+    @contextmanager
+    def workers(settings: Settings, store: ShardStore) -> Iterator[Workers]:
+        yield Workers(executor, 2, 1000, renew=renew)
+
+    monkeypatch.setattr(scoring, "open_workers", workers)
+    if count_failures == 3:
+        # The one shard has been tried three times.
+        with pytest.raises(WorkerError, match="No space left"):
+            score(chunk_rows=5000)
+        return
+    assert score(chunk_rows=5000).count_scored == 2400
+    assert renewed == [1, 0]
+    checks_pass(world)
+
+
+class Hanging(InlineExecutor):
+    """Workers of which one never answers."""
+
+    def __init__(self) -> None:
+        self.first: Future[Any] | None = None
+
+    def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Any:
+        if self.first is None:
+            self.first = Future()
+            return self.first
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_a_shard_that_does_not_come_back_is_given_to_another_worker(
+    world: Home, score: Callable, checks_pass: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = Hanging()
+
+    @contextmanager
+    def workers(settings: Settings, store: ShardStore) -> Iterator[Workers]:
+        yield Workers(executor, 2, 1000, is_remote=True)
+
+    monkeypatch.setattr(scoring, "open_workers", workers)
+    monkeypatch.setattr(scoring, "_SECONDS_BETWEEN_CHECKS", 0.05)
+    monkeypatch.setattr(scoring, "_SECONDS_OVERDUE", 0.2)
+    assert score(chunk_rows=300).count_scored == 2400
+    assert executor.first is not None
+    assert executor.first.cancelled()
+    checks_pass(world)
