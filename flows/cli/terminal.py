@@ -277,10 +277,12 @@ def _end_quietly() -> NoReturn:
 
 
 def _unexpected(error: Exception) -> str:
-    text = " ".join(str(error).split())[:300]
+    text = " ".join(str(error).split())
     if "No space left" in text or "disk is full" in text:
         return "The disk is full. What was committed stays: free some space and run it again."
-    return f"This should not have happened: {type(error).__name__}: {text}. What was committed stays; run it again."
+    return (
+        f"This should not have happened: {type(error).__name__}: {text[:300]}. What was committed stays; run it again."
+    )
 
 
 def _keep_trace(home: Callable[[], Path]) -> str:

@@ -24,6 +24,7 @@ from sentiment.model.atomic import flush_tree, put_in_place
 from sentiment.registry.environment import MLFLOW_ENVIRONMENT, import_mlflow
 from sentiment.registry.names import CHAMPION, digest_tag
 from sentiment.settings import Home
+from sentiment.warehouse.connection import translated_errors
 from sentiment.warehouse.seals import digest_of_file, refuse_damage, seal
 from sentiment.warehouse.session import read_sql
 
@@ -39,8 +40,9 @@ def create_store(home: Home) -> None:
     mlflow = import_mlflow()
     draft = home.mlflow / "draft.db"
     draft.unlink(missing_ok=True)
-    mlflow.MlflowClient(f"sqlite:///{draft}", f"sqlite:///{draft}").search_experiments(max_results=1)
-    put_in_place(draft, store)
+    with translated_errors(home):
+        mlflow.MlflowClient(f"sqlite:///{draft}", f"sqlite:///{draft}").search_experiments(max_results=1)
+        put_in_place(draft, store)
 
 
 def relocate(store: Path, home: Home) -> bool:

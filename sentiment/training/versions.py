@@ -34,7 +34,7 @@ from sentiment.training.neutrality import FEWEST_NEUTRAL, fit_neutral
 from sentiment.training.predictions import gold_sets, predictions_of
 from sentiment.training.run_metrics import LossCurve, log_quality
 from sentiment.training.subsets import SUBSET_RULE, Export, next_rung
-from sentiment.warehouse.connection import writer
+from sentiment.warehouse.connection import translated_errors, writer
 
 if TYPE_CHECKING:
     from sentiment.training.fit import Progress, TrainingResult
@@ -88,7 +88,8 @@ def train_version(
     found = registry.find(key)
     was_reused = found is not None
     if found is None:
-        found = _train(home, registry, export, job, key, on_progress)
+        with translated_errors(home):
+            found = _train(home, registry, export, job, key, on_progress)
     cost = registry.metrics(found)
     row: dict[str, Any] = {
         "model_version": found.model_version,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import re
 import shlex
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from typing import Any
 
 import duckdb
 
-from sentiment.errors import BusyError, HomeError
+from sentiment.errors import BusyError, HomeError, SentimentError
 from sentiment.model.atomic import put_in_place
 from sentiment.settings import Home
 from sentiment.warehouse.locks import operation_lock
@@ -165,19 +164,24 @@ def tells_of_damage(error: BaseException) -> bool:
 
 @contextmanager
 def translated_errors(home: Home, snapshot: Path | None = None) -> Iterator[None]:
-    """Turn DuckDB's and the operating system's errors about disk and file into a HomeError with advice.
+    """Turn DuckDB's and the operating system's errors about disk and file into a HomeError with advice; and those of other
+    libraries that say that the disk is full.
 
     Args:
         snapshot: the published file that is read; the warehouse unless given.
     """
     try:
         yield
-    except (duckdb.Error, OSError, sqlite3.OperationalError) as error:
+    except SentimentError:
+        raise
+    except Exception as error:
         text = (str(error).splitlines() or [""])[0]
         if getattr(error, "errno", None) == errno.ENOSPC or re.search("No space left|disk is full", str(error)):
             advice = (
                 f"The disk that holds {home.root} is full. What was finished is kept: free some space and run it again."
             )
+        elif not isinstance(error, duckdb.Error | OSError):
+            raise
         elif isinstance(error, duckdb.IOException) and "Could not set lock" in str(error):
             raise BusyError(
                 f"{home.warehouse} is open in another program ({text}). Close it there; people read {home.published}."
