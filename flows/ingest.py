@@ -27,18 +27,16 @@ from sentiment.settings import open_home
 STANDARD_INPUT = "standard input"
 
 
-class IngestOptions(BaseModel):
-    """What to load, and how."""
+_READING = ("columns", "labels", "id", "date_format", "time_zone", "delimiter", "encoding", "source")
+
+
+class FilesForm(BaseModel):
+    """Which files to load, and how they are read."""
 
     paths: list[str] = Field(
         default=[],
         description="Files to load: CSV, TSV, JSON, Parquet or Excel (text also .gz, .zst, .zip). Empty: new files of the "
         "inbox.",
-    )
-    gold: str | None = Field(
-        default=None,
-        pattern=r"^[\w.-]+$",
-        description="Name of a hand-labelled set to load into instead of tweets; it evaluates and never trains.",
     )
     label_by_emoticon: bool = Field(
         default=False, description="Label tweets without a label by their emoticons, and take these out of the text."
@@ -63,6 +61,20 @@ class IngestOptions(BaseModel):
         default=None,
         description="Name of the source: `sources/NAME.toml` of the home says how it is read, and its ids are its own.",
     )
+
+    def reading(self) -> ReadingOptions:
+        """The parameters on how files are read."""
+        return ReadingOptions(**{name: getattr(self, name) or None for name in _READING})
+
+
+class IngestOptions(FilesForm):
+    """What to load, and how."""
+
+    gold: str | None = Field(
+        default=None,
+        pattern=r"^[\w.-]+$",
+        description="Name of a hand-labelled set to load into instead of tweets; it evaluates and never trains.",
+    )
     max_rejected: float = Field(
         default=0.5, ge=0, le=1, description="Share of rejected records above which a file is refused as a whole."
     )
@@ -79,11 +91,6 @@ class IngestOptions(BaseModel):
         description="Column by which rows grow; `:watermark` in the query is its greatest value so far.",
     )
     as_of: AsOf = None
-
-    def reading(self) -> ReadingOptions:
-        """The parameters on how files are read."""
-        names = ("columns", "labels", "id", "date_format", "time_zone", "delimiter", "encoding", "source")
-        return ReadingOptions(**{name: getattr(self, name) or None for name in names})
 
 
 @dataclass(frozen=True)

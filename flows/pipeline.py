@@ -6,20 +6,18 @@ from dataclasses import dataclass
 
 from prefect import flow
 from prefect.runtime import flow_run
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from flows.ingest import IngestOptions, IngestSummary, ingest
+from flows.ingest import FilesForm, IngestOptions, IngestSummary, ingest
 from flows.retrain import DEFAULT_EFFORT, MOST_EFFORT, RetrainOptions, RetrainSummary, retrain
 from flows.run_record import AsOf
 from flows.score import ScoreOptions, score
 from sentiment.scoring.score import ScoreReport
 
 
-class PipelineOptions(BaseModel):
+class PipelineOptions(FilesForm):
     """What to load and what to train on."""
 
-    paths: list[str] = Field(default=[], description="Files to load. Empty: new files of the inbox.")
-    label_by_emoticon: bool = Field(default=False, description="Label tweets without a label by their emoticons.")
     rows: int | None = Field(default=None, ge=100, description="Rows to train on. Empty: all.")
     effort: int = Field(
         default=DEFAULT_EFFORT, ge=1, le=MOST_EFFORT, description="How much work training does for each row."
@@ -46,9 +44,8 @@ def name_run() -> str:
 @flow(flow_run_name=name_run)
 def pipeline(options: PipelineOptions = PipelineOptions()) -> PipelineSummary:
     """Run the whole loop once."""
-    loaded = ingest(
-        IngestOptions(paths=options.paths, label_by_emoticon=options.label_by_emoticon, as_of=options.as_of)
-    )
+    files = options.model_dump(include=set(FilesForm.model_fields))
+    loaded = ingest(IngestOptions(**files, as_of=options.as_of))
     trained = retrain(
         RetrainOptions(
             rows=options.rows,

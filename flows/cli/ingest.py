@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -166,39 +167,42 @@ def ingest(
     if spool is not None:
         names.append(str(spool))
     try:
-        while True:
-            try:
-                summary = _run(names, reading, gold, label_by_emoticon, max_rejected, reads_from)
-                break
-            except UnsureError as error:
-                if as_json or not error.questions or not sys.stdin.isatty():
-                    raise
-                reading = _answered(error, reading)
+        others = {"gold": gold, "label_by_emoticon": label_by_emoticon, "max_rejected": max_rejected, **reads_from}
+        summary = asking(lambda reading: _run(names, reading, others), reading, as_json)
     finally:
         if spool is not None:
             spool.unlink(missing_ok=True)
     show_ingest(summary, as_json)
 
 
-def _run(
-    names: list[str],
-    reading: ReadingOptions,
-    gold: str | None,
-    emoticons: bool,
-    max_rejected: float,
-    query: dict[str, str | None],
-) -> Any:
+def _run(names: list[str], reading: ReadingOptions, others: dict[str, Any]) -> Any:
     def start(orchestration: Any) -> Any:
         from flows.ingest import IngestOptions
         from flows.ingest import ingest as flow
 
-        said = {name: value for name, value in vars(reading).items() if name != "ids_of"}
-        options = IngestOptions(
-            paths=names, gold=gold, label_by_emoticon=emoticons, max_rejected=max_rejected, **said, **query
-        )
-        return orchestration.run(flow, options)
+        return orchestration.run(flow, IngestOptions(paths=names, **as_parameters(reading), **others))
 
     return run_flow(start)
+
+
+def as_parameters(reading: ReadingOptions) -> dict[str, Any]:
+    """Options of a command as the parameters of a flow that reads files."""
+    return {name: value for name, value in vars(reading).items() if name != "ids_of"}
+
+
+def asking(start: Callable[[ReadingOptions], Any], reading: ReadingOptions, as_json: bool) -> Any:
+    """Run what reads files; on a terminal, ask what they leave open and run it again with the answers.
+
+    Raises:
+        UnsureError: something is open and nobody can be asked.
+    """
+    while True:
+        try:
+            return start(reading)
+        except UnsureError as error:
+            if as_json or not error.questions or not sys.stdin.isatty():
+                raise
+            reading = _answered(error, reading)
 
 
 def _spooled(path: Path) -> Path:

@@ -13,14 +13,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.ingest import show_ingest
-from flows.cli.options import Effort, Emoticons, Model, Rows, Seed, TrainingDevice, UntilFlat, WordVectors
+from flows.cli.ingest import as_parameters, asking, show_ingest
+from flows.cli.options import (
+    Effort,
+    Emoticons,
+    Model,
+    Rows,
+    Seed,
+    TrainingDevice,
+    UntilFlat,
+    WordVectors,
+    takes_reading_options,
+)
 from flows.cli.run import check_paths, run_flow
 from flows.cli.terminal import AsJson, notes, out, print_json, print_table
 from flows.events import CHAMPION_CHANGED
 from flows.server.ephemeral import running_server
 from flows.server.rest import announce
 from sentiment.errors import NoChampionError
+from sentiment.ingest.mapping.reading import ReadingOptions
 from sentiment.settings import open_home
 
 if TYPE_CHECKING:
@@ -180,7 +191,9 @@ def show_score(report: Any, as_json: bool) -> None:
     print_table("", columns, [row])
 
 
+@takes_reading_options
 def run(
+    reading: ReadingOptions,
     paths: Annotated[list[Path] | None, typer.Argument(help="Files to load; none: the inbox.")] = None,
     rows: Rows = None,
     effort: Effort = None,
@@ -192,15 +205,18 @@ def run(
 
     Example: sentiment run tweets.csv
     """
-    names = check_paths(paths or [])
+    others: dict[str, Any] = {"paths": check_paths(paths or []), "rows": rows, "seed": seed}
+    others |= {"label_by_emoticon": label_by_emoticon, **({"effort": effort} if effort else {})}
 
-    def start(orchestration: Any) -> Any:
-        from flows.pipeline import PipelineOptions, pipeline
+    def start(reading: ReadingOptions) -> Any:
+        def loop(orchestration: Any) -> Any:
+            from flows.pipeline import PipelineOptions, pipeline
 
-        options = PipelineOptions(paths=names, rows=rows, seed=seed, label_by_emoticon=label_by_emoticon)
-        return orchestration.run(pipeline, options.model_copy(update={"effort": effort}) if effort else options)
+            return orchestration.run(pipeline, PipelineOptions(**others, **as_parameters(reading)))
 
-    summary = run_flow(start)
+        return run_flow(loop)
+
+    summary = asking(start, reading, as_json)
     if as_json:
         retrained = {**decision_json(summary.retrain.decision), "trained": summary.retrain.trained}
         print_json({"ingest": {"files": summary.ingest.files}, "retrain": retrained, "score": summary.score})

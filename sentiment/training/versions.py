@@ -116,12 +116,14 @@ def train_version(
 
 
 def look_ahead(home: Home, registry: Registry, export: Export, trained: TrainedVersion) -> tuple[Outlook, bytes]:
-    """Say what the next rung should bring, from the rungs trained so far, and draw it (PNG, kept with the run too)."""
+    """Say what the next rung should bring, from the rungs of its kind so far, and draw it (PNG, kept with the run too)."""
     _evaluate_rungs(home, registry, export)
     with writer(home) as warehouse:
-        rows = warehouse.frame("steps/training/select_curve_points", holdout_digest=export.holdout_digest).rows(
-            named=True
-        )
+        rows = warehouse.frame(
+            "steps/training/select_curve_points",
+            holdout_digest=export.holdout_digest,
+            model_version=trained.version.model_version,
+        ).rows(named=True)
         look = count_looks(warehouse, "") + 1
     count_holdout = trained.holdout.count_rows
     noise = noise_of_rung(count_holdout)

@@ -176,6 +176,21 @@ def test_rungs_of_an_earlier_hold_out_are_evaluated_on_the_one_of_today(
     assert rows_of(world, "select count(*) from learning_curve where holdout_digest = 'of today'") == [(3,)]
 
 
+def test_a_curve_is_of_one_kind_of_model(
+    world: Home, registry: Registry, frozen: Export, train: Callable[..., TrainedVersion], rows_of: Callable
+) -> None:
+    trained = [train(rows=rows) for rows in (200, 400, 800, 1000)]
+    of_all, _ = versions.look_ahead(world, registry, frozen, trained[-1])
+    assert of_all.gain is not None
+    config = """json_merge_patch(config, '{"effort": 2}')"""
+    rows_of(world, f"update model_versions set config = {config} where count_train_rows = 1000")
+    of_effort_2, _ = versions.look_ahead(world, registry, frozen, trained[-1])
+    assert "no forecast yet. 1 subset" in of_effort_2.reason
+    of_effort_1, _ = versions.look_ahead(world, registry, frozen, trained[0])
+    assert of_effort_1.gain is not None
+    assert of_effort_1.gain.from_rows == 800
+
+
 def test_below_three_subsets_there_is_no_forecast(
     world: Home, registry: Registry, frozen: Export, train: Callable[..., TrainedVersion]
 ) -> None:

@@ -232,7 +232,7 @@ def _number_scheme(
     if found is None:
         return Doubt(
             f"The labels are {_list(numbers)}, which can be read in more than one way. Which are negative, neutral, positive?",
-            _suggest(numbers),
+            _suggest(numbers, middle=3 if is_stars and set(map(int, numbers)) <= {1, 2, 3, 4, 5} else None),
         )
     name, meaning = found
     strays = tuple(sorted({*numbers, *words} - meaning.keys()))
@@ -293,9 +293,10 @@ def _quoted(value: str) -> str:
     return value
 
 
-def _suggest(numbers: dict[str, int]) -> str:
+def _suggest(numbers: dict[str, int], middle: float | None = None) -> str:
+    """The likeliest meaning of numbers: those below the middle of the scale are negative."""
     ordered = sorted(numbers, key=float)
-    middle = (float(ordered[0]) + float(ordered[-1])) / 2
+    middle = (float(ordered[0]) + float(ordered[-1])) / 2 if middle is None else middle
     return ",".join(
         f"{value}={'neutral' if float(value) == middle else 'negative' if float(value) < middle else 'positive'}"
         for value in ordered[:12]
