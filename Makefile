@@ -10,7 +10,7 @@ TORCH := $(shell sed -n 's/^\(torch==[0-9.]*\).*/\1/p' requirements.lock)
 # Else every command compiles this project again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-slow lint bench simulate lock ruff format mypy imports spelling sql
+.PHONY: setup demo test test-slow lint docs bench simulate lock ruff format mypy imports spelling sql
 
 setup: .venv/.installed
 
@@ -67,6 +67,10 @@ imports:
 
 spelling:
 	$(BIN)/codespell sentiment flows sql tests benchmarks simulations docs deployments *.md Makefile
+
+# The docs as a site in build/docs, to be opened from the disk.
+docs: setup
+	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
 
 # Speed, memory and accuracy.
 bench: setup

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("ingest", "loop", "curve", "training", "accuracy", "api", "publish", "profile", "random_tables")
+NAMES = ("ingest", "loop", "curve", "training", "accuracy", "api", "publish", "profile", "random_tables", "labels")
 
 for name in NAMES:
     print(f"== {name}", flush=True)

@@ -120,7 +120,11 @@ def wait_for_pages(address: str) -> None:
             break
         except OSError:
             time.sleep(1)
-    time.sleep(5)
+    for _ in range(60):  # As a rule 10 seconds: a view is prepared, and the model loaded.
+        before = busy_seconds()
+        time.sleep(1)
+        if busy_seconds() - before < 0.4:
+            break
 
 
 def seconds_of(address: str, path: str) -> float:

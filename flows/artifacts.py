@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from flows.ports import desk_page, read_ports, version_page
+from sentiment.settings import Home
+
 if TYPE_CHECKING:  # A run that reports on files need not wait for what models and other databases import.
     from sentiment.ingest.load import IngestReport
     from sentiment.maintenance.retention import HousekeepingReport
@@ -13,8 +16,27 @@ if TYPE_CHECKING:  # A run that reports on files need not wait for what models a
 from sentiment.markdown import table
 
 
+def headline(report: str) -> str:
+    """The first line of a report, as plain text."""
+    return report.partition("\n")[0].replace("*", "")
+
+
+def links(home: Home, page: str, *, model_version: int | None = None) -> str:
+    """Where to look further: a page of the desk, and a version in MLflow; nothing before the first `sentiment up`."""
+    ports = read_ports(home)
+    if not ports.keys() >= {"api", "mlflow"}:
+        return ""
+    found = [f"[This on the desk]({desk_page(ports['api'])}{page})"]
+    if model_version is not None:
+        address = version_page(ports["mlflow"], home.settings.model_name, model_version)
+        found.append(f"[Version {model_version} in MLflow]({address})")
+    return f"\n{' · '.join(found)}\n"
+
+
 def ingest_markdown(reports: Sequence[IngestReport]) -> str:
     """The result of each file: its lines by outcome."""
+    if not reports:
+        return "**Nothing new:** there was no new file.\n"
     loaded, rejected = sum(r.count_loaded for r in reports), sum(r.count_rejected for r in reports)
     headline = f"**{loaded:,} new tweets** from {len(reports)} file(s)"
     headline += (

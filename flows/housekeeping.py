@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from pydantic import BaseModel
 
-from flows.artifacts import housekeeping_markdown
+from flows.artifacts import headline, housekeeping_markdown, links
 from flows.progress import Step
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment.maintenance.retention import HousekeepingReport, keep_house
@@ -34,7 +34,8 @@ def housekeeping(options: HousekeepingOptions = HousekeepingOptions()) -> Housek
         report = tidy_up()
         run.count_rows = sum(report.predictions.values())
         text = housekeeping_markdown(report)
-        run.outcome = text.partition("\n")[0].replace("*", "")
+        run.outcome = headline(text)
+    text += links(open_home(), "/status")
     create_markdown_artifact(text, key="housekeeping", description="What was removed")
     return report
 

@@ -13,7 +13,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.artifacts import ingest_markdown
+from flows.artifacts import ingest_markdown, links
 from flows.events import ROWS_LOADED
 from flows.progress import Step
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
@@ -144,7 +144,8 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
                     refuse_file(home, path, reason)
         run.count_rows = sum(report.count_lines for report in summary.files)
         run.outcome = f"{summary.count_loaded:,} new tweets from {len(summary.files)} file(s)"
-    create_markdown_artifact(ingest_markdown(summary.files), key="ingest", description="What became of each file")
+    report = ingest_markdown(summary.files) + links(home, "/status")
+    create_markdown_artifact(report, key="ingest", description="What became of each file")
     if summary.count_loaded and options.gold is None:
         emit_event(ROWS_LOADED, {"prefect.resource.id": "sentiment.tweets"}, payload={"count": summary.count_loaded})
     if errors:

@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path
 
 from prefect import flow, task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 from pydantic import BaseModel, Field
 
+from flows.artifacts import headline, links
 from flows.events import DATA_LATE, DISK_LOW, DRIFT_FOUND, VOLUME_CHANGED, raise_alert
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment import clock
@@ -60,9 +61,9 @@ def monitor(options: MonitorOptions = MonitorOptions()) -> MonitorReport | None:
         page = write_html(home, report, clock.now().date())
         text = monitor_markdown(report, page)
         run.count_rows = len(report.rows)
-        run.outcome = text.partition("\n")[0].replace("*", "")
+        run.outcome = headline(text)
+    text += links(home, "/status")
     create_markdown_artifact(text, key="monitor", description="What the newest days look like")
-    create_link_artifact(page.as_uri(), link_text=page.name, key="monitor-plots", description="The same with plots")
     tell(report)
     warn_of_full_disk(home.root, options.least_free_mb)
     return report

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prefect import flow
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import Field
 
+from flows.artifacts import headline, score_markdown
 from flows.ingest import FilesForm, IngestOptions, IngestSummary, ingest
 from flows.retrain import DEFAULT_EFFORT, MOST_EFFORT, RetrainOptions, RetrainSummary, retrain
 from flows.run_record import AsOf
 from flows.score import ScoreOptions, score
+from sentiment.gate.report import decision_markdown
 from sentiment.scoring.score import ScoreReport
 
 
@@ -46,6 +49,8 @@ def pipeline(options: PipelineOptions = PipelineOptions()) -> PipelineSummary:
     """Run the whole loop once."""
     files = options.model_dump(include=set(FilesForm.model_fields))
     loaded = ingest(IngestOptions(**files, as_of=options.as_of))
+    log = get_run_logger()
+    log.info("%s new tweets", f"{loaded.count_loaded:,}")
     trained = retrain(
         RetrainOptions(
             rows=options.rows,
@@ -55,5 +60,9 @@ def pipeline(options: PipelineOptions = PipelineOptions()) -> PipelineSummary:
             as_of=options.as_of,
         )
     )
+    log.info("%s", headline(decision_markdown(trained.decision)))
     has_champion = trained.decision.is_champion or trained.decision.champion_version is not None
-    return PipelineSummary(loaded, trained, score(ScoreOptions(as_of=options.as_of)) if has_champion else None)
+    scored = score(ScoreOptions(as_of=options.as_of)) if has_champion else None
+    if scored is not None:
+        log.info("%s", headline(score_markdown(scored)))
+    return PipelineSummary(loaded, trained, scored)

@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 
+from flows.artifacts import headline, links
 from flows.progress import Step
 from flows.run_record import is_busy, recorded_run, say_waiting
 from sentiment.monitoring import profile as profiling
@@ -35,7 +36,8 @@ def profile() -> ProfileSummary:
         count_tweets = int(figures.value("rows", "tweets", "count_rows"))
         text = profiling.profile_markdown(figures, page)
         run.count_rows = count_tweets
-        run.outcome = text.partition("\n")[0].replace("*", "")
+        run.outcome = headline(text)
+    text += links(home, "/topics")
     create_markdown_artifact(text, key="profile", description="What the tweets look like as a whole")
     return ProfileSummary(page, count_tweets, profiling.findings(figures))
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.runtime import flow_run
 
-Show = Callable[[str, int, int | None], None]
+Show = Callable[[str, int, int | None, str], None]
 _show: ContextVar[Show | None] = ContextVar("show", default=None)
 
 SECONDS_BETWEEN_UPDATES = 3.0
@@ -24,7 +24,7 @@ SECONDS_BETWEEN_UPDATES = 3.0
 
 @contextmanager
 def show_in(show: Show) -> Iterator[None]:
-    """Within this context, progress goes to `show(step, done, total)`; total is None while it is not known."""
+    """Within this context, progress goes to `show(step, done, total, detail)`; total is None while it is not known."""
     token = _show.set(show)
     try:
         yield
@@ -33,7 +33,7 @@ def show_in(show: Show) -> Iterator[None]:
 
 
 class Step:
-    """One step of a run, e.g. reading a file: call it with the work done, and the total."""
+    """One step of a run, e.g. reading a file: call it with the work done, the total, and what of it is done now."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -41,18 +41,22 @@ class Step:
         self.artifact: UUID | None = None
         self.updated_at = time.monotonic()
 
-    def __call__(self, done: int, total: int | None = None) -> None:
+    def __call__(self, done: int, total: int | None = None, detail: str = "") -> None:
         if self.show is not None:
-            self.show(self.name, done, total)
+            self.show(self.name, done, total, detail)
             return
-        if total is None or not flow_run.id or time.monotonic() - self.updated_at < SECONDS_BETWEEN_UPDATES:
+        if total is None or not flow_run.id:
+            return
+        is_end_of_shown = self.artifact is not None and done >= total
+        if not is_end_of_shown and time.monotonic() - self.updated_at < SECONDS_BETWEEN_UPDATES:
             return
         self.updated_at = time.monotonic()
-        percent = 100.0 * done / max(total, 1)
+        percent = min(100.0, round(100.0 * done / max(total, 1), 1))
+        description = f"{self.name}, {detail}" if detail else self.name
         if self.artifact is None:
             key = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
-            created = create_progress_artifact(percent, key=key, description=self.name)
+            created = create_progress_artifact(percent, key=key, description=description)
             assert isinstance(created, UUID)
             self.artifact = created
         else:
-            update_progress_artifact(self.artifact, percent)
+            update_progress_artifact(self.artifact, percent, description=description)

@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 
-from flows.artifacts import target_markdown
+from flows.artifacts import headline, target_markdown
 from flows.progress import Step
 from flows.run_record import is_busy, recorded_run, say_waiting
 from sentiment.publish import TargetReport, check_address, publish_to
@@ -40,7 +40,7 @@ def publish(options: PublishOptions) -> TargetReport:
         report = send(options)
         run.count_rows = report.count_written
         text = target_markdown(report)
-        run.outcome = text.partition("\n")[0].replace("*", "")
+        run.outcome = headline(text)
     create_markdown_artifact(text, key="publish", description="What was sent to another database")
     return report
 

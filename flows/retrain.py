@@ -8,10 +8,10 @@ from pathlib import Path
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
-from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
+from prefect.runtime import flow_run, task_run
 from pydantic import BaseModel, Field
 
+from flows.artifacts import headline, links
 from flows.events import CHALLENGER_REFUSED, CHALLENGER_WAITS, CHAMPION_CHANGED, raise_alert
 from flows.progress import Step
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
@@ -21,7 +21,7 @@ from sentiment.gate.report import decision_markdown, next_step, outlook_markdown
 from sentiment.registry.champion import known_champion
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
-from sentiment.settings import open_home
+from sentiment.settings import Home, open_home
 from sentiment.training import versions
 from sentiment.training.config import EFFORTS, Device, TrainingConfig, TrainingJob
 from sentiment.training.learning_curve import Outlook
@@ -78,10 +78,17 @@ class RetrainSummary:
 
 def name_run() -> str:
     """Run names say what is trained on."""
-    options = flow_run.parameters["options"]
-    return "retrain " + (
-        f"{options.rows:,} rows" if options.rows else "all rows" if options.all_rows else "next subset"
-    )
+    return f"retrain {trained_on(flow_run.parameters['options'])}"
+
+
+def name_training() -> str:
+    """The same, of the task."""
+    return f"train on {trained_on(task_run.parameters['options'])}"
+
+
+def trained_on(options: RetrainOptions) -> str:
+    """The rows that a run trains on."""
+    return f"{options.rows:,} rows" if options.rows else "all rows" if options.all_rows else "next subset"
 
 
 @flow(flow_run_name=name_run)
@@ -101,10 +108,9 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
         decision = gate(snapshot, trained.version)
         run.count_rows = trained.count_train_rows
         report = decision_markdown(decision)
-        run.outcome = report.partition("\n")[0].replace("*", "")
-    report += f"\n{outlook_markdown(outlook, picture)}"
+        run.outcome = headline(report)
+    report += f"\n{outlook_markdown(outlook, picture)}{links_of(home, decision)}"
     create_markdown_artifact(report, key="decision", description="What the gate decided and why")
-    get_run_logger().info("%s", run.outcome)
     if decision.outcome is Outcome.PROMOTED:
         emit_event(
             CHAMPION_CHANGED,
@@ -120,6 +126,13 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
             model_version=decision.model_version,
         )
     return RetrainSummary(trained, decision, outlook)
+
+
+def links_of(home: Home, decision: Decision) -> str:
+    """The page of a decision, and the version that it is about."""
+    version, champion = decision.model_version, decision.champion_version
+    page = f"/models/{version}" if champion in (None, version) else f"/models/{version}-vs-{champion}"
+    return links(home, page, model_version=version)
 
 
 @task(
@@ -140,7 +153,7 @@ def export_snapshot() -> Export:
         return export(warehouse, home)
 
 
-@task(task_run_name="train")
+@task(task_run_name=name_training)
 def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
     """Train and register, or reuse the version that was trained in the same way before."""
     home = open_home(say_waiting)
@@ -169,7 +182,7 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
             device=options.device,
             model=model,
         ),
-        on_progress=lambda progress: step(progress.rows_done, progress.rows_total),
+        on_progress=lambda progress: step(progress.rows_done, progress.rows_total, progress.current_pass),
     )
 
 

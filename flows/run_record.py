@@ -74,6 +74,7 @@ def recorded_run(flow: str, as_of: datetime | None = None) -> Iterator[RunRecord
             "outcome": record.outcome,
         }
         publish_snapshot(row)
+        get_run_logger().info("%s", record.outcome)
 
 
 @task(name="publish", task_run_name="publish to readers", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)

@@ -11,7 +11,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 from pydantic import BaseModel, Field
 
-from flows.artifacts import score_markdown
+from flows.artifacts import headline, links, score_markdown
 from flows.progress import Step
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment.errors import NoChampionError
@@ -65,12 +65,18 @@ def score_and_publish(options: ScoreOptions) -> ScoreReport:
         report = predict(options, run.run_id)
         run.count_rows = report.count_scored
         text = score_markdown(report)
-        run.outcome = text.partition("\n")[0].replace("*", "")
+        run.outcome = headline(text)
+    text += links(open_home(), "/", model_version=report.model_version)
     create_markdown_artifact(text, key="score", description="What was scored and what people read now")
     return report
 
 
-@task(retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+@task(
+    task_run_name="predict tweets that have no prediction",
+    retries=3,
+    retry_delay_seconds=10,
+    retry_condition_fn=is_busy,
+)
 def predict(options: ScoreOptions, run_id: str) -> ScoreReport:
     """Score the tweets that have no prediction, chunk by chunk."""
     home = open_home(say_waiting)

@@ -1,12 +1,13 @@
-"""Markdown tables, for Prefect's artifacts and MLflow's notes."""
+"""How reports write: Markdown tables, for Prefect's artifacts and MLflow's notes; shares, everywhere alike."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # A run that reports on files need not wait for what models and other databases import.
-    pass
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as people read it: 83.2 %; nothing for None."""
+    return "" if share is None else f"{100 * share:.{digits}f} %"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

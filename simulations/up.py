@@ -22,8 +22,8 @@ from typing import Any
 import duckdb
 
 from benchmarks.data import command
+from flows.ports import read_ports
 from flows.server.ephemeral import DIRECT, running_server
-from flows.server.ports import read_ports
 from flows.server.rest import ask
 from sentiment.sample import Span, write_sample
 from sentiment.settings import Home

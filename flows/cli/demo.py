@@ -35,9 +35,9 @@ def run_demo(rows: int, as_json: bool) -> None:
     os.environ["SENTIMENT_HOME"] = str(root)
     home = Home(root).create()
     with connect(root) as orchestration, progress_bars() as show:
-        show("generate tweets", 0, None)
+        show("generate tweets", 0, None, "")
         history, gold, day = _generate(home, rows)
-        show("start Prefect", 0, None)
+        show("start Prefect", 0, None, "")
         from flows.ingest import IngestOptions, ingest
         from flows.pipeline import PipelineOptions, pipeline
         from flows.progress import show_in

@@ -18,6 +18,7 @@ from flows.cli.run import check_paths, run_flow
 from flows.cli.terminal import AsJson, notes, out, print_json, print_table, say_waiting
 from sentiment.errors import InputError, UnsureError
 from sentiment.ingest.mapping.reading import ReadingOptions
+from sentiment.markdown import percent
 from sentiment.settings import Home, load_settings, open_home
 
 STANDARD_INPUT = Path("-")
@@ -96,7 +97,7 @@ def _show_inspection(found: Any) -> None:
         markup=False,
     )
     table = [
-        [c["column"], c["taken_for"] or "left out", c["because"], f"{c['share_given']:.0%}", c["example"]]
+        [c["column"], c["taken_for"] or "left out", c["because"], percent(c["share_given"], 0), c["example"]]
         for c in found.columns
     ]
     print_table("columns", ["column", "taken for", "because", "given", "example"], table)

@@ -189,8 +189,8 @@ def open_page(
 
     Example: sentiment open mlflow
     """
+    from flows.ports import desk_page, mlflow_page, read_ports
     from flows.server.ephemeral import running_server
-    from flows.server.ports import mlflow_page, read_ports
 
     home = open_home()
     server, ports = running_server(home.root), read_ports(home)
@@ -199,7 +199,7 @@ def open_page(
             f"`sentiment up` does not run in {home.root}, so there is no page to open. Start it: sentiment up"
         )
     pages = {
-        "desk": f"http://127.0.0.1:{ports['api']}",
+        "desk": desk_page(ports["api"]),
         "prefect": server.removesuffix("/api"),
         "mlflow": mlflow_page(ports["mlflow"]),
     }

@@ -32,6 +32,7 @@ from flows.server.ephemeral import running_server
 from flows.server.rest import announce
 from sentiment.errors import NoChampionError
 from sentiment.ingest.mapping.reading import ReadingOptions
+from sentiment.markdown import percent
 from sentiment.settings import open_home
 
 if TYPE_CHECKING:
@@ -284,8 +285,8 @@ def _show(found: Explanation, model_version: int, label: str) -> None:
     ]
     rows += [[f"({name})", "", value, None, None, None] for name, value in rest]
     print_table(
-        f"Version {model_version} says {label}: probability {found.probability_positive:.3f} of positive rather than negative, "
-        f"{found.probability_neutral:.3f} of neutral (mood shown: {found.evidence:.1f})",
+        f"Version {model_version} says {label}: {percent(found.probability_positive)} positive rather than negative, "
+        f"{percent(found.probability_neutral)} neutral (mood shown: {found.evidence:.1f})",
         ["word", "pushes", "logit", "n-grams", "lexicon", "encoder"],
         rows,
     )

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from flows.cli.result_formats import Form, choose_form, write_answer
-from flows.cli.terminal import AsJson, notes, print_json, print_table, show_result
+from flows.cli.terminal import AsJson, notes, paged, print_json, print_table, show_result
 from sentiment.errors import InputError
+from sentiment.markdown import percent
 from sentiment.settings import Home, load_settings
 
 
@@ -35,18 +36,23 @@ def decisions(
     if as_json:
         print_json(list(frame.iter_rows(named=True)))
         return
-    for (_,), checks in frame.group_by("decision_key", maintain_order=True):
-        first = checks.row(0, named=True)
-        verdict = "promoted" if checks["passed"].all() else "refused"
-        against = f" against version {first['champion_version']}" if first["champion_version"] else ""
-        print_table(
-            f"Version {first['model_version']}{against}: {verdict}, {first['decided_at'].astimezone():%Y-%m-%d %H:%M}",
-            ["check", "passed", "why"],
-            checks.select("check_name", "passed", "reason").rows(),
-        )
-        if model_version is not None and len(shown := losses.filter(pl.col("decision_key") == first["decision_key"])):
-            columns = ["check_name", "found_in", "text", "expected", "champion_probability", "challenger_probability"]
-            print_table("What the champion has right and this version wrong", columns, shown.select(columns).rows())
+    probabilities = ["champion_probability", "challenger_probability"]
+    with paged():
+        for (_,), checks in frame.group_by("decision_key", maintain_order=True):
+            first = checks.row(0, named=True)
+            verdict = "promoted" if checks["passed"].all() else "refused"
+            against = f" against version {first['champion_version']}" if first["champion_version"] else ""
+            decided_at = first["decided_at"].astimezone()
+            print_table(
+                f"Version {first['model_version']}{against}: {verdict}, {decided_at:%Y-%m-%d %H:%M}",
+                ["check", "passed", "why"],
+                checks.select("check_name", "passed", "reason").rows(),
+            )
+            shown = losses.filter(pl.col("decision_key") == first["decision_key"])
+            if model_version is not None and len(shown):
+                columns = ["check_name", "found_in", "text", "expected", *probabilities]
+                shown = shown.select(columns).with_columns(pl.col(probabilities).map_elements(percent, pl.String))
+                print_table("What the champion has right and this version wrong", columns, shown.rows())
     if frame.is_empty():
         notes.print("The gate has not decided on any version yet. Train one: sentiment retrain")
 

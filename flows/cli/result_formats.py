@@ -21,12 +21,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from flows.cli.terminal import json_text, notes, plain, print_table
+from flows.cli.terminal import json_text, notes, out, paged, plain, print_table
 from sentiment.errors import HomeError, InputError
 from sentiment.model.atomic import atomic_write
 from sentiment.warehouse.query import as_text
 
 SHOWN_ROWS = 200
+MOST_LINES = 3
 
 
 class Form(StrEnum):
@@ -93,7 +94,8 @@ def _values(column: pa.Array) -> list[Any]:
 def _show(batches: pa.RecordBatchReader) -> None:
     rows = _rows(batches)
     shown = list(islice(rows, SHOWN_ROWS))
-    print_table("", batches.schema.names, shown)
+    with paged():
+        print_table("", batches.schema.names, shown, most_lines=MOST_LINES if out.is_terminal else None)
     if more := sum(1 for _ in rows):
         notes.print(
             f"The first {SHOWN_ROWS} of {SHOWN_ROWS + more:,} rows. All of them: --output answer.csv", markup=False

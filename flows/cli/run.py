@@ -20,7 +20,7 @@ def run_flow(start: Callable[[Any], Any]) -> Any:
     """
     home = open_home()
     with connect(home.root) as orchestration, progress_bars() as show:
-        show("starting", 0, None)
+        show("starting", 0, None, "")
         from flows.progress import show_in
 
         with show_in(show):

@@ -17,6 +17,7 @@ from flows.server.health import check_server
 from flows.server.rest import ask
 from sentiment.errors import HomeError
 from sentiment.maintenance.doctor import look_quickly
+from sentiment.markdown import percent
 from sentiment.settings import Home, load_settings
 from sentiment.warehouse.connection import reader
 
@@ -72,11 +73,11 @@ def print_status(found: dict[str, Any]) -> None:
     print_table("tweets", list(found["tables"]), [list(found["tables"].values())] if found["tables"] else [])
     champion = found["champion"]
     if champion is not None:
-        print_table("champion", list(champion), [list(champion.values())])
+        print_table("champion", list(champion), [_in_percent(champion)])
     elif found["tables"]:
         notes.print("There is no champion yet. Train one: sentiment retrain")
     if (refused := found["refused"]) is not None:
-        print_table("more accurate than the champion, and refused", list(refused), [list(refused.values())])
+        print_table("more accurate than the champion, and refused", list(refused), [_in_percent(refused)])
         notes.print(f"Why: sentiment decisions --model-version {refused['model_version']}", markup=False)
     if found["runs"]:
         print_table("last runs", list(found["runs"][0]), [list(run.values()) for run in found["runs"]])
@@ -94,6 +95,11 @@ def print_status(found: dict[str, Any]) -> None:
     else:
         print_table("next runs", ["deployment", "at"], [[run["name"], run["at"]] for run in found["schedules"]])
     print_table("disk", list(found["disk"]), [list(found["disk"].values())])
+
+
+def _in_percent(row: dict[str, Any]) -> list[Any]:
+    """Values of a row, whose fractions are all shares."""
+    return [percent(value, 2) if isinstance(value, float) else value for value in row.values()]
 
 
 def _next_runs(server: str) -> list[dict[str, str]]:

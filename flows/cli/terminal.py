@@ -11,6 +11,7 @@ import io
 import json
 import math
 import os
+import pydoc
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +22,30 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from sentiment.errors import SentimentError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+
+LEAST_TEXT = 14
+"""Characters that a column of texts needs to be read."""
+GAP = 2
+"""Between columns, as rich puts it."""
 
 out = Console(soft_wrap=True, highlight=False)
 notes = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -66,39 +84,110 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on standard output; numbers to the right, times to the second in local time."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, most_lines: int | None = None
+) -> None:
+    """A table on standard output; numbers to the right, times to the second in local time.
+
+    On a terminal too narrow for it, each row is a list of its columns instead.
+
+    Args:
+        most_lines: a text that needs more lines of its column than that is cut.
+    """
+    cells = [[_shown(value, column) for value, column in zip(row, columns, strict=True)] for row in rows]
+    names = [column.replace("_", " ") for column in columns]
+    console = out if out.is_terminal else Console(width=200, highlight=False)
+    are_numbers = [
+        any(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in rows)
+        for index in range(len(columns))
+    ]
+    widths = _column_widths(names, cells, are_numbers, console.width)
+    if widths is None:
+        _print_records(console, title, names, cells)
+        return
     table = Table(
         title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
     )
-    for index, column in enumerate(columns):
-        is_number = any(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in rows)
-        table.add_column(column.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_shown(value, column) for value, column in zip(row, columns, strict=True)))
-    console = out if out.is_terminal else Console(width=200, highlight=False)
+    for name, is_number, width in zip(names, are_numbers, widths, strict=True):
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold", width=width)
+    for row in cells:
+        table.add_row(*(Text(_cut(text, width, most_lines)) for text, width in zip(row, widths, strict=True)))
     console.print(table)
+
+
+def _column_widths(
+    names: Sequence[str], cells: Sequence[Sequence[str]], are_numbers: Sequence[bool], room: int
+) -> list[int] | None:
+    """Characters for each column: what its texts need, shared fairly where that is too much; None where it cannot be."""
+    needed = [max([cell_len(text) for text in (name, *(row[i] for row in cells))]) for i, name in enumerate(names)]
+    least = [need if is_number else min(need, LEAST_TEXT) for need, is_number in zip(needed, are_numbers, strict=True)]
+    room -= GAP * (len(names) - 1)
+    if sum(least) > room:
+        return None
+    widths = dict(enumerate(least))
+    by_need = sorted(widths, key=lambda i: needed[i] - least[i])
+    spare = room - sum(least)
+    for place, i in enumerate(by_need):
+        taken = min(needed[i] - least[i], spare // (len(by_need) - place))
+        widths[i] += taken
+        spare -= taken
+    return [widths[i] for i in range(len(names))]
+
+
+def _print_records(console: Console, title: str, names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    if title:
+        console.print(title, style="bold", markup=False)
+    for number, row in enumerate(cells):
+        if number:
+            console.print()
+        for name, text in zip(names, row, strict=True):
+            if text:
+                console.print(Text(name, style="bold"))
+                console.print(Padding(Text(text, overflow="fold"), (0, 0, 0, 2), expand=False))
+
+
+def _cut(text: str, width: int, most_lines: int | None) -> str:
+    if most_lines is None or cell_len(text) <= width * most_lines:
+        return text
+    return set_cell_size(text, width * most_lines - 1).rstrip() + "…"
+
+
+@contextmanager
+def paged() -> Iterator[None]:
+    """Within this context, what standard output gets goes through the pager if it is longer than the terminal."""
+    if not out.is_terminal:
+        yield
+        return
+    with out.capture() as captured:
+        yield
+    text = captured.get()
+    if text.count("\n") < out.height:
+        sys.stdout.write(text)
+    else:
+        os.environ.setdefault("LESS", "-R")  # Else it shows the codes of bold type.
+        pydoc.pager(text)
 
 
 def show_result(title: str, frame: Any, as_json: bool) -> None:
     """A polars frame as a table, or as a list of JSON objects."""
     if as_json:
         print_json(list(frame.iter_rows(named=True)))
-    else:
+        return
+    with paged():
         print_table(title, frame.columns, frame.rows())
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
+def progress_bars() -> Iterator[Callable[[str, int, int | None, str], None]]:
     """Progress bars on a terminal; elsewhere a line for each step, so that a log stays readable.
 
     Yields:
-        `show(step, done, total)`.
+        `show(step, done, total, detail)`.
     """
     if not notes.is_terminal:
         named: set[str] = set()
 
-        def line(step: str, done: int, total: int | None) -> None:
+        def line(step: str, done: int, total: int | None, detail: str) -> None:
             if step not in named:
                 named.add(step)
                 notes.print(f"{step} …", markup=False)
@@ -109,19 +198,21 @@ def progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
+        TaskProgressColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
     bars: dict[str, TaskID] = {}
     with Progress(*columns, console=notes, transient=True) as progress:
 
-        def bar(step: str, done: int, total: int | None) -> None:
+        def bar(step: str, done: int, total: int | None, detail: str) -> None:
             if step not in bars:
                 for earlier in bars.values():
                     progress.stop_task(earlier)
                     progress.update(earlier, visible=False)
                 bars[step] = progress.add_task(step, total=None)
-            progress.update(bars[step], completed=done, total=total)
+            description = f"{step}, {detail}" if detail else step
+            progress.update(bars[step], completed=done, total=total, description=description)
 
         yield bar
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flows.ports import mlflow_page, read_ports
 from flows.server.ephemeral import running_server
-from flows.server.ports import mlflow_page, read_ports
 from flows.server.rest import ask
 from sentiment.desk.orchestration import NoOrchestration, RunOfFlow, Seen
 from sentiment.errors import HomeError

@@ -27,9 +27,9 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
+from flows.ports import choose_ports, desk_page, mlflow_page, read_ports
 from flows.server.deploy import NOTE, PROJECT, WORK_POOL
 from flows.server.ephemeral import DIRECT, forget_server, prefect_environment, remember_server, running_server
-from flows.server.ports import choose_ports, mlflow_page, read_ports
 from flows.server.processes import Part, Parts, Say
 from flows.server.proxies import reach_this_machine_directly
 from flows.server.rest import ask
@@ -177,8 +177,8 @@ def header_patterns(host: str) -> tuple[str, str]:
 
 def ready_line(prefect: str, ports: dict[str, int], note: str = "") -> str:
     """The line that says everything is ready."""
-    mlflow, api = mlflow_page(ports.get("mlflow")), f"http://127.0.0.1:{ports.get('api')}"
-    return f"ready: desk {api}  Prefect {prefect}  MLflow {mlflow}{note}"
+    desk, mlflow = desk_page(ports.get("api")), mlflow_page(ports.get("mlflow"))
+    return f"ready: desk {desk}  Prefect {prefect}  MLflow {mlflow}{note}"
 
 
 def has_worker(api: str, since: datetime) -> bool:

@@ -35,7 +35,7 @@ class _KeptStatic(StaticFiles):
 
 def prepare(view: View) -> None:
     """Compute what the first visitor of a new snapshot would wait for."""
-    view.once("summary", lambda: overview.summary_of(view))
+    overview.summary_of(view)
     tweets.count_matching(view, TweetFilter())
     newest = view.indexed_once("select_day_range").row(0, named=True)["last"]
     if newest:
@@ -45,7 +45,7 @@ def prepare(view: View) -> None:
         candidates(view, queue)
     for row in view.rows("select_versions")[:PREPARED_DECISIONS]:
         if row["champion_version"] not in (None, row["model_version"]):
-            decision.compared_once(view, row["model_version"], row["champion_version"])
+            decision.compared(view, row["model_version"], row["champion_version"])
     for name in questions.read_questions():
         questions.answer(view, name)
 

@@ -54,13 +54,8 @@ def decision(request: Request, view: CurrentView, challenger: str, champion: str
         who=name_of(request),
         token=token_of(request),
         orchestration=request.app.state.orchestration.look(),
-        **compared_once(view, new, old),
+        **compared(view, new, old),
     )
-
-
-def compared_once(view: View, new: int, old: int) -> dict[str, Any]:
-    """`compared`, kept as long as this snapshot is shown."""
-    return view.once(("decision", new, old), lambda: compared(view, new, old))
 
 
 def compared(view: View, new: int, old: int) -> dict[str, Any]:
@@ -68,7 +63,7 @@ def compared(view: View, new: int, old: int) -> dict[str, Any]:
     checks = view.rows("select_decisions_between", challenger=new, champion=old)
     losses = find_losses(view.snapshot, checks[0]["decision_key"]) if checks else ()
     evaluations: dict[str, dict[int, Any]] = {}
-    for row in view.rows("select_curve"):
+    for row in view.rows_once("select_curve"):
         if row["model_version"] in (new, old):
             evaluations.setdefault(row["evaluation_set"], {})[row["model_version"]] = row
     return {
@@ -76,8 +71,9 @@ def compared(view: View, new: int, old: int) -> dict[str, Any]:
         "rows": compare([SimpleNamespace(**check) for check in checks]),
         "losses": losses,
         "evaluations": {name: row for name, row in evaluations.items() if len(row) == (1 if new == old else 2)},
-        "flips": view.rows("select_flips", challenger=new, champion=old),
-        "flipped": view.rows("select_flipped", challenger=new, champion=old),
+        "flips": view.rows_once("select_flips", challenger=new, champion=old),
+        "corrected": view.rows_once("select_corrected_flips", challenger=new, champion=old)[0],
+        "flipped": view.rows_once("select_flipped", challenger=new, champion=old),
     }
 
 

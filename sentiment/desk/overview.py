@@ -53,7 +53,7 @@ def overview(request: Request, view: CurrentView) -> Response:
         periods=periods,
         chart=share_chart(periods, unit),
         total={name: sum(row[name] for row in periods) for name in ("count_tweets", "count_scored", "count_positive")},
-        summary=view.once("summary", lambda: summary_of(view)),
+        summary=summary_of(view),
     )
 
 
@@ -76,12 +76,12 @@ def share_chart(periods: list[dict[str, Any]], unit: str) -> dict[str, Any]:
 
 def summary_of(view: View) -> dict[str, Any]:
     """What does not depend on the days that are shown."""
-    champion = view.snapshot.frame("steps/warehouse/select_status_champion")
-    monitored = view.rows("select_monitored_days")
+    champion = view.frame_once("steps/warehouse/select_status_champion")
+    monitored = view.rows_once("select_monitored_days")
     return {
         "champion": champion.row(0, named=True) if len(champion) else None,
-        "counts": view.rows("select_counts")[0],
+        "counts": view.rows_once("select_counts")[0],
         "alarms": [row for row in monitored if row["is_alarm"]],
         "monitored": monitored,
-        "changes": view.rows("select_changes"),
+        "changes": view.rows_once("select_changes"),
     }

@@ -1,6 +1,6 @@
 """`/questions`: the worked examples of `sql/queries/`, each with its answer, a chart, and the SQL to copy.
 
-An answer is kept until another snapshot is published; the slowest takes two seconds for 1.6 million tweets.
+An answer is kept until a table that it reads changes; the slowest takes two seconds for 1.6 million tweets.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ def question(request: Request, view: CurrentView, name: str) -> Response:
 
 
 def answer(view: View, name: str) -> pl.DataFrame:
-    """The rows that a question selects, kept as long as this snapshot is shown."""
-    return view.once(("question", name), lambda: view.snapshot.frame(f"queries/{name}"))
+    """The rows that a question selects, kept until a table that it reads changes."""
+    return view.frame_once(f"queries/{name}")
 
 
 def draw(drawn: Drawn | None, frame: pl.DataFrame) -> dict[str, Any] | None:

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from threading import Lock, Timer
 
+import polars as pl
+
 from sentiment.desk.store import Store, View
 from sentiment.errors import SentimentError
 from sentiment.ingest.reviews import Review, record, withdraw
@@ -76,13 +78,17 @@ class ReviewQueue:
             BusyError, HomeError: the warehouse cannot be written now; the tweet stays theirs.
         """
         record(self.store.home.with_patience(SECONDS_TO_WAIT), review)
+        self.take(review)
+        self._publish_soon()
+
+    def take(self, review: Review) -> None:
+        """Deal a tweet to nobody any more."""
         with self.lock:
             self.done[review.tweet_id] = review.reviewed_by
             self.last[review.reviewed_by] = review
             self.count_dealt[review.reviewed_by] = self.count_dealt.get(review.reviewed_by, 0) + 1
             if (claim := self.claims.get(review.reviewed_by)) and claim.tweet_id == review.tweet_id:
                 del self.claims[review.reviewed_by]
-        self._publish_soon()
 
     def undo(self, who: str) -> Review | None:
         """Take back what a person said last here, and give the tweet back to them.
@@ -137,13 +143,10 @@ def candidates(view: View, queue: str) -> list[int]:
 
     Sorting all tweets takes some tenths of a second, so more are taken than needed and kept while people review them.
     """
-    reviewed = view.once("reviewed", lambda: set(view.snapshot.frame("desk/select_reviewed")["tweet_id"].to_list()))
+    reviewed = view.frame_once("desk/select_reviewed")["tweet_id"]
     count = (len(reviewed) // CANDIDATES + 2) * CANDIDATES
     if queue == "disagreement":
-        versions = view.once("predicted", lambda: view.rows("select_predicted_versions"))
-        found = view.kept_of_index.once(
-            (queue, count, repr(versions)), lambda: view.snapshot.frame("desk/select_disagreements", count=count)
-        )
+        found = view.frame_once("desk/select_disagreements", count=count)
     else:
         found = view.indexed_once("select_candidates", count=count).filter(queue=queue)
-    return [tweet for tweet in found["tweet_id"].to_list() if tweet not in reviewed]
+    return found.filter(~pl.col("tweet_id").is_in(reviewed.implode()))["tweet_id"].to_list()

@@ -55,8 +55,8 @@ def review(request: Request, view: CurrentView) -> Response:
         why=why,
         last=last,
         last_predicted=_predicted(view, last.tweet_id) if last else None,
-        account=view.rows("select_review_account"),
-        accuracy=view.rows("select_reviewed_accuracy")[0],
+        account=view.rows_once("select_review_account"),
+        accuracy=view.rows_once("select_reviewed_accuracy")[0],
         orchestration=request.app.state.orchestration.look() if has_key else None,
     )
 

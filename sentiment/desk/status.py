@@ -21,18 +21,18 @@ def status(request: Request, view: CurrentView) -> Response:
     """The state of the home."""
     home = store_of(request).home
     orchestration: Orchestration = request.app.state.orchestration
-    monitored = view.rows("select_monitoring")
+    monitored = view.rows_once("select_monitoring")
     return render(
         request,
         "status.html",
         wrong=look_quickly(home),
         runs=view.rows("select_runs"),
         files=view.rows("select_files"),
-        newest=view.rows("select_monitored_days"),
+        newest=view.rows_once("select_monitored_days"),
         charts=[
             (title, drift_chart(monitored, measure)) for measure, title in PANELS.items() if _has(monitored, measure)
         ],
-        counts=view.rows("select_counts")[0],
+        counts=view.rows_once("select_counts")[0],
         orchestration=orchestration.look(),
         disk=disk_of(home.root, home.warehouse, home.published.resolve(), view.index_path),
         home=home.root,

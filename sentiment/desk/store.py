@@ -1,6 +1,6 @@
 """The snapshot that pages show, and the search index made of it: one pair at a time, replaced when another is published.
 
-A request that comes while the next index is built is answered from the pair before, so nobody waits but on the very first
+A request that comes while the next pair is prepared is answered from the pair before, so nobody waits but on the very first
 start; for a small home even that takes less than a second. Connections are shared and each request takes a cursor.
 """
 
@@ -11,22 +11,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock, Thread
-from typing import Any, TypeVar
+from threading import Event, Lock, Thread
+from typing import Any
 
 import polars as pl
 
+from sentiment.desk.kept import Kept, TableStates
 from sentiment.errors import HomeError
 from sentiment.settings import Home
 from sentiment.warehouse.search_index import index_path, open_shared
 from sentiment.warehouse.session import Warehouse
 
 SECONDS_TO_WAIT_FOR_FIRST = 2.0
+SECONDS_TO_WAIT_FOR_NEXT = 0.25
 SECONDS_UNTIL_TRIED_AGAIN = 60.0
-MOST_KEPT = 1_000
-Found = TypeVar("Found")
 
 log = logging.getLogger(__name__)
 
@@ -36,40 +36,15 @@ class PreparingError(Exception):
 
 
 @dataclass
-class Kept:
-    """Answers that are the same for everyone; the oldest goes first when there are too many."""
-
-    answers: dict[Any, Any] = field(default_factory=dict)
-    lock: Lock = field(default_factory=Lock)
-
-    def once(self, key: Any, find: Callable[[], Found]) -> Found:
-        """What `find` returned for this key."""
-        with self.lock:
-            if key in self.answers:
-                kept: Found = self.answers[key]
-                return kept
-        found = find()
-        with self.lock:
-            while len(self.answers) >= MOST_KEPT:
-                del self.answers[next(iter(self.answers))]
-            self.answers[key] = found
-        return found
-
-
-@dataclass
 class View:
-    """One snapshot with its index; used from any thread.
-
-    `kept` holds what pages compute once for each snapshot, `kept_of_index` what depends on the index alone: a label that
-    somebody gives makes another snapshot and leaves the index as it is.
-    """
+    """One snapshot with its index; used from any thread. What `…_once` keeps outlives it as long as it is true."""
 
     snapshot_path: Path
     index_path: Path
     snapshot_connection: Any
     index_connection: Any
-    kept: Kept = field(default_factory=Kept)
-    kept_of_index: Kept = field(default_factory=Kept)
+    kept: Kept
+    states: TableStates
 
     @property
     def snapshot(self) -> Warehouse:
@@ -81,13 +56,18 @@ class View:
         """The tables of `sql/desk/index/`."""
         return Warehouse(self.index_connection.cursor())
 
-    def once(self, key: Any, find: Callable[[], Found]) -> Found:
-        """What `find` returns, kept as long as this snapshot is shown."""
-        return self.kept.once(key, find)
-
     def rows(self, script: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Rows of `sql/desk/<script>.sql` on the published tables."""
         return list(self.snapshot.frame(f"desk/{script}", **parameters).iter_rows(named=True))
+
+    def frame_once(self, script: str, /, **parameters: Any) -> pl.DataFrame:
+        """Rows of `sql/<script>.sql` on the published tables, kept until one that it reads changes."""
+        key = (script, repr(parameters), self.states.of(script))
+        return self.kept.once(key, lambda: self.snapshot.frame(script, **parameters))
+
+    def rows_once(self, script: str, /, **parameters: Any) -> list[dict[str, Any]]:
+        """The same, of `sql/desk/<script>.sql`."""
+        return list(self.frame_once(f"desk/{script}", **parameters).iter_rows(named=True))
 
     def indexed(self, script: str, /, **parameters: Any) -> pl.DataFrame:
         """Rows of `sql/desk/<script>.sql` on the index."""
@@ -95,22 +75,24 @@ class View:
 
     def indexed_once(self, script: str, /, **parameters: Any) -> pl.DataFrame:
         """The same, kept as long as the index is used."""
-        return self.kept_of_index.once((script, repr(parameters)), lambda: self.indexed(script, **parameters))
+        key = (script, repr(parameters), self.index_path.name)
+        return self.kept.once(key, lambda: self.indexed(script, **parameters))
 
 
 class Store:
     """Gives the newest view of a home."""
 
-    def __init__(self, home: Home, prepare: Callable[[View], object] | None = None) -> None:
+    def __init__(self, home: Home, prepare: Callable[[View], object] = lambda view: None) -> None:
         """Follow a home.
 
         Args:
-            prepare: computes what pages will ask of a new index, in a thread of its own, so that nobody waits for it.
+            prepare: computes what pages will ask of a new view, so that nobody waits for it.
         """
-        self.home, self._prepare = home, prepare
+        self.home, self.prepare = home, prepare
+        self.kept = Kept()
         self._lock = Lock()
         self._view: View | None = None
-        self._building: Build | None = None
+        self._next: Next | None = None
 
     def view(self) -> View:
         """The newest snapshot whose index is ready.
@@ -119,61 +101,90 @@ class Store:
             HomeError: nothing has been published yet, the snapshot is damaged, or the index cannot be built.
             PreparingError: the first index is being built.
         """
-        give_up_at = time.monotonic() + SECONDS_TO_WAIT_FOR_FIRST
-        while (view := self._look()) is None:
-            if time.monotonic() > give_up_at:
-                building = self._building
-                raise PreparingError(building.step if building else "starting")
-            time.sleep(0.05)
-        return view
-
-    def _look(self) -> View | None:
         snapshot = self.home.published.resolve()
-        if self._view is not None and self._view.snapshot_path == snapshot and snapshot.exists():
-            return self._view
+        if (view := self._view) is not None and view.snapshot_path == snapshot and snapshot.exists():
+            return view
         with self._lock:
-            index = index_path(self.home)
-            if index.exists():
-                self._building = None
-                if self._view is None or self._view.snapshot_path != snapshot:
-                    is_new = self._view is None or self._view.index_path != index
-                    kept = Kept() if self._view is None or is_new else self._view.kept_of_index
-                    self._view = View(snapshot, index, open_shared(snapshot), open_shared(index), kept_of_index=kept)
-                    self._prune(index)
-                    if is_new and self._prepare is not None:
-                        Thread(target=self._prepare, args=[self._view], name="prepare", daemon=True).start()
-                return self._view
-            if self._building is None or self._building.is_to_be_tried_again:
-                self._building = Build(self.home, snapshot, index)
-            if self._building.problem and self._view is None:
-                raise HomeError(self._building.problem)
-            return self._view
+            if self._next is None or self._next.is_to_be_tried_again:
+                self._next = Next(self, snapshot)
+            following = self._next
+        if view is None:
+            following.is_shown.wait(SECONDS_TO_WAIT_FOR_FIRST)
+        else:
+            # A new snapshot with the index of the one before is ready in a moment; for another index nobody waits.
+            following.is_shown.wait(following.started_at + SECONDS_TO_WAIT_FOR_NEXT - time.monotonic())
+        if following.error is not None:
+            raise HomeError(following.error)
+        if self._view is None:
+            if following.problem:
+                raise HomeError(following.problem)
+            raise PreparingError(following.step)
+        return self._view
 
-    def _prune(self, current: Path) -> None:
-        for other in current.parent.glob("*.duckdb"):
-            if other != current:
+    def show(self, view: View) -> None:
+        """Answer from a view from now on."""
+        self._view = view
+        for other in view.index_path.parent.glob("*.duckdb"):
+            if other != view.index_path:
                 other.unlink(missing_ok=True)
 
+    @property
+    def shown_index(self) -> Path | None:
+        """The index of the view that answers now."""
+        return None if self._view is None else self._view.index_path
 
-class Build(Thread):
-    """Builds one index in a process of its own."""
 
-    def __init__(self, home: Home, snapshot: Path, index: Path) -> None:
-        super().__init__(name="search index", daemon=True)
-        self.home, self.snapshot, self.index = home, snapshot, index
-        self.step, self.problem, self._ended_at = "starting", "", 0.0
+class Next(Thread):
+    """Prepares one view: its index, in a process of its own; then what pages will ask of it."""
+
+    def __init__(self, store: Store, snapshot: Path) -> None:
+        super().__init__(name="next view", daemon=True)
+        self.store, self.snapshot = store, snapshot
+        self.step, self.problem = "starting", ""
+        self.error: str | None = None
+        self.is_shown = Event()
+        self.started_at, self._ended_at = time.monotonic(), 0.0
         self.start()
 
     @property
     def is_to_be_tried_again(self) -> bool:
-        """Whether it ended without an index: its snapshot was replaced meanwhile, or it failed a while ago."""
+        """Whether it has ended, unless building failed a moment ago."""
         if self.is_alive():
             return False
         return not self.problem or time.monotonic() > self._ended_at + SECONDS_UNTIL_TRIED_AGAIN
 
     def run(self) -> None:
-        self.index.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        arguments = [str(self.snapshot), str(self.index), self.home.settings.warehouse_memory]
+        try:
+            index = index_path(self.store.home)
+            if not index.exists():
+                self._build(index)
+            if index.exists() and self.store.home.published.resolve() == self.snapshot:
+                self._show(index)
+        except HomeError as error:
+            self.error = str(error)
+        finally:
+            self._ended_at = time.monotonic()
+            self.is_shown.set()
+
+    def _show(self, index: Path) -> None:
+        store = self.store
+        snapshot = open_shared(self.snapshot)
+        states = TableStates(Warehouse(snapshot.cursor()))
+        view = View(self.snapshot, index, snapshot, open_shared(index), store.kept, states)
+        if store.shown_index in (None, index):
+            store.show(view)
+            self.is_shown.set()
+        try:
+            store.prepare(view)
+        except Exception:
+            # Anyone who asks for that page gets the error; the others need not wait for it.
+            log.exception("What pages will ask of %s could not be computed beforehand", self.snapshot)
+        if store.shown_index != index:
+            store.show(view)
+
+    def _build(self, index: Path) -> None:
+        index.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        arguments = [str(self.snapshot), str(index), self.store.home.settings.warehouse_memory]
         process = subprocess.Popen(
             [sys.executable, "-m", "sentiment.warehouse.search_index", *arguments],
             stdout=subprocess.PIPE,
@@ -183,12 +194,11 @@ class Build(Thread):
         assert process.stdout is not None
         for line in process.stdout:
             self.step = line.strip()
-        _, said = process.communicate()
+        _, text = process.communicate()
         if process.returncode and self.snapshot.exists():
-            reason = said.strip().splitlines()[-1] if said.strip() else f"it ended with {process.returncode}"
+            reason = text.strip().splitlines()[-1] if text.strip() else f"it ended with {process.returncode}"
             self.problem = (
-                f"The search index of the pages cannot be built: {reason}. Free some space in {self.index.parent} if the "
+                f"The search index of the pages cannot be built: {reason}. Free some space in {index.parent} if the "
                 "disk is full; it is tried again in a minute."
             )
             log.warning("%s", self.problem)
-        self._ended_at = time.monotonic()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sentiment.markdown import percent
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -33,7 +35,7 @@ def confusion_figure(labels: NDArray[np.int8], probabilities: NDArray[np.float32
         axes.text(
             column,
             row,
-            f"{count:,}\n{share:.1%}".replace("%", " %"),
+            f"{count:,}\n{percent(share)}",
             ha="center",
             va="center",
             color="white" if share > 0.5 else "black",

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from sentiment.evaluation.comparison import PairedDifference
 from sentiment.evaluation.metrics import Evaluation
 from sentiment.evaluation.slices import SliceDifference
+from sentiment.markdown import percent
 from sentiment.settings import GateThresholds
 
 
@@ -207,9 +208,9 @@ def _floor(evidence: Evidence, thresholds: GateThresholds) -> Check:
     is_accurate = found.accuracy >= thresholds.floor_accuracy and found.accuracy > found.majority_share
     is_calibrated = found.calibration_error <= thresholds.floor_calibration_error
     reason = (
-        f"{found.accuracy:.2%} of {found.count_rows:,} hold-out rows are right ({found.lower:.2%} to {found.upper:.2%}), "
-        f"{'above' if is_accurate else 'expected above'} {threshold:.2%}; calibration error {found.calibration_error:.2%}, "
-        f"allowed {thresholds.floor_calibration_error:.2%}."
+        f"{percent(found.accuracy, 2)} of {found.count_rows:,} hold-out rows are right ({percent(found.lower, 2)} to "
+        f"{percent(found.upper, 2)}), {'above' if is_accurate else 'expected above'} {percent(threshold, 2)}; calibration "
+        f"error {percent(found.calibration_error, 2)}, allowed {percent(thresholds.floor_calibration_error, 2)}."
     )
     return Check(
         "floor",
@@ -227,7 +228,7 @@ def _better(evidence: Evidence, found: PairedDifference) -> Check:
     if evidence.champion_error:
         reason = (
             f"The champion cannot be loaded any more and so scores nothing: {evidence.champion_error} The challenger is "
-            f"right on {evidence.challenger_accuracy:.2%} of {found.count_rows:,} rows."
+            f"right on {percent(evidence.challenger_accuracy, 2)} of {found.count_rows:,} rows."
         )
         return Check("better", passed, reason, challenger_value=evidence.challenger_accuracy, threshold=0.0)
     verdict = (
@@ -248,7 +249,7 @@ def _better(evidence: Evidence, found: PairedDifference) -> Check:
         f"{verdict}: on the same {found.count_rows:,} rows it is right {found.count_gained:,} times where the champion is "
         f"wrong, and wrong {found.count_lost:,} times where the champion is right, a difference of "
         f"{found.difference * 100:+.2f} points. With chance taken into account it lies between {found.lower * 100:+.2f} and "
-        f"{found.upper * 100:+.2f} points ({1 - found.alpha:.2%} interval; p = {found.p_value:.2g}; bootstrap "
+        f"{found.upper * 100:+.2f} points ({percent(1 - found.alpha, 2)} interval; p = {found.p_value:.2g}; bootstrap "
         f"{found.bootstrap_lower * 100:+.2f} to {found.bootstrap_upper * 100:+.2f}). This is look {evidence.look} at the "
         f"hold-out within a year; it would show gains from {found.detectable * 100:.2f} points on in 4 of 5 cases; {left_out}."
     )
@@ -352,14 +353,17 @@ def _behaviour(evidence: Evidence, thresholds: GateThresholds) -> Check:
     compared = {"": found.comparison, **found.groups} if found.comparison else found.groups
     worse = {name: test for name, test in compared.items() if test.upper < 0}
     is_refused = any(not allowance.forgives(test) for test in worse.values())
-    reason = f"{found.challenger_rate:.1%} of {found.count_tests:,} behaviour cases pass, expected at least {least:.0%}"
+    reason = (
+        f"{percent(found.challenger_rate)} of {found.count_tests:,} behaviour cases pass, expected at least "
+        f"{percent(least, 0)}"
+    )
     if found.champion_rate is not None:
-        reason += f"; the champion passes {found.champion_rate:.1%}" + (
+        reason += f"; the champion passes {percent(found.champion_rate)}" + (
             ", which is significantly more" if "" in worse else ""
         )
     for name, test in worse.items():
         if name:
-            reason += f"; of {name} it passes {-test.difference:.0%} fewer of {test.count_rows:,} cases"
+            reason += f"; of {name} it passes {percent(-test.difference, 0)} fewer of {test.count_rows:,} cases"
     return Check(
         "behaviour",
         found.challenger_rate >= least and not is_refused,

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sentiment.markdown import percent
+
 TITLES = {
     "no_leak": "rows of the evaluation that it was fed",
     "loads": "change of a probability by loading",
@@ -67,7 +69,7 @@ def _row(check: Measured) -> Row:
     interval = difference = ""
     shown = ("", "")
     if name in ("better", "behaviour", "floor"):
-        shown = (_percent(champion), _percent(challenger))
+        shown = (percent(champion, 2), percent(challenger, 2))
         if champion is not None and challenger is not None:
             difference = _points(challenger - champion)
             interval = _between(check.lower, check.upper)
@@ -76,10 +78,6 @@ def _row(check: Measured) -> Row:
     elif challenger is not None:
         shown = ("", f"{challenger:,.0f}" if name in ("speed", "no_leak") else f"{challenger:.2g}")
     return Row(name, check.passed, TITLES.get(name, name.replace("_", " ")), *shown, difference, interval)
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f} %"
 
 
 def _points(difference: float | None) -> str:

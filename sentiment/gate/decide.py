@@ -16,6 +16,7 @@ from sentiment.gate.decision import Decision, Outcome
 from sentiment.gate.evidence import Trial, gather_evidence
 from sentiment.gate.history import find_decision, find_losses, last_decision, record_decision
 from sentiment.gate.report import decision_markdown
+from sentiment.markdown import percent
 from sentiment.registry import history
 from sentiment.registry.champion import champion_lock, known_champion, move_champion
 from sentiment.registry.client import Registry
@@ -132,7 +133,7 @@ def _describe_in_mlflow(registry: Registry, challenger: RegisteredVersion, decis
     tags = {"verdict": verdict, "failed_checks": ",".join(check.check_name for check in decision.verdict.failed)}
     headline = verdict
     if floor and floor.challenger_value is not None:
-        tags["accuracy"] = f"{floor.challenger_value:.1%}".replace("%", " %")
+        tags["accuracy"] = percent(floor.challenger_value)
         headline = f"{tags['accuracy']}{_interval(floor)}, {verdict}"
     if behaviour and behaviour.challenger_value is not None:
         registry.log(challenger.run_id, metrics={"behaviour_passed": behaviour.challenger_value})

@@ -31,9 +31,10 @@ def decision_markdown(decision: Decision) -> str:
         ]
         for row in compare(verdict.checks)
     ]
+    header, rows = _without_empty_columns(HEADER, rows)
     # Sentences go below the table: Prefect's page does not wrap cells.
     reasons = "\n".join(f"- **{check.check_name}**: {check.reason}" for check in verdict.checks)
-    report = f"{_headline(decision)}\n\n{table(HEADER, rows)}\n\n{reasons}\n"
+    report = f"{_headline(decision)}\n\n{table(header, rows)}\n\n{reasons}\n"
     if decision.outcome in (Outcome.REFUSED, Outcome.REFUSED_BEFORE):
         report += f"\n**What to do next:** {next_step(model_version, verdict)}\n"
     # MLflow and Prefect keep reports, so a report names tweets by id: `sentiment forget` then has nothing to find in it.
@@ -43,6 +44,12 @@ def decision_markdown(decision: Decision) -> str:
     if len(cases) < len(verdict.losses):
         report += f"\nTweets that it gets wrong and the champion right: `sentiment decisions --model-version {model_version}`\n"
     return report
+
+
+def _without_empty_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """A first decision has no champion, and so neither differences nor intervals."""
+    kept = [index for index in range(len(header)) if any(row[index] for row in rows)]
+    return [header[index] for index in kept], [[row[index] for index in kept] for row in rows]
 
 
 def _headline(decision: Decision) -> str:

@@ -22,6 +22,7 @@ from sentiment.errors import InputError
 from sentiment.ingest.mapping.labels import PLAIN_LABELS
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
+from sentiment.warehouse.session import Warehouse
 
 EXPECTED_LABELS = "negative, neutral or positive"
 READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
@@ -99,6 +100,12 @@ def correct(home: Home, given: pl.DataFrame, *, corrected_by: str) -> Correction
     Raises:
         BusyError, HomeError: as `warehouse.writer`.
     """
+    with writer(home) as warehouse, warehouse.transaction():
+        return write_corrections(warehouse, given, corrected_by=corrected_by)
+
+
+def write_corrections(warehouse: Warehouse, given: pl.DataFrame, *, corrected_by: str) -> CorrectionReport:
+    """The same within a transaction that is open."""
     if "corrected_by" not in given.columns:
         given = given.with_columns(corrected_by=pl.lit(None, dtype=pl.String))
     rows = given.select(
@@ -112,22 +119,21 @@ def correct(home: Home, given: pl.DataFrame, *, corrected_by: str) -> Correction
         .replace_strict(PLAIN_LABELS, default=None, return_dtype=pl.String),
         corrected_by=pl.coalesce(pl.col("corrected_by").str.strip_chars().replace("", None), pl.lit(corrected_by)),
     )
-    with writer(home) as warehouse, warehouse.transaction():
-        ids = rows.select("tweet_id").drop_nulls().unique(maintain_order=True)
-        known = warehouse.load("steps/ingest/select_corrected_tweets", ids)
-        newest = {tweet_id: (label, author) for tweet_id, is_known, label, author in known.iter_rows() if is_known}
-        taken, refused, count_unchanged = _sort_out(rows, newest)
-        if taken:
-            # Rows of one file follow each other in time, so that the later one is the newest.
-            now = clock.now()
-            written = [(*row, now + timedelta(microseconds=number)) for number, row in enumerate(taken)]
-            schema = {
-                "tweet_id": pl.Int64(),
-                "label": pl.String(),
-                "corrected_by": pl.String(),
-                "corrected_at": pl.Datetime("us", "UTC"),
-            }
-            warehouse.load("steps/ingest/insert_corrections", pl.DataFrame(written, schema=schema, orient="row"))
+    ids = rows.select("tweet_id").drop_nulls().unique(maintain_order=True)
+    known = warehouse.load("steps/ingest/select_corrected_tweets", ids)
+    newest = {tweet_id: (label, author) for tweet_id, is_known, label, author in known.iter_rows() if is_known}
+    taken, refused, count_unchanged = _sort_out(rows, newest)
+    if taken:
+        # Rows of one file follow each other in time, so that the later one is the newest.
+        now = clock.now()
+        written = [(*row, now + timedelta(microseconds=number)) for number, row in enumerate(taken)]
+        schema = {
+            "tweet_id": pl.Int64(),
+            "label": pl.String(),
+            "corrected_by": pl.String(),
+            "corrected_at": pl.Datetime("us", "UTC"),
+        }
+        warehouse.load("steps/ingest/insert_corrections", pl.DataFrame(written, schema=schema, orient="row"))
     return CorrectionReport(len(taken), count_unchanged, refused)
 
 

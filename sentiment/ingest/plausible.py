@@ -13,6 +13,7 @@ import polars as pl
 
 from sentiment.errors import RefusedFileError
 from sentiment.ingest.readers import reject_reasons
+from sentiment.markdown import percent
 
 _LEAST_LABELLED = 20
 _MOST_ABSURD = 0.05
@@ -69,7 +70,7 @@ def refuse_implausible(tally: Tally, rejected: Counter[str], *, max_rejected: fl
     if tally.count_times and tally.count_absurd > _MOST_ABSURD * tally.count_times:
         share = tally.count_absurd / tally.count_times
         raise RefusedFileError(
-            f"{share:.0%} of its times lie before 1990 or in the future. Say how they are read with "
+            f"{percent(share, 0)} of its times lie before 1990 or in the future. Say how they are read with "
             "--date-format, or leave them out with "
             "--columns date=."
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from sentiment.errors import InputError
-from sentiment.ingest.corrections import correct
+from sentiment.ingest.corrections import write_corrections
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 
@@ -23,17 +23,17 @@ class Review:
 
 
 def record(home: Home, review: Review) -> None:
-    """Write a review; the label first, as a correction, so that a kill in between loses only how the tweet was chosen.
+    """Write a review and, unless the tweet was skipped, the label as a correction: both or neither.
 
     Raises:
         InputError: there is no such tweet, or the label is none.
         BusyError, HomeError: as `warehouse.writer`.
     """
-    if review.label is not None:
-        given = pl.DataFrame({"tweet_id": [str(review.tweet_id)], "label": [review.label]})
-        if refused := correct(home, given, corrected_by=review.reviewed_by).refused:
-            raise InputError(f"Nothing was changed: {refused[0].reason}.")
-    with writer(home) as warehouse:
+    with writer(home) as warehouse, warehouse.transaction():
+        if review.label is not None:
+            given = pl.DataFrame({"tweet_id": [str(review.tweet_id)], "label": [review.label]})
+            if refused := write_corrections(warehouse, given, corrected_by=review.reviewed_by).refused:
+                raise InputError(f"Nothing was changed: {refused[0].reason}.")
         warehouse.run(
             "steps/ingest/insert_review",
             tweet_id=review.tweet_id,

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from sentiment.markdown import table
+from sentiment.markdown import percent, table
 from sentiment.model.atomic import atomic_write
 from sentiment.monitoring.daily import GAP_DAYS, MOST_DAYS_AT_ONCE, REFERENCE_DAYS, Alarm, MonitorReport
 from sentiment.settings import Home
@@ -50,13 +50,13 @@ def alarm_sentence(alarm: Alarm, words: list[str]) -> str:
         )
     if alarm.measure == "estimated_accuracy":
         return (
-            f"The probabilities of {day} promise an accuracy of {value:.1%}, below the usual {threshold:.1%}, on the second "
-            "day running. A retrain is asked for; corrections of tweets on which the model is unsure help most."
+            f"The probabilities of {day} promise an accuracy of {percent(value)}, below the usual {percent(threshold)}, on the "
+            "second day running. A retrain is asked for; corrections of tweets on which the model is unsure help most."
         )
     if alarm.measure == "mean_probability":
         return (
             f"{day} is {'less' if value < threshold else 'more'} positive than chance explains, on the second day running: "
-            f"mean probability {value:.1%}, threshold {threshold:.1%}. A retrain is asked for."
+            f"mean probability {percent(value)}, threshold {percent(threshold)}. A retrain is asked for."
         )
     what = {
         "text_length": "The lengths of texts",

@@ -21,6 +21,7 @@ import numpy as np
 import zstandard
 
 from sentiment.errors import InputError
+from sentiment.markdown import percent
 from sentiment.model.atomic import atomic_write
 from sentiment.sample import flaws
 from sentiment.sample.flaws import Column, Quotas
@@ -60,10 +61,13 @@ class SampleSummary:
         return None if self.wrong_labels is None or not accepted else 1 - self.wrong_labels / accepted
 
     def __str__(self) -> str:
-        best = f"; no model can get more than {self.best_accuracy:.1%} of its labels right" if self.wrong_labels else ""
+        best = self.best_accuracy
+        limit = (
+            f"; no model can get more than {percent(best)} of its labels right" if best and self.wrong_labels else ""
+        )
         return (
             f"{self.rows:,} generated tweets (nobody wrote them) in {self.path}; "
-            f"{sum(self.rejected.values()):,} lines are broken on purpose{best}."
+            f"{sum(self.rejected.values()):,} lines are broken on purpose{limit}."
         )
 
 

@@ -53,6 +53,12 @@ class Progress:
     rows_total: int
     loss: float
 
+    @property
+    def current_pass(self) -> str:
+        """Which pass over the rows it is, such as `pass 1 of 2`."""
+        number = -(-PASSES * self.rows_done // max(self.rows_total, 1))
+        return f"pass {min(max(number, 1), PASSES)} of {PASSES}"
+
 
 @dataclass(frozen=True)
 class TrainingResult:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentiment.errors import TrainingError
+from sentiment.markdown import percent
 
 COVERAGE = 0.9
 EXPONENTS = np.linspace(0.05, 1.0, 39)
@@ -71,7 +72,7 @@ class Forecast:
     def sentence(self) -> str:
         """The forecast in words."""
         return (
-            f"{self.rows:,} rows should reach {self.expected:.1%} ({self.lower:.1%} to {self.upper:.1%}) in "
+            f"{self.rows:,} rows should reach {percent(self.expected)} ({percent(self.lower)} to {percent(self.upper)}) in "
             f"{_duration(self.seconds)}.{self.missing}"
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sentiment.markdown import percent
 from sentiment.training.learning_curve import FEWEST_RUNGS, CurvePoint, _fit, forecast
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def curve_figure(points: Sequence[CurvePoint], rows: int, later: Sequence[CurveP
         target = forecast(points, rows)
         axes.axvline(trained[-1], color="#999999", linewidth=0.8, linestyle=":")
         axes.annotate(
-            f"Forecast for {rows:,} tweets:\n{target.expected:.1%} ({target.lower:.1%} to {target.upper:.1%})",
+            f"Forecast for {rows:,} tweets:\n{percent(target.expected)} ({percent(target.lower)} to {percent(target.upper)})",
             (rows, target.expected * 100),
             xytext=(0.97, 0.06),
             textcoords="axes fraction",

@@ -23,7 +23,7 @@ from sentiment.model.atomic import put_in_place
 from sentiment.settings import Home
 from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.migrations import migrate, missing_migrations, remove_unfinished_file
-from sentiment.warehouse.session import CONFIG, Warehouse
+from sentiment.warehouse.session import CONFIG, Warehouse, set_quiet
 
 
 @contextmanager
@@ -149,9 +149,8 @@ def bounded(home: Home) -> dict[str, Any]:
 
 def configured(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """A connection in UTC and without a progress bar."""
-    # `connect` takes neither; DuckDB's progress bar would disturb ours.
     connection.execute("set global TimeZone = 'UTC'")
-    connection.execute("set enable_progress_bar = false")
+    set_quiet(connection)
     return connection
 
 

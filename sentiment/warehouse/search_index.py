@@ -20,7 +20,7 @@ import duckdb
 from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
-from sentiment.warehouse.session import CONFIG, Warehouse, read_sql
+from sentiment.warehouse.session import CONFIG, Warehouse, read_sql, set_quiet
 
 LEAST_TOPIC_TWEETS = 20
 STEPS = {
@@ -61,7 +61,7 @@ def build(snapshot: Path, index: Path, memory: str) -> Iterator[str]:
         connection = duckdb.connect(str(draft), config={**CONFIG, **spill})
         try:
             connection.execute("set TimeZone = 'UTC'")
-            connection.execute("set enable_progress_bar = false")
+            set_quiet(connection)
             # A file to attach cannot be a parameter; the path is the home's own.
             connection.execute(f"attach '{str(snapshot).replace(chr(39), 2 * chr(39))}' as snapshot (read_only)")
             for step, words in STEPS.items():
@@ -78,7 +78,7 @@ def open_shared(path: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(path), read_only=True, config=CONFIG)
     try:
         connection.execute("set global TimeZone = 'UTC'")
-        connection.execute("set enable_progress_bar = false")
+        set_quiet(connection)
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
     except duckdb.InvalidInputException as error:

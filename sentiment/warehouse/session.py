@@ -28,6 +28,13 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
+def set_quiet(connection: duckdb.DuckDBPyConnection) -> None:
+    """Switch DuckDB's progress bar off: it would disturb ours."""
+    # In a notebook without ipywidgets there is none, and DuckDB refuses to switch it off.
+    with suppress(duckdb.InvalidInputException):
+        connection.execute("set enable_progress_bar = false")
+
+
 @dataclass(frozen=True)
 class Warehouse:
     """An open connection and the SQL files that run on it."""

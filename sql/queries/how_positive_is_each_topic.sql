@@ -19,21 +19,12 @@ means as (
     having count(*) >= 100
 ),
 estimated as (
-    select
-        means.*,
-        scores.*,
-        mean_positive - mean_negative as gap,
-        least(greatest((mean_probability_positive - mean_negative) / (mean_positive - mean_negative), 0), 1) as share_positive
+    select means.*, scores, estimated_share(mean_probability_positive, scores) as share_positive
     from means
     cross join scores
 ),
 bounded as (
-    select
-        *,
-        1.959964 / gap * sqrt(
-            share_positive * variance_positive * (1 / count_tweets + share_positive / count_rows_positive)
-            + (1 - share_positive) * variance_negative * (1 / count_tweets + (1 - share_positive) / count_rows_negative)
-        ) as half_width
+    select *, half_width_of_share(share_positive, count_tweets, scores) as half_width
     from estimated
 )
 select

@@ -1,4 +1,4 @@
--- Grain: one row a day on which tweets were posted, in UTC. The estimate is that of sentiment/evaluation/shares.py.
+-- Grain: one row a day on which tweets were posted, in UTC.
 create or replace view daily_sentiment as
 with
 newest_scores as (
@@ -24,25 +24,12 @@ days as (
     group by all
 ),
 estimated as (
-    select
-        days.*,
-        newest_scores.* exclude (model_version, evaluated_at),
-        mean_positive - mean_negative as gap,
-        -- greatest() passes over nulls.
-        case
-            when mean_negative is not null
-                then least(greatest((mean_probability_positive - mean_negative) / (mean_positive - mean_negative), 0), 1)
-        end as estimate
+    select days.*, newest_scores, estimated_share(days.mean_probability_positive, newest_scores) as estimate
     from days
     left join newest_scores on newest_scores.model_version = days.model_version
 ),
 bounded as (
-    select
-        *,
-        1.959964 / gap * sqrt(
-            estimate * variance_positive * (1 / count_tweets + estimate / count_rows_positive)
-            + (1 - estimate) * variance_negative * (1 / count_tweets + (1 - estimate) / count_rows_negative)
-        ) as half_width
+    select *, half_width_of_share(estimate, count_tweets, newest_scores) as half_width
     from estimated
 )
 select

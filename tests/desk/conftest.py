@@ -17,7 +17,7 @@ from sentiment.settings import Home, Settings
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.search_index import STEPS, build, index_path
 from sentiment.warehouse.snapshot import publish
-from tests.api.conftest import listening
+from tests.api.conftest import listening, wait_until
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 FILE = "<img src=x onerror=alert(3)>.csv"
@@ -43,6 +43,7 @@ def first_view(store: Store) -> View:
     if not index.exists():
         index.parent.mkdir(exist_ok=True)
         assert list(build(store.home.published.resolve(), index, "800MB")) == list(STEPS.values())
+    wait_until(lambda: store.view().snapshot_path == store.home.published.resolve())
     return store.view()
 
 

@@ -99,16 +99,16 @@ def test_loads_compares_the_copy_with_what_was_trained(
 @pytest.mark.parametrize(
     ("changes", "passed", "reason"),
     [
-        ({"accuracy": 0.70}, True, "above 70.00%"),
+        ({"accuracy": 0.70}, True, "above 70.00 %"),
         (
             {"accuracy": 0.69},
             False,
-            "69.00% of 1,000 hold-out rows are right (79.00% to 84.00%), expected above 70.00%",
+            "69.00 % of 1,000 hold-out rows are right (79.00 % to 84.00 %), expected above 70.00 %",
         ),
-        ({"majority_share": 0.82}, False, "expected above 82.00%"),
-        ({"majority_share": 0.81}, True, "above 81.00%"),
-        ({"calibration_error": 0.05}, True, "calibration error 5.00%"),
-        ({"calibration_error": 0.06}, False, "calibration error 6.00%, allowed 5.00%"),
+        ({"majority_share": 0.82}, False, "expected above 82.00 %"),
+        ({"majority_share": 0.81}, True, "above 81.00 %"),
+        ({"calibration_error": 0.05}, True, "calibration error 5.00 %"),
+        ({"calibration_error": 0.06}, False, "calibration error 6.00 %, allowed 5.00 %"),
         ({"accuracy": math.nan, "calibration_error": math.nan, "count_rows": 0}, False, "of 0 hold-out rows"),
     ],
 )
@@ -208,17 +208,17 @@ def slice_of(name: str, gained: int, lost: int, *, is_worse: bool) -> SliceDiffe
         (
             {"behaviour": BehaviourEvidence(400, 0.69)},
             "behaviour",
-            "69.0% of 400 behaviour cases pass, expected at least 70%",
+            "69.0 % of 400 behaviour cases pass, expected at least 70 %",
         ),
         (
             {"behaviour": BehaviourEvidence(400, 0.75, 0.85, compare(5, 105))},
             "behaviour",
-            "the champion passes 85.0%, which is significantly more",
+            "the champion passes 85.0 %, which is significantly more",
         ),
         (
             {"behaviour": BehaviourEvidence(400, 0.8, 0.81, compare(35, 40), {"negation": compare(1, 40, count=80)})},
             "behaviour",
-            "of negation it passes 49% fewer of 80 cases",
+            "of negation it passes 49 % fewer of 80 cases",
         ),
         ({"rescoring_seconds": 601.0}, "speed", "would take about 601 s; allowed are 600 s"),
         ({"rolled_back": "ann: sarcasm"}, "rolled_back", "People went back from it (ann: sarcasm)"),
@@ -256,7 +256,7 @@ def test_a_champion_of_few_rows_does_not_lock_out_one_that_is_seven_points_bette
     verdict = decide(evidence, GateThresholds())
     assert verdict.passed
     reason = {check.check_name: check.reason for check in verdict.checks}["behaviour"]
-    assert "the champion passes 89.9%, which is significantly more" in reason
+    assert "the champion passes 89.9 %, which is significantly more" in reason
     assert "It is sure to gain 6.9" in reason
     assert "which outweigh a loss of up to 13." in reason
 

@@ -292,9 +292,9 @@ def test_further_looks_at_the_same_holdout_are_paid_for(
     champion: RegisteredVersion, register: Callable, decide: Callable
 ) -> None:
     reasons = [by_name(decide(register(count)))["better"].reason for count in (3, 4)]
-    assert "96.67% interval" in reasons[0]
+    assert "96.67 % interval" in reasons[0]
     assert "look 1 at the hold-out" in reasons[0]
-    assert "99.87% interval" in reasons[1]
+    assert "99.87 % interval" in reasons[1]
     assert "look 2 at the hold-out" in reasons[1]
 
 

@@ -143,7 +143,7 @@ def test_a_scheme_that_the_words_contradict_is_refused_with_the_figures(
     rows = [f"i love this great wonderful thing {number},0" for number in range(40)]
     rows += [f"i hate this awful terrible thing {number},1" for number in range(40)]
     with pytest.raises(
-        RefusedFileError, match=r"Of 80 labelled texts .* 80 lean against their label \(100%.*0=positive,1=negative"
+        RefusedFileError, match=r"Of 80 labelled texts .* 80 lean against their label \(100 %.*0=positive,1=negative"
     ):
         ingest(table("text,label", rows))
     assert rows_of(home, "from tweets") == []
@@ -175,7 +175,7 @@ def test_a_file_without_one_class_is_refused_unless_a_person_says_how_labels_are
 
 def test_absurd_times_refuse_the_file(ingest: Callable) -> None:
     rows = [f"some text {number},1239-04-06" for number in range(5)]
-    with pytest.raises(RefusedFileError, match="100% of its times lie before 1990"):
+    with pytest.raises(RefusedFileError, match="100 % of its times lie before 1990"):
         ingest(table("text,date", rows))
 
 

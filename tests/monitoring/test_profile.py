@@ -210,8 +210,8 @@ def test_findings_name_what_stands_out_with_its_figures(profile_of: Profile, twe
     ]
     said = "\n".join(findings(profile_of(*lines)))
     assert "From 2009-05-01 to the end, 80 of the labelled tweets are negative" in said
-    assert "mentions somebody (100.0% of positive tweets, 0.0% of negative ones)" in said
-    assert "The share of positive labels moves from 0.0% in 2009-05 to 50.0% in 2009-04" in said
+    assert "mentions somebody (100.0 % of positive tweets, 0.0 % of negative ones)" in said
+    assert "The share of positive labels moves from 0.0 % in 2009-05 to 50.0 % in 2009-04" in said
     assert "One user name stands" not in said
 
 

@@ -25,8 +25,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from flows.ports import choose_ports, read_ports
 from flows.server.ephemeral import DIRECT, running_server
-from flows.server.ports import choose_ports, read_ports
 from sentiment.settings import Home
 
 SECONDS_TO_WAIT = 120.0

@@ -251,7 +251,7 @@ def test_broken_lines_are_broken_in_the_ways_the_summary_says(tmp_path: Path) ->
 def test_the_summary_says_that_it_is_generated_and_how_far_a_model_can_get(sample: SampleSummary) -> None:
     assert "generated" in str(sample)
     assert sample.best_accuracy == pytest.approx(0.83, abs=0.015)
-    assert f"{sample.best_accuracy:.1%}" in str(sample)
+    assert f"{100 * sample.best_accuracy:.1f} %" in str(sample)
 
 
 def test_mentions_are_commoner_in_positives_as_in_the_real_file(tmp_path: Path) -> None:

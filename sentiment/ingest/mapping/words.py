@@ -14,6 +14,8 @@ from importlib.resources import files
 
 import polars as pl
 
+from sentiment.markdown import percent
+
 _NEGATORS = frozenset(
     ["not", "no", "never", "isnt", "dont", "doesnt", "didnt", "cant", "wont", "wasnt", "without", "hardly"]
 )
@@ -95,7 +97,7 @@ class Agreement:
         """The figures."""
         return (
             f"Of {self.count:,} labelled texts with words that lean to one side, {self.count_disagree:,} lean against "
-            f"their label ({self.count_disagree / max(1, self.count):.0%}; labels that people give: 10 to 30 %)."
+            f"their label ({percent(self.count_disagree / max(1, self.count), 0)}; labels that people give: 10 to 30 %)."
         )
 
 

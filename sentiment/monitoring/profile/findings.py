@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from sentiment import markdown
 from sentiment.monitoring.profile.figures import Figures
 
 LEAST_SHARE_GAP = 0.05
@@ -28,7 +29,7 @@ def findings(figures: Figures) -> list[str]:
 
 def percent(share: float) -> str:
     """A share as people read it; small ones with more digits."""
-    return f"{share:.1%}" if share >= 0.001 or share == 0 else f"{share:.2%}"
+    return markdown.percent(share, 1 if share >= 0.001 or share == 0 else 2)
 
 
 def _rows(figures: Figures, item: str) -> int:

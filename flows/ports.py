@@ -8,6 +8,7 @@ import socket
 from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home
 
+CLASSIC = "workflowType=machine_learning"
 FIRST_PORTS = {"prefect": 4200, "mlflow": 5000, "api": 8000}  # Where people look for them; the next free one is taken.
 
 
@@ -44,6 +45,16 @@ def is_free(port: int) -> bool:
     return True
 
 
+def desk_page(port: int | None) -> str:
+    """The desk's first page."""
+    return f"http://127.0.0.1:{port}"
+
+
 def mlflow_page(port: int | None) -> str:
     """MLflow's page of experiments and models; by itself it opens pages for traces of language models, which hide them."""
-    return f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning"
+    return f"http://127.0.0.1:{port}/#/experiments?{CLASSIC}"
+
+
+def version_page(port: int | None, model: str, version: int) -> str:
+    """MLflow's page of a registered version."""
+    return f"http://127.0.0.1:{port}/#/models/{model}/versions/{version}?{CLASSIC}"
