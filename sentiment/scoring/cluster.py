@@ -146,7 +146,7 @@ def worker_problems(client: Client, store: ShardStore) -> dict[str, str]:
     Raises:
         StoreError: the store cannot be used from here.
     """
-    probe = f"{SHARDS}/probe"
+    probe = f"{SHARDS}/probe-{uuid.uuid4().hex}"
     store.write(probe, b"")
     problems = {}
     for address, found in client.run(_problem, versions(), store.address, probe, on_error="return").items():
