@@ -61,8 +61,11 @@ def open_cluster(settings: Settings, store: ShardStore) -> Iterator[Workers]:
         watch = _Watch(client, settings.scheduler or "")
 
         def usable() -> Workers:
-            left_out = worker_problems(client, store)
-            threads = {address: count for address, count in client.nthreads().items() if address not in left_out}
+            try:
+                left_out = worker_problems(client, store)
+                threads = {address: count for address, count in client.nthreads().items() if address not in left_out}
+            except (OSError, TimeoutError) as error:
+                raise lost(settings.scheduler or "") from error
             if not threads:
                 raise ClusterError(f"No worker of {settings.scheduler} can be used. {' '.join(left_out.values())}")
             for problem in left_out.values():
