@@ -31,12 +31,13 @@ from flows.events import CHAMPION_CHANGED
 from flows.server.ephemeral import running_server
 from flows.server.rest import announce
 from sentiment.errors import NoChampionError
-from sentiment.ingest.mapping.reading import ReadingOptions
 from sentiment.markdown import percent
+from sentiment.registry.environment import import_mlflow
 from sentiment.settings import open_home
 
 if TYPE_CHECKING:
     from sentiment.gate.decision import Decision
+    from sentiment.ingest.mapping.reading import ReadingOptions
     from sentiment.model.explanation import Explanation
 
 Reason = Annotated[str, typer.Option(help="Why; kept in alias_history.")]
@@ -114,6 +115,7 @@ def retrain(
         from flows.retrain import RetrainOptions
         from flows.retrain import retrain as flow
 
+        import_mlflow()  # While the server starts.
         options = RetrainOptions(
             rows=rows,
             until_flat=until_flat,
@@ -184,6 +186,7 @@ def score(
         from flows.score import ScoreOptions
         from flows.score import score as flow
 
+        import_mlflow()  # While the server starts.
         return orchestration.run(flow, ScoreOptions(model_version=model_version, since=since, until=until))
 
     show_score(run_flow(start), as_json)
@@ -220,6 +223,7 @@ def run(
         def loop(orchestration: Any) -> Any:
             from flows.pipeline import PipelineOptions, pipeline
 
+            import_mlflow()  # While the server starts.
             return orchestration.run(pipeline, PipelineOptions(**others, **as_parameters(reading)))
 
         return run_flow(loop)
