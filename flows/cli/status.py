@@ -6,7 +6,6 @@ It reads the snapshot and asks the home's Prefect server; `sentiment doctor` loo
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ DAYS_OF_FAILURES = 7
 def gather_status(home: Home) -> dict[str, Any]:
     """The whole status as one document; a new home has zeros and empty lists."""
     from flows.server.health import check_server
-    from sentiment.maintenance.doctor import look_quickly
+    from sentiment.maintenance.doctor import Finding, look_quickly
     from sentiment.warehouse.connection import reader
 
     found: dict[str, Any] = {
@@ -38,15 +37,18 @@ def gather_status(home: Home) -> dict[str, Any]:
         "refused_files": [],
         "wrong": [],
     }
-    # A snapshot that cannot be read is reported with the other problems.
-    with suppress(HomeError), reader(home) as snapshot:
-        found["tables"] = snapshot.frame("steps/warehouse/select_status_counts").row(0, named=True)
-        champion = snapshot.frame("steps/warehouse/select_status_champion")
-        found["champion"] = champion.row(0, named=True) if len(champion) else None
-        refused = snapshot.frame("steps/warehouse/select_status_refused")
-        found["refused"] = refused.row(0, named=True) if len(refused) else None
-        found["runs"] = list(snapshot.frame("steps/warehouse/select_last_runs").iter_rows(named=True))
-        found["refused_files"] = list(snapshot.frame("steps/warehouse/select_refused_files").iter_rows(named=True))
+    unread = ""
+    try:
+        with reader(home) as snapshot:
+            found["tables"] = snapshot.frame("steps/warehouse/select_status_counts").row(0, named=True)
+            champion = snapshot.frame("steps/warehouse/select_status_champion")
+            found["champion"] = champion.row(0, named=True) if len(champion) else None
+            refused = snapshot.frame("steps/warehouse/select_status_refused")
+            found["refused"] = refused.row(0, named=True) if len(refused) else None
+            found["runs"] = list(snapshot.frame("steps/warehouse/select_last_runs").iter_rows(named=True))
+            found["refused_files"] = list(snapshot.frame("steps/warehouse/select_refused_files").iter_rows(named=True))
+    except HomeError as error:
+        unread = str(error)
     server = running_server(home.root)
     found["running"] = _runs_in(server, RUNNING) if server else []
     found["failed"] = _runs_in(server, FAILED) if server else []
@@ -54,6 +56,9 @@ def gather_status(home: Home) -> dict[str, Any]:
         found["schedules"] = _next_runs(server)
     if home.root.exists():
         found["wrong"] = [*look_quickly(home), *(finding for finding in check_server(home) if not finding.is_well)]
+    # The quick check may have missed the damaged block.
+    if unread and home.published.exists() and not any(finding.check == "snapshot" for finding in found["wrong"]):
+        found["wrong"].append(Finding("snapshot", False, unread, "sentiment housekeeping"))
     used = sum(path.lstat().st_size for path in home.root.rglob("*") if path.is_file() and not path.is_symlink())
     found["disk"] = {
         "home_mb": used >> 20,

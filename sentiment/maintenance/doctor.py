@@ -81,7 +81,7 @@ def diagnose(
             "disk": lambda: check_disk(home, free_bytes),
             "locks": lambda: check_locks(home),
             "warehouse": lambda: check_warehouse(impatient),
-            "snapshot": lambda: check_snapshot(home),
+            "snapshot": lambda: check_snapshot(home, whole=True),
             "registry": lambda: check_registry(impatient),
             "forgetting": lambda: check_forgetting(impatient),
             "leftovers": lambda: check_leftovers(home),
@@ -246,8 +246,8 @@ def _check_tables(warehouse: Warehouse) -> Iterator[Finding]:
             )
 
 
-def check_snapshot(home: Home) -> Iterator[Finding]:
-    """Whether people can read the snapshot, and whether it is up to date."""
+def check_snapshot(home: Home, *, whole: bool = False) -> Iterator[Finding]:
+    """Whether people can read the snapshot, every block of it if `whole`, and whether it is up to date."""
     remedy = "sentiment housekeeping"
     if not home.published.exists():
         if home.published.is_symlink():
@@ -258,6 +258,8 @@ def check_snapshot(home: Home) -> Iterator[Finding]:
     try:
         with reader(home) as snapshot:
             count = snapshot.value("steps/warehouse/count_tweets")
+            if whole:
+                snapshot.read_all()
     except HomeError as error:
         yield Finding("snapshot", False, f"{home.published} cannot be read ({error.__cause__ or error})", remedy)
         return
