@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import polars as pl
 import pytest
 
 from sentiment.desk.filters import parse_search
-from sentiment.desk.store import Store
+from sentiment.desk.store import Store, View
 from sentiment.errors import HomeError
 from sentiment.ingest.corrections import correct
 from sentiment.settings import Home
@@ -59,6 +60,24 @@ def test_another_published_version_makes_another_index(scored: Home) -> None:
     score(scored, 2, "true")
     wait_until(lambda: store.view().index_path != before)
     assert store.view().indexed("select_periods", unit="day", first=None, last=None)["share"].to_list() == [1.0]
+
+
+def test_closing_ends_what_is_being_prepared_after_its_step(scored: Home) -> None:
+    steps = []
+
+    def prepare(_: View) -> Iterator[None]:
+        for number in range(1_000):
+            steps.append(number)
+            time.sleep(0.05)
+            yield
+
+    store = Store(scored, prepare)
+    first_view(store)
+    store.close()
+    count = len(steps)
+    assert count < 1_000
+    time.sleep(0.2)
+    assert len(steps) == count
 
 
 @pytest.mark.parametrize(
