@@ -61,8 +61,11 @@ def open_cluster(settings: Settings, store: ShardStore) -> Iterator[Workers]:
         watch = _Watch(client, settings.scheduler or "")
 
         def usable() -> Workers:
-            left_out = worker_problems(client, store)
-            threads = {address: count for address, count in client.nthreads().items() if address not in left_out}
+            try:
+                left_out = worker_problems(client, store)
+                threads = {address: count for address, count in client.nthreads().items() if address not in left_out}
+            except (OSError, TimeoutError) as error:
+                raise lost(settings.scheduler or "") from error
             if not threads:
                 raise ClusterError(f"No worker of {settings.scheduler} can be used. {' '.join(left_out.values())}")
             for problem in left_out.values():
@@ -146,7 +149,7 @@ def worker_problems(client: Client, store: ShardStore) -> dict[str, str]:
     Raises:
         StoreError: the store cannot be used from here.
     """
-    probe = f"{SHARDS}/probe"
+    probe = f"{SHARDS}/probe-{uuid.uuid4().hex}"
     store.write(probe, b"")
     problems = {}
     for address, found in client.run(_problem, versions(), store.address, probe, on_error="return").items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -71,6 +72,7 @@ def test_a_cluster_predicts_the_same_and_a_killed_worker_costs_nothing(
     checks_pass: Callable,
     in_one_process: list[tuple[Any, ...]],
     dask_cluster: DaskCluster,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     address, first = dask_cluster.address, dask_cluster.start_worker()
     dask_cluster.start_worker()
@@ -94,6 +96,13 @@ def test_a_cluster_predicts_the_same_and_a_killed_worker_costs_nothing(
         finding for finding in check_cluster(with_settings(world, scheduler=address)) if finding.check == "cluster"
     ]
     assert [(finding.is_well, finding.remedy) for finding in found] == [(True, "")]
+    monkeypatch.setattr(cluster, "versions", lambda: worker.versions() | {"torch": "1.0.0"})
+    settings = with_settings(world, scheduler=address).settings
+    with (
+        pytest.raises(ClusterError, match=r"No worker of .* can be used.*torch .*, expected 1\.0\.0"),
+        cluster.open_cluster(settings, open_store(world)),
+    ):
+        pass
     # The model stays for the next run, nothing else does.
     assert {path.parent.parent.name for path in (world.work / "scoring").rglob("*") if path.is_file()} == {"models"}
 
@@ -271,3 +280,16 @@ def test_a_shard_that_does_not_come_back_is_given_to_another_worker(
     assert executor.first is not None
     assert executor.first.cancelled()
     checks_pass(world)
+
+
+def test_a_worker_that_cannot_reach_the_shards_or_has_a_full_disk_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = ShardStore(str(tmp_path / "here"))
+    here.write("shards/probe", b"")
+    assert cluster._problem(worker.versions(), here.address, "shards/probe") == ""
+    assert here.names("predictions") == []
+    elsewhere = str(tmp_path / "elsewhere")
+    assert "Mount the folder" in cluster._problem(worker.versions(), elsewhere, "shards/probe")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10, 9, 1))
+    assert "0 MiB are free" in cluster._problem(worker.versions(), here.address, "shards/probe")

@@ -149,7 +149,10 @@ class ColumnChooser:
         if len(rivals) == 1:
             self.choice.take("text", rivals[0].name, "the only column that holds texts")
             if len(self.found) == 1 and not self.has_names:
-                sentence = "The file has one column and no header: each line may be a post, or a line of anything else."
+                sentence = (
+                    "The file has one column and no header: each line may be a post, or a line of anything else. If a "
+                    "character separates columns, name it with --delimiter."
+                )
                 self.choice.questions.append(Question("columns", sentence, (("text=1", "each line is a post"),)))
         else:
             self._ask_for_text(rivals)
