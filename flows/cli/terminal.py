@@ -143,7 +143,7 @@ def _print_records(console: Console, title: str, names: Sequence[str], cells: Se
         for name, text in zip(names, row, strict=True):
             if text:
                 console.print(Text(name, style="bold"))
-                console.print(Padding(Text(text, overflow="fold"), (0, 0, 0, 2), expand=False))
+                console.print(Padding(Text(text, overflow="fold"), (0, 0, 0, 2), expand=False), soft_wrap=False)
 
 
 def _cut(text: str, width: int, most_lines: int | None) -> str:

@@ -42,6 +42,7 @@ def create_app(home: Home, host: str = "127.0.0.1", orchestration: Orchestration
         yield
         service.close()
         app.state.queue.close()
+        app.state.store.close()
 
     app = FastAPI(
         title="Tweet sentiment",

@@ -7,6 +7,8 @@ licence in `static/`. Nothing is loaded from elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -33,21 +35,27 @@ class _KeptStatic(StaticFiles):
         return response
 
 
-def prepare(view: View) -> None:
-    """Compute what the first visitor of a new snapshot would wait for."""
+def prepare(view: View) -> Iterator[None]:
+    """Compute what the first visitor of a new snapshot would wait for; each step takes a second at most."""
     overview.summary_of(view)
+    yield
     tweets.count_matching(view, TweetFilter())
+    yield
     newest = view.indexed_once("select_day_range").row(0, named=True)["last"]
     if newest:
         topics.find(view, topics.TopicChoice(), newest)
     view.indexed_once("select_choices")
+    yield
     for queue in CHOSEN:
         candidates(view, queue)
+        yield
     for row in view.rows("select_versions")[:PREPARED_DECISIONS]:
         if row["champion_version"] not in (None, row["model_version"]):
             decision.compared(view, row["model_version"], row["champion_version"])
+            yield
     for name in questions.read_questions():
         questions.answer(view, name)
+        yield
 
 
 def add_to(app: FastAPI, home: Home, *, key: str, orchestration: Orchestration) -> None:

@@ -10,7 +10,7 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -28,6 +28,7 @@ from sentiment.warehouse.session import Warehouse
 SECONDS_TO_WAIT_FOR_FIRST = 2.0
 SECONDS_TO_WAIT_FOR_NEXT = 0.25
 SECONDS_UNTIL_TRIED_AGAIN = 60.0
+SECONDS_TO_CLOSE = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -83,14 +84,15 @@ class View:
 class Store:
     """Gives the newest view of a home."""
 
-    def __init__(self, home: Home, prepare: Callable[[View], object] = lambda view: None) -> None:
+    def __init__(self, home: Home, prepare: Callable[[View], Iterable[None]] = lambda view: ()) -> None:
         """Follow a home.
 
         Args:
-            prepare: computes what pages will ask of a new view, so that nobody waits for it.
+            prepare: computes what pages will ask of a new view, step by step, so that nobody waits for it.
         """
         self.home, self.prepare = home, prepare
         self.kept = Kept()
+        self.is_closed = False
         self._lock = Lock()
         self._view: View | None = None
         self._next: Next | None = None
@@ -149,6 +151,15 @@ class Store:
             if other != view.index_path:
                 other.unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """End what is being prepared: a process that ends while one of its threads is in DuckDB is aborted."""
+        self.is_closed = True
+        with self._lock:
+            following = self._next
+        if following is not None:
+            following.stop()
+            following.join(SECONDS_TO_CLOSE)
+
     @property
     def shown_index(self) -> Path | None:
         """The index of the view that answers now."""
@@ -163,6 +174,7 @@ class Next(Thread):
         self.store, self.snapshot = store, snapshot
         self.step, self.problem = "starting", ""
         self.error: str | None = None
+        self.process: subprocess.Popen[str] | None = None
         self.is_shown = Event()
         self.started_at, self._ended_at = time.monotonic(), 0.0
         self.start()
@@ -173,6 +185,11 @@ class Next(Thread):
         if self.is_alive():
             return False
         return not self.problem or time.monotonic() > self._ended_at + SECONDS_UNTIL_TRIED_AGAIN
+
+    def stop(self) -> None:
+        """End the process that builds, if there is one."""
+        if self.process is not None:
+            self.process.terminate()
 
     def run(self) -> None:
         try:
@@ -187,7 +204,7 @@ class Next(Thread):
         index = self.store.index_path()
         if not index.exists():
             self._build(index)
-        if index.exists() and self.store.home.published.resolve() == self.snapshot:
+        if not self.store.is_closed and index.exists() and self.store.home.published.resolve() == self.snapshot:
             try:
                 self._show(index)
             except Exception as error:
@@ -204,7 +221,9 @@ class Next(Thread):
             store.show(view)
             self.is_shown.set()
         try:
-            store.prepare(view)
+            for _ in store.prepare(view):
+                if store.is_closed:
+                    return
         except Exception:
             # Anyone who asks for that page gets the error; the others need not wait for it.
             log.exception("What pages will ask of %s could not be computed beforehand", self.snapshot)
@@ -214,7 +233,7 @@ class Next(Thread):
     def _build(self, index: Path) -> None:
         index.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         arguments = [str(self.snapshot), str(index), self.store.home.settings.warehouse_memory]
-        process = subprocess.Popen(
+        process = self.process = subprocess.Popen(
             [sys.executable, "-m", "sentiment.warehouse.search_index", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -224,7 +243,7 @@ class Next(Thread):
         for line in process.stdout:
             self.step = line.strip()
         _, text = process.communicate()
-        if process.returncode and self.snapshot.exists():
+        if process.returncode and self.snapshot.exists() and not self.store.is_closed:
             reason = text.strip().splitlines()[-1] if text.strip() else f"it ended with {process.returncode}"
             self.problem = (
                 f"The search index of the pages cannot be built: {reason}. Free some space in {index.parent} if the "

@@ -24,7 +24,8 @@ ROWS = [["slices", False, 1_598_316, REASON], ["speed", True, None, "Fast."]]
 def screen(monkeypatch: pytest.MonkeyPatch, width: int, height: int = 24) -> io.StringIO:
     """A terminal of this size in the place of standard output."""
     shown = io.StringIO()
-    console = Console(file=shown, force_terminal=True, color_system=None, width=width, height=height, highlight=False)
+    console = Console(file=shown, force_terminal=True, color_system=None, width=width, height=height)
+    console.soft_wrap, console.highlighter = terminal.out.soft_wrap, terminal.out.highlighter
     monkeypatch.setattr(terminal, "out", console)
     return shown
 

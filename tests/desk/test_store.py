@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,7 @@ import pytest
 
 from sentiment.api.app import create_app
 from sentiment.desk.filters import parse_search
-from sentiment.desk.store import Store
+from sentiment.desk.store import Store, View
 from sentiment.errors import HomeError
 from sentiment.ingest.corrections import correct
 from sentiment.settings import Home
@@ -82,6 +83,24 @@ def test_a_damaged_index_is_built_again(scored: Home, make_desk: Callable, tmp_p
         assert desk.get("/tweets").status_code == 503
         wait_until(lambda: desk.get("/tweets").status_code == 200)
         assert desk.get("/tweets").text == expected.text
+
+
+def test_closing_ends_what_is_being_prepared_after_its_step(scored: Home) -> None:
+    steps = []
+
+    def prepare(_: View) -> Iterator[None]:
+        for number in range(1_000):
+            steps.append(number)
+            time.sleep(0.05)
+            yield
+
+    store = Store(scored, prepare)
+    first_view(store)
+    store.close()
+    count = len(steps)
+    assert count < 1_000
+    time.sleep(0.2)
+    assert len(steps) == count
 
 
 @pytest.mark.parametrize(
