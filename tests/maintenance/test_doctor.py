@@ -110,6 +110,8 @@ def test_files_of_the_champion_that_are_missing(two_champions: Home, registry: R
     assert finding.check == "registry"
     assert finding.remedy.startswith("sentiment promote 1 ")
     assert_fixed(finding, two_champions)
+    # Nothing depends on it any more; it is still said.
+    assert any("version 2" in finding.found for finding in diagnose(two_champions) if finding.check == "registry")
 
 
 def test_an_alias_that_points_to_a_deleted_version(two_champions: Home, registry: Registry) -> None:
