@@ -207,3 +207,13 @@ def test_short_years_behind_names_of_months(write: Callable) -> None:
     rows = [["5", "31-Jul-18", text_of(0)], ["1", "1-Aug-18", text_of(1)]]
     found = records(write("alexa.tsv", rows, "rating\tdate\tverified_reviews", "\t"))
     assert [row["posted_at"] for row in found] == [datetime(2018, 7, 31, tzinfo=UTC), datetime(2018, 8, 1, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    ("stars", "suggested"), [((2, 3, 5), "2=negative,3=neutral,5=positive"), ((1, 2), "1=negative,2=positive")]
+)
+def test_stars_without_a_one_are_suggested_by_the_middle_of_their_scale(
+    stars: tuple[int, ...], suggested: str, write: Callable
+) -> None:
+    with pytest.raises(UnsureError, match=f"--labels {suggested}"):
+        records(write("reviews.csv", [[text_of(n), stars[n % len(stars)]] for n in range(30)], "review,stars"))

@@ -14,7 +14,7 @@ from simulations.failpoints import templates
 @pytest.mark.skipif(not full_disk.can_mount(), reason="file systems in memory cannot be mounted here")
 def test_a_full_disk_loses_nothing_and_is_said_in_a_sentence(tmp_path: Path) -> None:
     with templates() as template_of:
-        for name in ("ingest", "score", "correct"):
+        for name in ("ingest", "score"):
             folder = tmp_path / name
             folder.mkdir()
             found = list(full_disk.trials(name, template_of(name), folder, 4))

@@ -232,7 +232,7 @@ def _number_scheme(
     if found is None:
         return Doubt(
             f"The labels are {_list(numbers)}, which can be read in more than one way. Which are negative, neutral, positive?",
-            _suggest(numbers, middle=3 if is_stars and set(map(int, numbers)) <= {1, 2, 3, 4, 5} else None),
+            _suggest(numbers, middle=3 if is_stars and max(map(int, numbers)) in (4, 5) else None),
         )
     name, meaning = found
     strays = tuple(sorted({*numbers, *words} - meaning.keys()))
