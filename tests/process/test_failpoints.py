@@ -8,7 +8,7 @@ import pytest
 
 from simulations import failpoints
 
-OPERATIONS = ("ingest", "retrain", "score", "correct", "forget", "restore")
+OPERATIONS = ("ingest", "retrain", "score", "forget")
 
 
 # Some minutes with other tests on two cores.
