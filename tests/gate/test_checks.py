@@ -332,3 +332,9 @@ def test_the_behaviour_check_names_the_attribute_of_a_person_that_moves_probabil
     evidence = challenge(60, 10, behaviour=BehaviourEvidence(400, 0.8, biases={"gender": 0.001, "religion": -0.024}))
     reason = {check.check_name: check.reason for check in decide(evidence, GateThresholds()).checks}["behaviour"]
     assert reason.endswith("Of all attributes of a person, religion moves the mean probability most: by -2.4 points.")
+
+
+def test_an_attribute_that_moves_nothing_is_not_named() -> None:
+    evidence = challenge(60, 10, behaviour=BehaviourEvidence(400, 0.8, biases={"gender": 0.0002, "religion": -0.0004}))
+    reason = {check.check_name: check.reason for check in decide(evidence, GateThresholds()).checks}["behaviour"]
+    assert reason.endswith("No attribute of a person moves the mean probability.")
