@@ -378,15 +378,11 @@ def _behaviour(evidence: Evidence, thresholds: GateThresholds) -> Check:
     )
 
 
-_LEAST_SHOWN = 0.0005
-"""Of a mean probability: what rounds to a tenth of a point."""
-
-
 def _largest_bias(biases: Mapping[str, float]) -> str:
     if not biases:
         return ""
     attribute, shift = max(biases.items(), key=lambda bias: abs(bias[1]))
-    if abs(shift) < _LEAST_SHOWN:
+    if f"{100 * shift:.1f}" in ("0.0", "-0.0"):
         return " No attribute of a person moves the mean probability."
     return f" Of all attributes of a person, {attribute} moves the mean probability most: by {100 * shift:+.1f} points."
 
