@@ -175,7 +175,7 @@ def _first_look(name: str, sample: pl.Series, count_before: int) -> ColumnSurvey
         if forms.n_unique() <= _MOST_VALUES:
             column.values = Counter()
     is_candidate = column.words < 1.2 and not names.is_known(name)
-    is_like_id = column.distinct > 0.5 and column.numbers + column.letters > 0.5
+    is_like_id = column.numbers > 0.5 or (column.distinct > 0.5 and column.numbers + column.letters > 0.5)
     column.is_id = names.rank(name, "id") is not None or (is_candidate and is_like_id)
     if column.longest <= 60 and looks_like_times(given.head(300), is_named=is_named_date or name.startswith("column ")):
         column.times = TimeSurvey()
