@@ -120,6 +120,8 @@ def when_written_about(page: Page, subject: Subject) -> None:
 def the_sql(page: Page, subject: Subject) -> None:
     go(page, "Questions")
     page.get_by_role("link", name="Which hours are happiest?").click()
+    page.wait_for_url("**/questions/**")
+    page.wait_for_load_state("load")
     page.get_by_role("button", name="Copy").click()
     expect(page.locator("#copied")).to_have_text(re.compile("Copied|Ctrl"))
     assert "select" in page.locator("#sql").inner_text()
