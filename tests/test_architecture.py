@@ -15,7 +15,7 @@ from importlinter.cli import lint_imports
 
 from docs import architecture
 
-FOLDERS = ("sentiment", "flows", "tests", "benchmarks")
+FOLDERS = ("sentiment", "flows", "tests", "benchmarks", "simulations")
 LONGEST_FILE = 400
 SQL = re.compile(
     r"^\s*(select\s|insert\s+into\s|update\s+\w+\s+set\s|delete\s+from\s|merge\s+into\s|copy\s+[\w(]|with\s+\w+\s+as\b"
