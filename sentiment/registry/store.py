@@ -10,6 +10,7 @@ writing at the old path, so the paths are updated when the store is opened. Take
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 import subprocess
 import sys
@@ -38,8 +39,10 @@ def create_store(home: Home) -> None:
         relocate(store, home)
         return
     mlflow = import_mlflow()
-    draft = home.mlflow / "draft.db"
-    draft.unlink(missing_ok=True)
+    for abandoned in home.mlflow.glob("draft*.db*"):
+        abandoned.unlink()
+    # MLflow believes for the life of a process that a database which it has made is there: each draft has a name of its own.
+    draft = home.mlflow / f"draft-{secrets.token_hex(4)}.db"
     with translated_errors(home):
         mlflow.MlflowClient(f"sqlite:///{draft}", f"sqlite:///{draft}").search_experiments(max_results=1)
         put_in_place(draft, store)
