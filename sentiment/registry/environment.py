@@ -6,6 +6,7 @@ imported, which every command, flow and server does first.
 
 from __future__ import annotations
 
+import importlib
 import logging
 from types import ModuleType
 
@@ -35,3 +36,15 @@ def import_mlflow() -> ModuleType:
     # installed. Those of a registered model are read off the installation.
     environment.warn_dependency_requirement_mismatches = lambda model_requirements: None  # type: ignore[attr-defined]
     return mlflow
+
+
+def import_for_training() -> None:
+    """Import what a training needs sooner or later, which takes some seconds: where a command waits for something else."""
+    import_mlflow()
+    for name in (
+        "mlflow.pyfunc",
+        "mlflow.store.model_registry.sqlalchemy_store",
+        "mlflow.store.tracking.sqlalchemy_store",
+        "torch._dynamo",  # Torch's optimizers import it at their first step.
+    ):
+        importlib.import_module(name)
