@@ -84,7 +84,7 @@ def relocate(store: Path, home: Home) -> bool:
     """
     refuse_damaged_store(store)
     artifacts = home.mlflow / "artifacts"
-    with _damage_as_sentence(store), closing(sqlite3.connect(store, timeout=60)) as database:
+    with damage_as_sentence(store), closing(sqlite3.connect(store, timeout=60)) as database:
         row = database.execute(read_sql("stores/select_mlflow_place")).fetchone()
         if row is None:
             return False
@@ -114,7 +114,7 @@ def champion_in_store(home: Home) -> int | None:
         return None
     refuse_damaged_store(store)
     names = {"name": home.settings.model_name, "alias": CHAMPION}
-    with _damage_as_sentence(store), closing(sqlite3.connect(store, timeout=60)) as database:
+    with damage_as_sentence(store), closing(sqlite3.connect(store, timeout=60)) as database:
         row = database.execute(read_sql("stores/select_champion"), names).fetchone()
     return None if row is None else int(row[0])
 
@@ -161,13 +161,14 @@ def rewritten_run_file(home: Home, path: Path) -> Iterator[None]:
 def _execute(home: Home, script: str, parameters: dict[str, str]) -> None:
     store = home.mlflow / "mlflow.db"
     if store.exists():
-        with _damage_as_sentence(store), closing(sqlite3.connect(store, timeout=60)) as database:
+        with damage_as_sentence(store), closing(sqlite3.connect(store, timeout=60)) as database:
             database.execute(read_sql(script), parameters)
             database.commit()
 
 
 @contextmanager
-def _damage_as_sentence(store: Path) -> Iterator[None]:
+def damage_as_sentence(store: Path) -> Iterator[None]:
+    """Within this context, a database that cannot be read is named with what helps."""
     try:
         yield
     except sqlite3.OperationalError:
