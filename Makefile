@@ -10,7 +10,7 @@ TORCH := $(shell sed -n 's/^\(torch==[0-9.]*\).*/\1/p' requirements.lock)
 # Else every command compiles this project again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-slow lint docs bench simulate lock ruff format mypy imports spelling sql
+.PHONY: setup demo test test-slow lint docs bench simulate audit lock ruff format mypy imports spelling sql
 
 setup: .venv/.installed
 
@@ -80,6 +80,15 @@ bench: setup
 # Kills, planted flaws, a year of files: an hour and a half.
 simulate: setup
 	$(BIN)/python -m simulations
+
+# Before a release: known holes of what the lock names (asks an index on the net; one that cannot be asked is a failure), and in
+# build/ what .venv consists of (CycloneDX) and under which licences. An environment of its own: these tools are no part of .venv.
+audit: setup
+	@test -x build/audit/bin/pip-audit || { $(BIN)/python -m venv build/audit && \
+		build/audit/bin/python -m pip install --quiet pip-audit==2.10.1 cyclonedx-bom==7.5.0 pip-licenses==5.5.5; }
+	build/audit/bin/cyclonedx-py environment .venv --output-reproducible --output-file build/sbom.json
+	build/audit/bin/pip-licenses --python .venv/bin/python --format=markdown --output-file build/licences.md
+	build/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement requirements.lock
 
 # After a change in pyproject.toml; look at what moves before it is committed. `make lock UPGRADE=--upgrade` takes what is new.
 lock: setup
