@@ -16,7 +16,7 @@ from sentiment.registry.client import Registry
 from sentiment.registry.history import Change
 from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import Home
-from sentiment.warehouse.connection import writer
+from sentiment.warehouse.connection import translated_errors, writer
 from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.scored_ranges import count_unscored
 from sentiment.warehouse.session import Warehouse
@@ -40,7 +40,8 @@ def move_champion(home: Home, registry: Registry, change: Change) -> ChampionCha
     if before is None or before.model_version != change.model_version:
         with writer(home) as warehouse:
             history.intend(warehouse, change)
-        registry.set_champion(change.model_version)
+        with translated_errors(home):
+            registry.set_champion(change.model_version)
     return _finish(home, change, before.model_version if before else None)
 
 

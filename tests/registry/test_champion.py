@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from mlflow.exceptions import MlflowException
 
-from sentiment.errors import InputError, ModelError, NoChampionError
+from sentiment.errors import HomeError, InputError, ModelError, NoChampionError
 from sentiment.gate import decide as gate
 from sentiment.gate.decision import Outcome
 from sentiment.registry import champion
@@ -70,6 +71,20 @@ def test_a_change_that_was_interrupted_is_finished_and_not_made_twice(
     assert rows_of(world, "select count(*) from alias_history") == [(3,)]
     with pytest.raises(InputError, match=r"first champion|champion already"):
         do()
+
+
+def test_a_full_disk_is_said_in_a_sentence_and_nothing_changed(
+    world: Home, registry: Registry, two_champions: tuple[int, int], rows_of: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise MlflowException("(sqlite3.OperationalError) database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "set_champion", fail)
+        with pytest.raises(HomeError, match=r"is full.*free some space"):
+            champion.rollback(world, registry, **BY)
+    assert rows_of(world, SHOWN) == [(2400, 2, 2)]
+    assert champion.rollback(world, registry, **BY) == champion.ChampionChange(1, 2, is_published=True)
 
 
 def test_going_back_from_the_first_champion_is_refused_in_a_sentence(
