@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sentiment.errors import InputError
+from sentiment.ingest.load import StoredObject
 from sentiment.ingest.sources import NAME, source_file
 from sentiment.settings import SETTLE_SECONDS, UNFINISHED_SUFFIXES, Home
 from sentiment.warehouse.connection import writer
@@ -84,14 +85,18 @@ def is_abandoned(path: Path) -> bool:
     return time.time() - path.stat().st_mtime > SECONDS_OF_PATIENCE
 
 
-def refuse_file(home: Home, path: Path, reason: str) -> None:
-    """Remember that a file of the inbox cannot be loaded as it is, so that the reason is given once and not at every look."""
-    status = path.stat()
+def refuse_file(home: Home, file: Path | StoredObject, reason: str) -> None:
+    """Remember that a file cannot be loaded as it is: one of the inbox gives the reason once, and not at every look."""
+    if isinstance(file, Path):
+        status = file.stat()
+        size, modified_at = status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)
+    else:
+        size, modified_at = file.count_bytes, file.modified_at
     with writer(home) as warehouse:
         warehouse.run(
             "steps/ingest/insert_refused_file",
-            path=str(path),
-            count_disk_bytes=status.st_size,
-            modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
+            path=str(file),
+            count_disk_bytes=size,
+            modified_at=modified_at,
             reason=reason,
         )
