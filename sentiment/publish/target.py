@@ -23,6 +23,7 @@ from sqlalchemy.schema import CreateSchema
 from sentiment.database_url import check_address, open_database
 from sentiment.errors import DatabaseError, InputError
 from sentiment.publish.changes import Changes, changes_between, manifest_of, read_manifest
+from sentiment.publish.dataset import publish_to_dataset
 from sentiment.publish.lake import publish_to_lake
 from sentiment.publish.report import TargetReport
 from sentiment.publish.rows import write_rows
@@ -48,7 +49,8 @@ def publish_to(
     """Bring another database to the state of the published snapshot.
 
     Args:
-        address: SQLAlchemy URL without a password, or `delta:///folder` or `delta+s3://bucket/prefix` for a Delta table.
+        address: SQLAlchemy URL without a password; `delta:///folder` or `delta+s3://bucket/prefix` for a Delta table;
+            `parquet:///folder` for Parquet files by day.
         schema: of the tables there; in PostgreSQL `sentiment` unless given, and made if it is not there.
         piece_rows: rows that are sent and committed at a time: what a kill can cost.
         on_progress: called with the number of rows sent, and the total.
@@ -68,6 +70,8 @@ def publish_to(
     if url.get_backend_name() == "delta":
         with operation_lock(home, f"target-{key}"):
             return publish_to_lake(home, url, key, on_progress)
+    if url.get_backend_name() == "parquet":
+        return publish_to_dataset(home, url, on_progress)
     with (
         operation_lock(home, f"target-{key}"),
         open_database(address) as engine,
