@@ -22,7 +22,7 @@ from sentiment.ingest.inbox import find_inbox_files, is_abandoned, refuse_file, 
 from sentiment.ingest.load import IngestReport, Instructions, StoredObject, ingest_file
 from sentiment.ingest.mapping.reading import ReadingOptions
 from sentiment.ingest.objects import find_new_objects, ingest_object
-from sentiment.ingest.sources import with_source
+from sentiment.ingest.sources import watched_addresses, with_source
 from sentiment.object_store import is_address
 from sentiment.settings import Home, open_home
 
@@ -147,6 +147,10 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
                 summary.errors.append(reason)
                 if path.exists() and (is_of_inbox or isinstance(error, RefusedFileError)):
                     refuse_file(home, path, reason)
+        if not options.paths and options.source_url is None:
+            for name, address in watched_addresses(home).items():
+                watched = options.model_copy(update={"source": name})
+                load_objects(home, address, watched, summary, errors, is_watched=True)
         run.count_rows = sum(report.count_lines for report in summary.files)
         run.outcome = f"{summary.count_loaded:,} new tweets from {len(summary.files)} file(s)"
     report = ingest_markdown(summary.files) + links(home, "/status")
@@ -182,27 +186,44 @@ def paths_to_load(options: IngestOptions) -> Iterator[Path]:
 
 
 def load_objects(
-    home: Home, address: str, options: IngestOptions, summary: IngestSummary, errors: list[InputError]
+    home: Home,
+    address: str,
+    options: IngestOptions,
+    summary: IngestSummary,
+    errors: list[InputError],
+    *,
+    is_watched: bool = False,
 ) -> None:
-    """Load what is new or changed of the objects that an address names; an error in one does not keep the others out."""
+    """Load what is new or changed of the objects that an address names; an error in one does not keep the others out.
+
+    Args:
+        is_watched: a source says so, and nobody has asked: what cannot be loaded gives its reason once.
+    """
     try:
-        found = find_new_objects(home, address, gold_set=options.gold, label_by_emoticon=options.label_by_emoticon)
+        found = find_new_objects(
+            home,
+            address,
+            gold_set=options.gold,
+            label_by_emoticon=options.label_by_emoticon,
+            source=options.source if is_watched else None,
+        )
     except InputError as error:
         errors.append(error)
         summary.errors.append(str(error))
         return
-    if found.count_unchanged:
+    if found.count_unchanged and not is_watched:
         note = f"{found.count_unchanged:,} object(s) were read before and have not changed"
         summary.files.append(IngestReport(address.partition("?")[0], "unchanged", note=note))
     for stored in found.objects:
         try:
             summary.files.append(load_object(stored, options))
-        except NotReadyError as error:
-            summary.files.append(IngestReport(stored.name, "waiting", note=str(error)))
         except InputError as error:
+            if isinstance(error, NotReadyError) and not (is_watched and stored.is_settled):
+                summary.files.append(IngestReport(stored.name, "waiting", note=str(error)))
+                continue
             errors.append(error)
             summary.errors.append(str(error))
-            if isinstance(error, RefusedFileError):
+            if is_watched or isinstance(error, RefusedFileError):
                 refuse_file(home, stored, str(error))
 
 

@@ -83,9 +83,11 @@ def inspect(
             raise UnsureError(
                 f"{file} was not saved as a source: {' '.join(map(str, found.questions))}", tuple(found.questions)
             )
-        saved = save_source(open_home(), save, found.reading, Path(name))
+        watched = file if is_address(file) and file.partition("?")[0] != name else None
+        saved = save_source(open_home(), save, found.reading, Path(name), watched)
+        also = f" The objects of {watched} are read next to the inbox." if watched else ""
         notes.print(
-            f"Saved: {saved}. Files in inbox/{save}/ are read by it, and `sentiment ingest FILE --source {save}`.",
+            f"Saved: {saved}. Files in inbox/{save}/ are read by it, and `sentiment ingest FILE --source {save}`.{also}",
             markup=False,
         )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sentiment.errors import InputError
 from sentiment.ingest.load import StoredObject
-from sentiment.ingest.sources import NAME, source_file
+from sentiment.ingest.sources import NAME, source_changed_at
 from sentiment.settings import SETTLE_SECONDS, UNFINISHED_SUFFIXES, Home
 from sentiment.warehouse.connection import writer
 
@@ -42,7 +42,7 @@ def find_inbox_files(home: Home) -> list[Path]:
                 path=str(path),
                 count_disk_bytes=status.st_size,
                 modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
-                source_changed_at=_source_changed_at(home, path),
+                source_changed_at=source_changed_at(home, source_of(home, path)),
             )
             if not seen:
                 found.append(path)
@@ -71,13 +71,6 @@ def _files_of(folder: Path) -> Iterator[Path]:
 
 def _is_wanted(path: Path) -> bool:
     return not path.name.startswith(".") and path.suffix not in UNFINISHED_SUFFIXES
-
-
-def _source_changed_at(home: Home, path: Path) -> datetime:
-    """When the file of its source was changed: a file that was refused before is tried again."""
-    name = source_of(home, path)
-    saved = source_file(home, name) if name is not None else None
-    return datetime.fromtimestamp(saved.stat().st_mtime if saved is not None and saved.exists() else 0, UTC)
 
 
 def is_abandoned(path: Path) -> bool:

@@ -236,7 +236,7 @@ def _load(
     maker = RecordMaker(planned.reading, gold=gold_set is not None)
     chunks = map(load_forgotten(home, warehouse).leave_out, map(maker.make, watched.watch(batches)))
     # With more threads DuckDB takes twice the processor time for these appends; the other core is parsing.
-    warehouse.run("steps/ingest/set_one_thread")
+    warehouse.run("steps/warehouse/set_one_thread")
     merger: TweetMerger | GoldMerger
     if gold_set is None:
         merger = TweetMerger(warehouse, file_id, started_at, planned.way["is_labelled_by_emoticon"])

@@ -26,6 +26,7 @@ from pyarrow import fs
 from sentiment.errors import InputError, NotReadyError, UnsureError
 from sentiment.ingest.load import IngestReport, Instructions, StoredObject, ingest_file
 from sentiment.ingest.readers.partitions import partitions_of
+from sentiment.ingest.sources import source_changed_at
 from sentiment.object_store import StoreError, first_line, open_address, patiently
 from sentiment.settings import LEAST_FREE_BYTES, Home
 from sentiment.warehouse.connection import writer
@@ -73,7 +74,7 @@ class Bucket:
                 f"{shown} cannot be used: {error}. Expected an address such as s3://bucket/prefix/day=*/*.parquet"
             ) from error
 
-    def find(self) -> list[StoredObject]:
+    def find(self, *, may_be_empty: bool = False) -> list[StoredObject]:
         """The objects that the address names, by name; empty ones, and names that begin with `_` or `.`, are left out.
 
         Raises:
@@ -84,11 +85,11 @@ class Bucket:
         is_wild = _WILD.search(self.pattern) is not None
         found = self._look(is_wild)
         named = [info for info in found if not is_wild or _matches(self.pattern, info.path)]
-        if not named:
+        if not named and not may_be_empty:
             raise InputError(self._nothing(len(found)))
         # Of a bucket that is listed anyway; rows that were deleted are still in such files.
         logs = {info.path.partition(f"/{_DELTA_LOG}/")[0] for info in found if f"/{_DELTA_LOG}/" in info.path}
-        if table := next((log for log in sorted(logs) if named[0].path.startswith(f"{log}/")), None):
+        if table := next((log for log in sorted(logs) if any(i.path.startswith(f"{log}/") for i in named)), None):
             raise InputError(
                 f"{self.prefix}{table} is a Delta table: its files also hold rows that were deleted. Write what it shows to "
                 "a Parquet file, for example with polars.read_delta(…).write_parquet(…), and ingest that."
@@ -177,24 +178,36 @@ def open_bucket(address: str) -> Bucket:
 
 
 def find_new_objects(
-    home: Home, address: str, *, gold_set: str | None = None, label_by_emoticon: bool = False
+    home: Home,
+    address: str,
+    *,
+    gold_set: str | None = None,
+    label_by_emoticon: bool = False,
+    source: str | None = None,
 ) -> NewObjects:
     """List what an address names, without what was read before in the same way and has not changed.
+
+    Args:
+        source: the source that watches this address: then there may be nothing yet, and what was refused is left out until it
+            or the source's file changes.
 
     Raises:
         InputError, StoreError: as `Bucket` and `Bucket.find`.
     """
-    listed = open_bucket(address).find()
+    listed = open_bucket(address).find(may_be_empty=source is not None)
+    refused_since = None if source is None else source_changed_at(home, source)
     frame = pl.DataFrame(
         {
             "name": [stored.name for stored in listed],
             "count_bytes": [stored.count_bytes for stored in listed],
             "modified_at": [stored.modified_at for stored in listed],
-        }
+        },
+        schema={"name": pl.String, "count_bytes": pl.Int64, "modified_at": pl.Datetime("us", "UTC")},
     )
     with writer(home) as warehouse:
         way = {"gold_set": gold_set, "is_labelled_by_emoticon": label_by_emoticon}
-        unread = set(warehouse.load("steps/ingest/select_unread_objects", frame, **way)["name"])
+        found = warehouse.load("steps/ingest/select_unread_objects", frame, refused_since=refused_since, **way)
+    unread = set(found["name"])
     objects = [stored for stored in listed if stored.name in unread]
     return NewObjects(objects, len(listed) - len(objects))
 

@@ -21,10 +21,10 @@ from flows.ingest import IngestOptions, load_objects
 from sentiment.errors import InputError, NotReadyError, RefusedFileError, UnsureError
 from sentiment.ingest import objects
 from sentiment.ingest.inspection import inspect_file
-from sentiment.ingest.load import IngestReport, Instructions, ingest_file
+from sentiment.ingest.load import IngestReport, Instructions
 from sentiment.ingest.mapping.reading import ReadingOptions
 from sentiment.ingest.objects import Bucket, find_new_objects, ingest_object
-from sentiment.ingest.readers.partitions import partitions_of
+from sentiment.ingest.sources import load_source, save_source, watched_addresses, with_source
 from sentiment.maintenance.withdrawal import withdraw
 from sentiment.object_store import StoreError
 from sentiment.settings import Home
@@ -221,6 +221,41 @@ def test_an_object_that_changes_while_it_is_fetched_is_left_for_the_next_run(
         ingest_object(home, listed)
 
 
+def test_a_saved_source_with_an_address_is_read_next_to_the_inbox_and_refusals_are_given_once(
+    home: Home, put: Callable, monkeypatch: pytest.MonkeyPatch, rows_of: Callable
+) -> None:
+    from flows import ingest as flow
+
+    monkeypatch.setattr(
+        flow, "load_object", lambda stored, options: ingest_object(home, stored, instructions=_as_said(home, options))
+    )
+    address = "s3://lake/day=*/*.csv"
+    example = put("day=2026-11-01/a.csv", 10)
+    reading = inspect_file(example).reading
+    save_source(home, "posts", reading, example, address)
+    assert (watched_addresses(home), load_source(home, "posts").columns) == ({"posts": address}, dict(reading.columns))
+    put("day=2026-11-02/bad.csv", 20, day=["31/31/2026"] * 4)
+
+    def run() -> tuple[list[str], int]:
+        summary, errors = flow.IngestSummary([], []), []
+        load_objects(home, address, IngestOptions(source="posts"), summary, errors, is_watched=True)
+        return [report.path for report in summary.files], len(errors)
+
+    assert run() == (["s3://lake/day=2026-11-01/a.csv"], 1)
+    assert run() == ([], 0)
+    assert rows_of(home, "select distinct source, posted_at::date::varchar from tweets") == [("posts", "2026-11-01")]
+    put("day=2026-11-03/c.csv", 30)
+    assert run() == (["s3://lake/day=2026-11-03/c.csv"], 0)
+
+
+def test_a_watched_address_may_have_no_objects_yet(home: Home, store: Counting) -> None:
+    assert find_new_objects(home, "s3://lake/*.csv", source="posts").objects == []
+
+
+def _as_said(home: Home, options: IngestOptions) -> Instructions:
+    return Instructions(with_source(home, options.reading()))
+
+
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [
@@ -332,42 +367,3 @@ def test_a_key_without_the_right_to_list_is_a_sentence_at_once(s3_with_rights: C
     with pytest.raises(StoreError, match=r"ACCESS_DENIED.*to list the bucket and to get objects"):
         find_new_objects(home, address.replace("?", "/*.csv?"))
     assert time.monotonic() - started < 30
-
-
-# -- Folders as columns, for any file
-
-
-def test_folders_are_columns_where_the_file_has_none_for_a_role(home: Home, tmp_path: Path, rows_of: Callable) -> None:
-    folder = tmp_path / "day=2026-11-05" / "lang=en"
-    folder.mkdir(parents=True)
-    (folder / "posts.csv").write_text("id,text\n1,a lovely morning in town\n2,an awful evening at home\n")
-    found = inspect_file(folder / "posts.csv")
-    assert dict(found.reading.columns) == {"text": "text", "id": "id", "date": "day", "language": "lang"}
-    assert "day and lang from the names of its folders" in found.reading.sentence
-    assert ingest_file(home, folder / "posts.csv").count_loaded == 2
-    assert rows_of(home, "select distinct posted_at::varchar from tweets") == [("2026-11-05 00:00:00+00",)]
-
-
-def test_what_a_file_says_of_each_row_counts_before_the_names_of_folders(
-    home: Home, tmp_path: Path, rows_of: Callable
-) -> None:
-    folder = tmp_path / "date=2026-11-05"
-    folder.mkdir()
-    (folder / "posts.csv").write_text(
-        "id,text,updated_at\n1,a lovely morning in town,2026-11-05 10:00\n2,an awful evening,2026-11-05 11:00\n"
-    )
-    assert inspect_file(folder / "posts.csv").reading.columns["date"] == "updated_at"
-
-
-def test_a_file_that_has_the_column_itself_is_read_by_it(tmp_path: Path) -> None:
-    folder = tmp_path / "day=2026-11-05"
-    folder.mkdir()
-    (folder / "posts.csv").write_text("id,text,day\n1,a lovely morning,2026-10-01\n2,an awful evening,2026-10-02\n")
-    found = inspect_file(folder / "posts.csv")
-    assert (found.reading.columns["date"], str(found.earliest)[:10]) == ("day", "2026-10-01")
-
-
-def test_only_folders_directly_above_a_file_are_columns() -> None:
-    path = Path("/data/run=3/files/day=2026-11-05/hour=07/topic=a%20b/x=__HIVE_DEFAULT_PARTITION__/posts.csv")
-    assert partitions_of(path) == (("day", "2026-11-05"), ("hour", "07"), ("topic", "a b"), ("x", None))
-    assert partitions_of(Path("/data/posts.csv")) == ()
