@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pyarrow import fs
 
@@ -47,6 +47,11 @@ class ShardStore:
                 f"Shards cannot be kept at {address}: {first_line(error)}. Expected a folder that all workers see, or an "
                 "address such as s3://bucket/prefix in SENTIMENT_SHARDS."
             ) from error
+
+    @property
+    def compression(self) -> Literal["uncompressed", "zstd"]:
+        """Of Parquet files: none on this machine, where packing costs more than the disk does."""
+        return "uncompressed" if self.is_local else "zstd"
 
     def read(self, name: str) -> bytes:
         """Content of a file.
