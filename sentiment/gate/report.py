@@ -21,8 +21,7 @@ def decision_markdown(decision: Decision) -> str:
     verdict, model_version = decision.verdict, decision.model_version
     rows = [
         [
-            row.check_name,
-            "passed" if row.passed else "**failed**",
+            f"✓ {row.check_name}" if row.passed else f"**✗ {row.check_name}**",
             row.measure,
             row.champion,
             row.challenger,

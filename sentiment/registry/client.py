@@ -195,7 +195,12 @@ class Registry:
                 source=logged.artifact_location,  # MLflow would look up `models:/…` in its default store.
                 run_id=run_id,
                 model_id=logged.model_id,
-                tags={TRAINING_KEY: training_key, MODEL_DIGEST: digest, **digests, **tags},
+                tags={
+                    **tags,
+                    TRAINING_KEY: training_key,
+                    MODEL_DIGEST: digest,
+                    **digests,
+                },  # In the order of MLflow's pages.
             )
         )
 
