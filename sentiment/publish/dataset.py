@@ -4,8 +4,9 @@ polars, DuckDB, Spark and others read the folder as one table with the column `d
 the next publication writes the days that differ and no others: new, changed and deleted rows are found by comparing digests, at
 the cost of one pass over the published snapshot and of a footer for each day.
 
-A day is written outside of the folder and renamed into it. So readers see each day whole, old or new, also after a kill; who
-needs all days from one transaction takes a Delta table (`lake`). Of two publishers at once, one is refused.
+A day is written outside of the folder and renamed into it. So readers see each day whole, old or new, also after a kill. One
+that opens a file twice can fail in between; who cannot have that, or needs all days from one transaction, takes a Delta table
+(`lake`). Of two publishers at once, one is refused.
 """
 
 from __future__ import annotations
