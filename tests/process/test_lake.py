@@ -28,6 +28,10 @@ def test_a_bucket_is_inspected_ingested_and_withdrawn_by_command(
     assert command.rows("select min(posted_at)::date::varchar, count(*) from tweets") == [("2026-11-01", 8)]
 
     assert command("withdraw", "s3://shards/prefix/day=2026-11-02/posts.csv")["count_tweets"] == 4
+    command("inspect", pattern, "--save", "posts")
+    (watched,) = command("ingest")["files"]
+    assert (watched["path"], watched["count_loaded"]) == ("s3://shards/prefix/day=2026-11-02/posts.csv", 4)
+    assert command("ingest")["files"] == []
     status, said = command.fails("ingest", address.replace("s3://shards/prefix?", "s3://nowhere/*.csv?"))
     assert (status, "NO_SUCH_BUCKET" in said, "Traceback" in said) == (1, True, False)
     status, said = command.fails("ingest", address.replace("?", "/*.json?"))
