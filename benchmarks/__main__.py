@@ -9,7 +9,19 @@ import argparse
 import subprocess
 import sys
 
-NAMES = ("ingest", "loop", "curve", "training", "accuracy", "api", "publish", "profile", "random_tables", "labels")
+NAMES = (
+    "ingest",
+    "loop",
+    "curve",
+    "training",
+    "accuracy",
+    "api",
+    "publish",
+    "lake",
+    "profile",
+    "random_tables",
+    "labels",
+)
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}; all of them without any")

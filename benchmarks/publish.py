@@ -26,7 +26,7 @@ from sentiment.publish.rows import write_rows
 from sentiment.publish.tables import published_tables
 from sentiment.publish.target import SCHEMA
 from sentiment.sample import Span, write_sample
-from sentiment.settings import Home, Settings
+from sentiment.settings import Home
 from sentiment.warehouse.connection import reader, writer
 from sentiment.warehouse.snapshot import publish
 from tests.postgresql_server import PASSWORD, postgresql_server
@@ -89,14 +89,14 @@ def shown(engine: sqlalchemy.Engine) -> tuple[Any, ...]:
         return tuple(connection.execute(sqlalchemy.text(SHOWN)).one())
 
 
-def killed(home: Home, settings: Settings, address: str, engine: sqlalchemy.Engine) -> dict[str, Any]:
+def killed(home: Home, address: str, engine: sqlalchemy.Engine) -> dict[str, Any]:
     """Kill a publication of all rows on its way, and again while it takes over; then let it end."""
     publish(home)
     readers = Readers(engine)
     readers.start()
     before = readers.seen[0]
     for moment in (uploading, taking_over):
-        process = multiprocessing.get_context("spawn").Process(target=publish_to, args=(home, settings, address))
+        process = multiprocessing.get_context("spawn").Process(target=publish_to, args=(home, address))
         process.start()
         while not moment(engine) and process.is_alive():
             time.sleep(0.05)

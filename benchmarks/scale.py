@@ -1,7 +1,8 @@
 """What a run costs as the tables grow, and where shards are predicted: `python -m benchmarks.scale FILE [--sizes N ...]`.
 
 Workers: at the least size, from table to table with start and loading, in this process, in two processes, and on a Dask cluster of
-two workers that has been started before.
+two workers that has been started before; and from shards to predictions alone, in a plain pool of two processes that have the model.
+`--workers-only` leaves out all that follows.
 
 Cost: the home is filled with copies of the file's tweets under growing ids, with predictions of version 1 for all of them. At each
 size, three times in turn: nothing is new; 100,000 tweets are new, which version 1 scores; they are published. At the end, this
@@ -14,26 +15,35 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
+import io
 import json
 import multiprocessing
 import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from benchmarks.data import run
 from sentiment.registry.client import Registry
+from sentiment.scoring.executors import use_one_thread
 from sentiment.scoring.score import score
+from sentiment.scoring.store import ShardStore
+from sentiment.scoring.worker import ShardTask, describe_model, predict_shard, versions
+from sentiment.scoring.workers import ONE_THREAD_ROWS
 from sentiment.settings import Home
-from sentiment.warehouse.connection import writer
+from sentiment.warehouse.connection import reader, writer
 from sentiment.warehouse.snapshot import publish
 from tests.dask_cluster import DaskCluster
 
 SIZES = (1_600_000, 8_000_000, 32_000_000)
-NEW_ROWS = 100_000
+NEW_ROWS = SHARD_ROWS = 100_000
 RESULTS = Path(__file__).with_name("results") / "scale.json"
 
 
@@ -113,11 +123,52 @@ def two_workers() -> Iterator[DaskCluster]:
             cluster.stop()
 
 
+def timed(task: ShardTask) -> float:
+    """Predict a shard; the processor seconds that it took this process."""
+    used = time.process_time()
+    predict_shard(task)
+    return time.process_time() - used
+
+
+def plain_pool(home: Home, registry: Registry) -> dict[str, float]:
+    """The peer: the same function over shards that were written before, in two processes that have the model."""
+    files = describe_model(registry.model_files(1))
+    with tempfile.TemporaryDirectory() as folder:
+        store, tasks = ShardStore(folder), []
+        with reader(home) as snapshot:
+            rows = snapshot.connection.execute("select tweet_id, change_number, text from tweets").to_arrow_reader(
+                SHARD_ROWS
+            )
+            for number, batch in enumerate(rows):
+                content = io.BytesIO()
+                pl.DataFrame(batch).write_parquet(content, compression=store.compression)
+                store.write(name := f"{number}.parquet", content.getvalue())
+                digest = hashlib.sha256(content.getvalue()).hexdigest()
+                tasks.append(ShardTask(folder, name, digest, files, ONE_THREAD_ROWS, 3, versions()))
+            count = snapshot.value("steps/warehouse/count_tweets")
+        with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), initializer=use_one_thread) as pool:
+            for future in [pool.submit(timed, task) for task in tasks[:2]]:
+                future.result()
+            for task in tasks[:2]:
+                store.remove(task.output)
+            started = time.perf_counter()
+            used = sum(pool.map(timed, tasks))
+            seconds = time.perf_counter() - started
+    return rates(count, {"seconds": round(seconds, 2), "cpu_seconds": round(used, 2)})
+
+
 def workers(home: Home, registry: Registry) -> dict[str, Any]:
-    """Tweets a second from table to table, each way twice in turn."""
-    found: dict[str, list[dict[str, float]]] = {"this process": [], "two processes": [], "dask, two workers": []}
+    """Tweets a second, each way twice in turn."""
+    publish(home)
+    found: dict[str, list[dict[str, float]]] = {
+        "plain pool of two": [],
+        "this process": [],
+        "two processes": [],
+        "dask, two workers": [],
+    }
     with two_workers() as cluster:
         for _ in range(2):
+            found["plain pool of two"].append(plain_pool(home, registry))
             found["this process"].append(from_nothing(home, registry))
             found["two processes"].append(from_nothing(home, registry, {"scoring_processes": 2}))
             settings = {"scheduler": cluster.address}
@@ -135,20 +186,26 @@ def from_nothing(
     at_work = dataclasses.replace(home, settings=home.settings.model_copy(update=settings or {}))
     counts: list[int] = []
     taken = measured(lambda: counts.append(score(at_work, registry, run_id="r").count_scored), cluster)
+    return rates(counts[0], taken)
+
+
+def rates(count: int, taken: dict[str, float]) -> dict[str, float]:
+    """What was measured, with tweets a second and processor time a tweet."""
     return taken | {
-        "tweets": counts[0],
-        "tweets_a_second": round(counts[0] / taken["seconds"]),
-        "cpu_microseconds_a_tweet": round(1e6 * taken["cpu_seconds"] / counts[0], 2),
+        "tweets": count,
+        "tweets_a_second": round(count / taken["seconds"]),
+        "cpu_microseconds_a_tweet": round(1e6 * taken["cpu_seconds"] / count, 2),
     }
 
 
 def main() -> None:
-    """Measure, and write benchmarks/results/scale.json."""
+    """Measure, and write benchmarks/results/scale.json; what is left out stays as it is there."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("file", type=Path, help="tweets in the Sentiment140 format")
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="tweets, in ascending order")
+    parser.add_argument("--workers-only", action="store_true", help="leave out what a run costs as the tables grow")
     options = parser.parse_args()
-    results: dict[str, Any] = {}
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "home")
         run("run", str(options.file), "--rows", "20000", home=home.root)
@@ -161,10 +218,13 @@ def main() -> None:
             assert filling.exitcode == 0
             if size == options.sizes[0]:
                 results["workers"] = workers(home, registry)
+            if options.workers_only:
+                break
             results[f"cost at {size}"] = cost(home, registry)
             print(json.dumps(results[f"cost at {size}"]), flush=True)
-        results["from nothing"] = from_nothing(home, registry)
-        results["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        if not options.workers_only:
+            results["from nothing"] = from_nothing(home, registry)
+            results["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
 

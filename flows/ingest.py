@@ -19,10 +19,12 @@ from flows.progress import Step
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment.errors import InputError, NotReadyError, RefusedFileError, UnsureError
 from sentiment.ingest.inbox import find_inbox_files, is_abandoned, refuse_file, source_of
-from sentiment.ingest.load import IngestReport, Instructions, ingest_file
+from sentiment.ingest.load import IngestReport, Instructions, StoredObject, ingest_file
 from sentiment.ingest.mapping.reading import ReadingOptions
-from sentiment.ingest.sources import with_source
-from sentiment.settings import open_home
+from sentiment.ingest.objects import find_new_objects, ingest_object
+from sentiment.ingest.sources import watched_addresses, with_source
+from sentiment.object_store import is_address
+from sentiment.settings import Home, open_home
 
 STANDARD_INPUT = "standard input"
 
@@ -35,8 +37,8 @@ class FilesForm(BaseModel):
 
     paths: list[str] = Field(
         default=[],
-        description="Files to load: CSV, TSV, JSON, Parquet or Excel (text also .gz, .zst, .zip). Empty: new files of the "
-        "inbox.",
+        description="Files to load: CSV, TSV, JSON, Parquet or Excel (text also .gz, .zst, .zip), or objects such as "
+        "`s3://bucket/prefix/day=*/*.parquet`, of which new and changed ones are read. Empty: new files of the inbox.",
     )
     label_by_emoticon: bool = Field(
         default=False, description="Label tweets without a label by their emoticons, and take these out of the text."
@@ -124,10 +126,13 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
         from sentiment.publish import check_address
 
         check_address(options.source_url)
-    summary, errors = IngestSummary([], []), []
+    summary = IngestSummary([], [])
+    errors: list[InputError] = []
     with recorded_run("ingest", options.as_of) as run:
         if options.source_url is not None:
             summary.files.append(load_query(options))
+        for address in filter(is_address, options.paths):
+            load_objects(home, address, options, summary, errors)
         for path in paths_to_load(options):
             try:
                 summary.files.append(load_file(path, options))
@@ -142,6 +147,10 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
                 summary.errors.append(reason)
                 if path.exists() and (is_of_inbox or isinstance(error, RefusedFileError)):
                     refuse_file(home, path, reason)
+        if not options.paths and options.source_url is None:
+            for name, address in watched_addresses(home).items():
+                watched = options.model_copy(update={"source": name})
+                load_objects(home, address, watched, summary, errors, is_watched=True)
         run.count_rows = sum(report.count_lines for report in summary.files)
         run.outcome = f"{summary.count_loaded:,} new tweets from {len(summary.files)} file(s)"
     report = ingest_markdown(summary.files) + links(home, "/status")
@@ -167,13 +176,71 @@ def joined_error(errors: list[InputError], sentences: list[str], *, is_inbox: bo
 def paths_to_load(options: IngestOptions) -> Iterator[Path]:
     """The given paths; without any and without a database, the inbox, listed again until nothing new has landed."""
     if options.paths or options.source_url is not None:
-        yield from map(Path, options.paths)
+        yield from (Path(path) for path in options.paths if not is_address(path))
         return
     home = open_home(say_waiting)
     given: set[Path] = set()
     while new := [path for path in find_inbox_files(home) if path not in given]:
         given.update(new)
         yield from new
+
+
+def load_objects(
+    home: Home,
+    address: str,
+    options: IngestOptions,
+    summary: IngestSummary,
+    errors: list[InputError],
+    *,
+    is_watched: bool = False,
+) -> None:
+    """Load what is new or changed of the objects that an address names; an error in one does not keep the others out.
+
+    Args:
+        is_watched: a source says so, and nobody has asked: what cannot be loaded gives its reason once.
+    """
+    try:
+        found = find_new_objects(
+            home,
+            address,
+            gold_set=options.gold,
+            label_by_emoticon=options.label_by_emoticon,
+            source=options.source if is_watched else None,
+        )
+    except InputError as error:
+        errors.append(error)
+        summary.errors.append(str(error))
+        return
+    if found.count_unchanged and not is_watched:
+        note = f"{found.count_unchanged:,} object(s) were read before and have not changed"
+        summary.files.append(IngestReport(address.partition("?")[0], "unchanged", note=note))
+    for stored in found.objects:
+        try:
+            summary.files.append(load_object(stored, options))
+        except InputError as error:
+            if isinstance(error, NotReadyError) and not (is_watched and stored.is_settled):
+                summary.files.append(IngestReport(stored.name, "waiting", note=str(error)))
+                continue
+            errors.append(error)
+            summary.errors.append(str(error))
+            if is_watched or isinstance(error, RefusedFileError):
+                refuse_file(home, stored, str(error))
+
+
+@task(task_run_name="load {stored.name}", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)
+def load_object(stored: StoredObject, options: IngestOptions) -> IngestReport:
+    """Fetch one object and load it in one transaction."""
+    home = open_home(say_waiting)
+    report = ingest_object(
+        home,
+        stored,
+        gold_set=options.gold,
+        label_by_emoticon=options.label_by_emoticon,
+        instructions=Instructions(reading=with_source(home, options.reading()), max_rejected=options.max_rejected),
+        on_progress=Step(f"read {Path(stored.key).name}"),
+    )
+    get_run_logger().info("%s: %s", stored.name, report)
+    return report
 
 
 @task(task_run_name="load {path.name}", retries=3, retry_delay_seconds=10, retry_condition_fn=is_busy)

@@ -20,7 +20,8 @@ class PublishOptions(BaseModel):
 
     to: str = Field(
         description="SQLAlchemy address of the database, such as postgresql+psycopg://user@host/database. Never with a "
-        "password: that is taken from ~/.pgpass or PGPASSWORD on the worker."
+        "password: that is taken from ~/.pgpass or PGPASSWORD on the worker. Or `delta:///folder` for a Delta table, "
+        "`parquet:///folder` for Parquet files by day."
     )
     schema_name: str | None = Field(
         default=None, pattern=r"^\w+$", description="Schema of the tables there. Empty: `sentiment` in PostgreSQL."

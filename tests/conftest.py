@@ -36,7 +36,7 @@ if "CI" not in os.environ:
     hypothesis.settings.register_profile("patient", deadline=None)
     hypothesis.settings.load_profile("patient")
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["tests.databases", "tests.object_storage"]
 SLOW = ("process",)
 """Folders of tests that start processes of their own, or kill some."""
 

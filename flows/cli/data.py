@@ -39,7 +39,12 @@ def profile(as_json: AsJson = False) -> None:
 
 def publish(
     to: Annotated[
-        str, typer.Option("--to", metavar="URL", help="SQLAlchemy address without a password: ~/.pgpass or PGPASSWORD.")
+        str,
+        typer.Option(
+            "--to",
+            metavar="URL",
+            help="SQLAlchemy address without a password (~/.pgpass or PGPASSWORD), delta:///folder, or parquet:///folder.",
+        ),
     ],
     schema: Annotated[str | None, typer.Option(help="Schema there; `sentiment` in PostgreSQL unless given.")] = None,
     as_json: AsJson = False,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,16 +18,17 @@ from flows.cli.run import check_paths, run_flow
 from flows.cli.terminal import AsJson, notes, out, print_json, print_table, say_waiting
 from sentiment.errors import InputError, UnsureError
 from sentiment.markdown import percent
+from sentiment.object_store import is_address
 from sentiment.settings import Home, load_settings, open_home
 
 if TYPE_CHECKING:
     from sentiment.ingest.mapping.reading import ReadingOptions
 
-STANDARD_INPUT = Path("-")
+STANDARD_INPUT = "-"
 
 
 def check_source(
-    source_url: str | None, query: str | None, watermark: str | None, paths: list[Path] | None
+    source_url: str | None, query: str | None, watermark: str | None, paths: list[str] | None
 ) -> dict[str, str | None]:
     """Options of `ingest` for a database, refused before anything is started.
 
@@ -49,7 +50,10 @@ def check_source(
 @takes_reading_options
 def inspect(
     reading: ReadingOptions,
-    file: Annotated[Path, typer.Argument(help="Any file of posts; - reads standard input.")],
+    file: Annotated[
+        str,
+        typer.Argument(help="Any file of posts, or an object such as s3://bucket/posts.csv; - reads standard input."),
+    ],
     save: Annotated[
         str | None, typer.Option(metavar="NAME", help="Keep how it is read as a source of this name.")
     ] = None,
@@ -63,17 +67,13 @@ def inspect(
     from sentiment.ingest.sources import save_source, with_source
 
     settings = load_settings()
-    (name,) = check_paths([_spooled(file)]) if file == STANDARD_INPUT else check_paths([file])
-    path = Path(name)
-    try:
+    with _as_file(file) as (path, name):
         reading = with_source(Home(settings.home, settings), reading)
         found = inspect_file(path, reading)
         while found.questions and save is not None and sys.stdin.isatty() and not as_json:
             reading = _answered(UnsureError("", tuple(found.questions)), reading)
             found = inspect_file(path, reading)
-    finally:
-        if file == STANDARD_INPUT:
-            path.unlink(missing_ok=True)
+    found = replace(found, path=name)
     if as_json:
         print_json(found.as_json())
     else:
@@ -83,11 +83,35 @@ def inspect(
             raise UnsureError(
                 f"{file} was not saved as a source: {' '.join(map(str, found.questions))}", tuple(found.questions)
             )
-        saved = save_source(open_home(), save, found.reading, path)
+        watched = file if is_address(file) and file.partition("?")[0] != name else None
+        saved = save_source(open_home(), save, found.reading, Path(name), watched)
+        also = f" The objects of {watched} are read next to the inbox." if watched else ""
         notes.print(
-            f"Saved: {saved}. Files in inbox/{save}/ are read by it, and `sentiment ingest FILE --source {save}`.",
+            f"Saved: {saved}. Files in inbox/{save}/ are read by it, and `sentiment ingest FILE --source {save}`.{also}",
             markup=False,
         )
+
+
+@contextmanager
+def _as_file(name: str) -> Iterator[tuple[Path, str]]:
+    """A file, standard input or an object as a path that can be read, and its name for people."""
+    if name == STANDARD_INPUT:
+        path = _spooled()
+        try:
+            yield path, str(path)
+        finally:
+            path.unlink(missing_ok=True)
+    elif is_address(name):
+        from sentiment.ingest.objects import fetched, named_in_errors, open_bucket
+
+        found = open_bucket(name).find()
+        if len(found) > 1:
+            notes.print(f"{len(found):,} objects match; this is the first.", markup=False)
+        with fetched(open_home(), found[0]) as path, named_in_errors(path, found[0].name):
+            yield path, found[0].name
+    else:
+        (checked,) = check_paths([name])
+        yield Path(checked), checked
 
 
 def _show_inspection(found: Any) -> None:
@@ -137,9 +161,10 @@ def _show_inspection(found: Any) -> None:
 def ingest(
     reading: ReadingOptions,
     paths: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(
-            help="CSV, TSV, JSON, Parquet or Excel (text also .gz, .zst, .zip); - reads standard input; none: the inbox."
+            help="CSV, TSV, JSON, Parquet or Excel (text also .gz, .zst, .zip), or 's3://bucket/prefix/day=*/*.parquet'; "
+            "- reads standard input; none: the inbox."
         ),
     ] = None,
     gold: Gold = None,
@@ -166,7 +191,7 @@ def ingest(
     given = [path for path in paths or [] if path != STANDARD_INPUT]
     names = check_paths(given)
     reads_from = check_source(source_url, query, watermark, paths)
-    spool = _spooled(STANDARD_INPUT) if STANDARD_INPUT in (paths or []) else None
+    spool = _spooled() if STANDARD_INPUT in (paths or []) else None
     if spool is not None:
         names.append(str(spool))
     try:
@@ -208,7 +233,7 @@ def asking(start: Callable[[ReadingOptions], Any], reading: ReadingOptions, as_j
             reading = _answered(error, reading)
 
 
-def _spooled(path: Path) -> Path:
+def _spooled() -> Path:
     """Standard input as a file in the home, removed after reading."""
     home = open_home()
     target = home.work / f"standard-input-{os.getpid()}"

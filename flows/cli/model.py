@@ -205,7 +205,9 @@ def show_score(report: Any, as_json: bool) -> None:
 @takes_reading_options
 def run(
     reading: ReadingOptions,
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files to load; none: the inbox.")] = None,
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Files to load, or s3://bucket/prefix/*.parquet; none: the inbox.")
+    ] = None,
     rows: Rows = None,
     effort: Effort = None,
     seed: Seed = 0,

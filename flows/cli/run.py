@@ -9,6 +9,7 @@ from typing import Any
 from flows.cli.terminal import progress_bars
 from flows.server.ephemeral import connect
 from sentiment.errors import InputError
+from sentiment.object_store import is_address
 from sentiment.settings import open_home
 
 
@@ -27,15 +28,18 @@ def run_flow(start: Callable[[Any], Any]) -> Any:
             return start(orchestration)
 
 
-def check_paths(paths: list[Path]) -> list[str]:
-    """Refuse what is no file before anything is started.
+def check_paths(names: list[str]) -> list[str]:
+    """Refuse what is no file before anything is started; addresses of objects pass as they are.
 
     Raises:
         InputError: a path does not exist or is a folder.
     """
-    for path in paths:
-        if path.is_dir():
-            raise InputError(f"{path} is a folder, expected a file. Name the files in it, e.g. {path}/*.csv")
-        if not path.exists():
-            raise InputError(f"There is no file {path} in {Path.cwd()}. Check the spelling.")
-    return [str(path.absolute()) for path in paths]
+    return [name if is_address(name) else str(_checked(Path(name))) for name in names]
+
+
+def _checked(path: Path) -> Path:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, expected a file. Name the files in it, e.g. {path}/*.csv")
+    if not path.exists():
+        raise InputError(f"There is no file {path} in {Path.cwd()}. Check the spelling.")
+    return path.absolute()

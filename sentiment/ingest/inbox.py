@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sentiment.errors import InputError
-from sentiment.ingest.sources import NAME, source_file
+from sentiment.ingest.load import StoredObject
+from sentiment.ingest.sources import NAME, source_changed_at
 from sentiment.settings import SETTLE_SECONDS, UNFINISHED_SUFFIXES, Home
 from sentiment.warehouse.connection import writer
 
@@ -41,7 +42,7 @@ def find_inbox_files(home: Home) -> list[Path]:
                 path=str(path),
                 count_disk_bytes=status.st_size,
                 modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
-                source_changed_at=_source_changed_at(home, path),
+                source_changed_at=source_changed_at(home, source_of(home, path)),
             )
             if not seen:
                 found.append(path)
@@ -72,26 +73,23 @@ def _is_wanted(path: Path) -> bool:
     return not path.name.startswith(".") and path.suffix not in UNFINISHED_SUFFIXES
 
 
-def _source_changed_at(home: Home, path: Path) -> datetime:
-    """When the file of its source was changed: a file that was refused before is tried again."""
-    name = source_of(home, path)
-    saved = source_file(home, name) if name is not None else None
-    return datetime.fromtimestamp(saved.stat().st_mtime if saved is not None and saved.exists() else 0, UTC)
-
-
 def is_abandoned(path: Path) -> bool:
     """Whether nothing has written to a file for so long that an incomplete one is no longer on its way."""
     return time.time() - path.stat().st_mtime > SECONDS_OF_PATIENCE
 
 
-def refuse_file(home: Home, path: Path, reason: str) -> None:
-    """Remember that a file of the inbox cannot be loaded as it is, so that the reason is given once and not at every look."""
-    status = path.stat()
+def refuse_file(home: Home, file: Path | StoredObject, reason: str) -> None:
+    """Remember that a file cannot be loaded as it is: one of the inbox gives the reason once, and not at every look."""
+    if isinstance(file, Path):
+        status = file.stat()
+        size, modified_at = status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)
+    else:
+        size, modified_at = file.count_bytes, file.modified_at
     with writer(home) as warehouse:
         warehouse.run(
             "steps/ingest/insert_refused_file",
-            path=str(path),
-            count_disk_bytes=status.st_size,
-            modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
+            path=str(file),
+            count_disk_bytes=size,
+            modified_at=modified_at,
             reason=reason,
         )

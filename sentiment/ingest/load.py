@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,6 +72,33 @@ class Watermark:
 
 
 @dataclass(frozen=True)
+class StoredObject:
+    """An object of a bucket, as it was listed.
+
+    Attributes:
+        name: its address without options; `key` is bucket and key, as its file system knows it.
+        pattern: the address that found it, with the options of its store.
+        modified_at: when it was last changed, by the clock of the store.
+        listed_at: when it was found to be so, by our clock.
+    """
+
+    name: str
+    key: str
+    pattern: str
+    count_bytes: int
+    modified_at: datetime
+    listed_at: datetime
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a change after the listing shows: stores give times in whole seconds."""
+        return self.modified_at < self.listed_at - timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
 class Instructions:
     """What is to be kept in mind with one file.
 
@@ -80,12 +107,14 @@ class Instructions:
         recorded_as: takes the path's place in the account, where the file is a passing form of something else.
         max_rejected: the share of records above which the file is refused, from 0 to 1.
         watermark: written in the same transaction as the account.
+        stored: the object of a bucket that the file is a copy of.
     """
 
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     recorded_as: str | None = None
     max_rejected: float = 0.5
     watermark: Watermark | None = None
+    stored: StoredObject | None = None
 
 
 @dataclass(frozen=True)
@@ -157,13 +186,17 @@ def ingest_file(
 
 def _plan(home: Home, path: Path, way: dict[str, Any], instructions: Instructions) -> _Plan | IngestReport:
     """What the file is and what there is to load; a report where there is nothing."""
-    options = instructions.reading
+    options, stored = instructions.reading, instructions.stored
     with writer(home) as warehouse:
-        earlier = warehouse.frame("steps/ingest/select_file_contents", path=str(path), **way)
+        place = str(path) if stored is None else stored.name
+        earlier = warehouse.frame("steps/ingest/select_file_contents", path=place, **way)
     form = find_form(path, delimiter=options.delimiter, encoding=options.encoding)
     content = identify(path, form, earlier["count_bytes"].to_list())
     with writer(home) as warehouse:
         known = warehouse.run("steps/ingest/select_file", file_id=content.sha256, **way).fetchone()
+        if known is not None:
+            with warehouse.transaction():
+                _remember_object(warehouse, stored, {"file_id": content.sha256, **way})
     if known is not None:
         note = f"its content was loaded already, from {known[0]}"
         if options != ReadingOptions():
@@ -203,7 +236,7 @@ def _load(
     maker = RecordMaker(planned.reading, gold=gold_set is not None)
     chunks = map(load_forgotten(home, warehouse).leave_out, map(maker.make, watched.watch(batches)))
     # With more threads DuckDB takes twice the processor time for these appends; the other core is parsing.
-    warehouse.run("steps/ingest/set_one_thread")
+    warehouse.run("steps/warehouse/set_one_thread")
     merger: TweetMerger | GoldMerger
     if gold_set is None:
         merger = TweetMerger(warehouse, file_id, started_at, planned.way["is_labelled_by_emoticon"])
@@ -238,7 +271,7 @@ def _account(
     except RefusedFileError as error:
         advice = f" It was read as: {planned.reading.sentence}."
         raise RefusedFileError(f"{planned.path}: {error}{advice} Nothing of it was loaded.") from error
-    status = planned.path.stat()
+    status, stored = planned.path.stat(), instructions.stored
     key = {"file_id": planned.content.sha256, **planned.way}
     # A file that is read again keeps what it had brought.
     count_before = warehouse.value("steps/ingest/select_loaded_before", **key) or 0
@@ -253,7 +286,7 @@ def _account(
         reading_details=planning.details_of(planned.reading),
         count_bytes=planned.content.count_bytes,
         count_disk_bytes=status.st_size,
-        modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
+        modified_at=datetime.fromtimestamp(status.st_mtime, UTC) if stored is None else stored.modified_at,
         count_lines=merger.count_lines,
         count_loaded=merger.count_loaded + count_before,
         count_duplicate=merger.count_duplicate - count_before,
@@ -263,7 +296,16 @@ def _account(
     )
     if instructions.watermark is not None:
         warehouse.run("steps/ingest/upsert_watermark", **vars(instructions.watermark))
+    _remember_object(warehouse, stored, key)
     warehouse.run("steps/ingest/delete_unfinished_file")
+
+
+def _remember_object(warehouse: Warehouse, stored: StoredObject | None, key: dict[str, Any]) -> None:
+    """Note that an object was read, so that it is not fetched again; one that was just written may change unseen."""
+    if stored is None or not stored.is_settled:
+        return
+    listed = {"name": stored.name, "count_bytes": stored.count_bytes, "modified_at": stored.modified_at}
+    warehouse.run("steps/ingest/upsert_read_object", **listed, **key)
 
 
 @contextmanager

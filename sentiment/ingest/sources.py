@@ -10,6 +10,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from sentiment.settings import Home
 from sentiment.warehouse.seals import refuse_damage, seal
 
 NAME = re.compile(r"[\w][\w.-]{0,63}")
-_KEYS = ("columns", "labels", "date_format", "time_zone", "delimiter", "encoding", "ids_of")
+_KEYS = ("columns", "labels", "date_format", "time_zone", "delimiter", "encoding", "ids_of", "address")
 
 
 def source_file(home: Home, name: str) -> Path:
@@ -45,9 +46,31 @@ def load_source(home: Home, name: str) -> ReadingOptions:
         InputError: the file is no TOML, or holds what no source has.
         HomeError: it is damaged.
     """
-    path = source_file(home, name)
+    written = _read(source_file(home, name), name)
+    written.pop("address", None)
+    return ReadingOptions(source=name, **written)
+
+
+def watched_addresses(home: Home) -> dict[str, str]:
+    """Addresses of objects that `ingest` reads next to the inbox, by the name of their source.
+
+    Raises:
+        InputError, HomeError: as `load_source`.
+    """
+    files = sorted((home.root / "sources").glob("*.toml"))
+    found = {path.stem: _read(path, path.stem).get("address") for path in files if NAME.fullmatch(path.stem)}
+    return {name: address for name, address in found.items() if address}
+
+
+def source_changed_at(home: Home, name: str | None) -> datetime:
+    """When the file of a source was changed: what was refused before is tried again then."""
+    saved = source_file(home, name) if name is not None else None
+    return datetime.fromtimestamp(saved.stat().st_mtime if saved is not None and saved.exists() else 0, UTC)
+
+
+def _read(path: Path, name: str) -> dict[str, Any]:
     if not path.exists():
-        return ReadingOptions(source=name)
+        return {}
     refuse_damage(path, f"Make it again: sentiment inspect FILE --save {name}")
     try:
         written: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -61,7 +84,7 @@ def load_source(home: Home, name: str) -> ReadingOptions:
             raise InputError(
                 f"{path} has {key} = {value!r}; expected are {', '.join(_KEYS)}: the first two tables, the others strings."
             )
-    return ReadingOptions(source=name, **written)
+    return written
 
 
 def with_source(home: Home, options: ReadingOptions) -> ReadingOptions:
@@ -69,17 +92,21 @@ def with_source(home: Home, options: ReadingOptions) -> ReadingOptions:
     return options if options.source is None else options.over(load_source(home, options.source))
 
 
-def save_source(home: Home, name: str, reading: Reading, example: Path) -> Path:
-    """Write how a file is read as a source, and give the path; one that is there is replaced."""
+def save_source(home: Home, name: str, reading: Reading, example: Path, address: str | None = None) -> Path:
+    """Write how a file is read as a source, and give the path; one that is there is replaced.
+
+    Args:
+        address: of objects that `ingest` is to read next to the inbox.
+    """
     path = source_file(home, name)
     path.parent.mkdir(exist_ok=True, mode=0o700)
     with atomic_write(path) as draft:
-        draft.write_text(_as_toml(name, reading, example), encoding="utf-8")
+        draft.write_text(_as_toml(name, reading, example, address), encoding="utf-8")
     seal(path)
     return path
 
 
-def _as_toml(name: str, reading: Reading, example: Path) -> str:
+def _as_toml(name: str, reading: Reading, example: Path, address: str | None) -> str:
     lines = [
         f"# How files of the source {name} are read, as found in {example.name}. Edit it if you like.",
         f"# Files in inbox/{name}/ are read by it, and so is `sentiment ingest FILE --source {name}`.",
@@ -108,6 +135,11 @@ def _as_toml(name: str, reading: Reading, example: Path) -> str:
         '# Whose ids these are; "" for tweets\' own, which are one and the same in every source.',
         f"ids_of = {_quoted(name)}",
     ]
+    if address is not None:
+        top += [
+            "# Objects that are read next to the inbox, each once and again when it changes.",
+            f"address = {_quoted(address)}",
+        ]
     if scheme is not None:
         lines += [
             "",

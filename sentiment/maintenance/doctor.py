@@ -92,9 +92,9 @@ def diagnose(
 
 def check_cluster(home: Home) -> Iterator[Finding]:
     """The scheduler that is named: reachable, with workers of the same versions and the right configuration."""
+    from sentiment.object_store import StoreError
     from sentiment.scoring import cluster
     from sentiment.scoring.score import open_store
-    from sentiment.scoring.store import StoreError
     from sentiment.scoring.workers import ClusterError
 
     address = home.settings.scheduler

@@ -5,6 +5,7 @@
     changes    what is new, changed or gone since the last publication to a target
     rows       rows into a table, by COPY where the database has it
     lake       scored tweets into a Delta Lake table
+    dataset    scored tweets as Parquet files by day
     report     what was sent
 
 PostgreSQL by psycopg 3 is the tested target; the general path is tested with SQLite.

@@ -28,7 +28,7 @@ from sqlalchemy.types import TypeEngine
 
 from sentiment.warehouse.session import Warehouse
 
-STAYS_AT_HOME = {"tweets", "predictions", "schema_migrations", "view_state", "unfinished_files"}
+STAYS_AT_HOME = {"tweets", "predictions", "read_objects", "schema_migrations", "view_state", "unfinished_files"}
 BY_TWEET = ("scored_tweets", "worst_mistakes", "label_flips")
 """Relations with one row a tweet: only changed rows are sent. The others are replaced as a whole."""
 KEYS = {

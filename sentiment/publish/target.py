@@ -15,14 +15,16 @@ import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import polars as pl
-from sqlalchemy import Connection, Engine, Table, delete, func, insert, inspect, select, update
+from sqlalchemy import URL, Connection, Engine, Table, delete, func, insert, inspect, select, update
 from sqlalchemy.schema import CreateSchema
 
 from sentiment.database_url import check_address, open_database
 from sentiment.errors import DatabaseError, InputError
 from sentiment.publish.changes import Changes, changes_between, manifest_of, read_manifest
+from sentiment.publish.dataset import publish_to_dataset
 from sentiment.publish.lake import publish_to_lake
 from sentiment.publish.report import TargetReport
 from sentiment.publish.rows import write_rows
@@ -48,7 +50,8 @@ def publish_to(
     """Bring another database to the state of the published snapshot.
 
     Args:
-        address: SQLAlchemy URL without a password, or `delta:///folder` or `delta+s3://bucket/prefix` for a Delta table.
+        address: SQLAlchemy URL without a password; `delta:///folder` or `delta+s3://bucket/prefix` for a Delta table;
+            `parquet:///folder` for Parquet files by day.
         schema: of the tables there; in PostgreSQL `sentiment` unless given, and made if it is not there.
         piece_rows: rows that are sent and committed at a time: what a kill can cost.
         on_progress: called with the number of rows sent, and the total.
@@ -59,20 +62,28 @@ def publish_to(
         HomeError: nothing has been published here yet.
         BusyError: another run is publishing there.
     """
-    began = time.perf_counter()
     url = check_address(address)
+    if url.get_backend_name() == "parquet":
+        return publish_to_dataset(home, url, on_progress)
     if schema is None and url.get_backend_name() == "postgresql":
         schema = SCHEMA
     key = hashlib.sha256(f"{url} {schema}".encode()).hexdigest()[:16]
-    manifests = home.root / "targets" / key
-    if url.get_backend_name() == "delta":
-        with operation_lock(home, f"target-{key}"):
+    with operation_lock(home, f"target-{key}"):
+        if url.get_backend_name() == "delta":
             return publish_to_lake(home, url, key, on_progress)
-    with (
-        operation_lock(home, f"target-{key}"),
-        open_database(address) as engine,
-        reader(home, may_spill=True) as snapshot,
-    ):
+        return _publish_to_database(home, url, schema, home.root / "targets" / key, piece_rows, on_progress)
+
+
+def _publish_to_database(
+    home: Home,
+    url: URL,
+    schema: str | None,
+    manifests: Path,
+    piece_rows: int,
+    on_progress: Callable[[int, int], None] | None,
+) -> TargetReport:
+    began = time.perf_counter()
+    with open_database(str(url)) as engine, reader(home, may_spill=True) as snapshot:
         publication = home.published.resolve().stem
         target = _Target(engine, schema, published_tables(snapshot, schema))
         base = target.prepare()

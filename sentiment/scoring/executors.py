@@ -54,7 +54,7 @@ def open_workers(settings: Settings, store: ShardStore) -> Iterator[Workers]:
     elif settings.scoring_processes > 1:
         # Forked processes would inherit locks of threads that do not exist in them.
         pool = ProcessPoolExecutor(
-            settings.scoring_processes, multiprocessing.get_context("spawn"), initializer=_use_one_thread
+            settings.scoring_processes, multiprocessing.get_context("spawn"), initializer=use_one_thread
         )
         try:
             yield Workers(pool, settings.scoring_processes, ONE_THREAD_ROWS)
@@ -64,6 +64,7 @@ def open_workers(settings: Settings, store: ShardStore) -> Iterator[Workers]:
         yield Workers(InlineExecutor(), 1, ALL_THREADS_ROWS)
 
 
-def _use_one_thread() -> None:
+def use_one_thread() -> None:
+    """Let polars use one thread in a process that has just been started."""
     # Must be set before polars is imported: it is read once.
     os.environ["POLARS_MAX_THREADS"] = "1"

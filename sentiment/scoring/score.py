@@ -3,7 +3,7 @@
 The ledger `scored_ranges` (`sentiment.warehouse.scored_ranges`) says what the version has not scored, so the cost of a run
 follows what is new. Those tweets are copied to Parquet shards under a short lock. Workers predict them without a lock. Each
 shard's predictions are committed together with its row of the ledger: a file of predictions that arrives twice counts once, a
-kill costs the shards that were not committed, and other processes wait for a tenth of a second. Memory holds one shard. When
+kill costs the shards that were not committed, and other processes wait for a fifth of a second. Memory holds two shards. When
 the champion has scored every tweet, `published_model` names it and the views show its predictions alone.
 """
 
@@ -14,7 +14,7 @@ import io
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from pathlib import Path
 import polars as pl
 
 from sentiment import clock
-from sentiment.errors import HomeError, InputError, NoChampionError, SentimentError
+from sentiment.errors import HomeError, InputError, NoChampionError
 from sentiment.registry.champion import known_champion, publish_if_complete
 from sentiment.registry.client import Registry
 from sentiment.registry.history import recorded_champion
@@ -41,7 +41,7 @@ from sentiment.scoring.worker import (
     predict_shard,
     versions,
 )
-from sentiment.scoring.workers import ClusterError, Workers
+from sentiment.scoring.workers import Workers, result_of
 from sentiment.settings import Home
 from sentiment.warehouse.connection import reader, writer
 from sentiment.warehouse.locks import operation_lock
@@ -49,11 +49,13 @@ from sentiment.warehouse.scored_ranges import Piece, count_unscored, unscored_pi
 from sentiment.warehouse.session import Warehouse
 from sentiment.warehouse.snapshot import is_published
 
-CHUNK_ROWS = 100_000
+CHUNK_ROWS = 200_000
 _SECONDS_BETWEEN_CHECKS = 5.0
 _LEAST_SHARDS_A_SESSION = 4
 _MOST_ATTEMPTS = 3
 _SECONDS_OVERDUE = 60.0
+_SHARDS_A_COMMIT, _SECONDS_A_COMMIT = 2, 10.0
+"""Two shards of the default fill a row group of DuckDB, which it writes once; what is less goes through its log as well."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def score(
 
     Args:
         run_id: written into each prediction.
-        chunk_rows: tweets of a shard, which is committed as a whole.
+        chunk_rows: tweets that are committed at a time, in two shards.
         on_progress: called with the number of tweets checked so far, and the total.
 
     Raises:
@@ -115,11 +117,12 @@ def score(
     assert model_version is not None
     count_scored = 0
     with operation_lock(home, "score"):
-        job = _Job(home, registry, selection, run_id, chunk_rows)
+        job = _Job(home, registry, selection, run_id)
+        shard_rows = max(1, chunk_rows // _SHARDS_A_COMMIT)
         after = 0
         while True:
             with writer(home) as warehouse:
-                pieces = unscored_pieces(warehouse, model_version, rows=chunk_rows, after=after)
+                pieces = unscored_pieces(warehouse, model_version, rows=shard_rows, after=after)
             if not pieces:
                 break
             count_scored += job.run(pieces, on_progress)
@@ -194,12 +197,11 @@ class _Shard:
 class _Job:
     """The shards of one run: written, predicted, committed."""
 
-    def __init__(self, home: Home, registry: Registry, selection: Selection, run_id: str, chunk_rows: int) -> None:
+    def __init__(self, home: Home, registry: Registry, selection: Selection, run_id: str) -> None:
         self.home = home
         self.registry = registry
         self.selection = selection
         self.run_id = run_id
-        self.chunk_rows = chunk_rows
         self.store = open_store(home)
         self.count_committed = 0
         self.model_folder = MODELS
@@ -208,7 +210,7 @@ class _Job:
         """Score pieces; the number of predictions that were committed."""
         count_scored = done = 0
         total = sum(piece.count_rows for piece in pieces)
-        waiting, ready = deque(pieces), deque[_Shard]()
+        waiting, ready, predicted = deque(pieces), deque[_Shard](), list[tuple[_Shard, ShardResult]]()
         running: dict[Future[ShardResult], _Shard] = {}
         with open_workers(self.home.settings, self.store) as opened:
             workers = opened
@@ -229,7 +231,7 @@ class _Job:
                 for future in finished & running.keys():
                     shard = running.pop(future)
                     try:
-                        result = _result_of(future)
+                        result = result_of(future)
                     except WorkerError:
                         if workers.renew is None or shard.attempt == _MOST_ATTEMPTS:
                             raise
@@ -239,8 +241,11 @@ class _Job:
                     for other in [other for other, its in running.items() if its.piece == shard.piece]:
                         other.cancel()
                         del running[other]
-                    count_scored += self._commit(shard.piece, shard.task, result)
-                    done += shard.piece.count_rows
+                    predicted.append((shard, result))
+                if _is_enough(predicted) or not (waiting or ready or running):
+                    count_scored += self._commit(predicted)
+                    done += sum(shard.piece.count_rows for shard, _ in predicted)
+                    predicted = []
                     if on_progress is not None:
                         on_progress(done, total)
         return count_scored
@@ -267,6 +272,7 @@ class _Job:
         selection, tasks = self.selection, []
         draft = self.home.work / "shard.parquet"
         with writer(self.home) as warehouse:
+            warehouse.run("steps/warehouse/set_one_thread")
             for piece in pieces:
                 count = warehouse.value(
                     "steps/scoring/export_unscored",
@@ -274,6 +280,7 @@ class _Job:
                     since=selection.since,
                     until=selection.until,
                     path=str(draft),
+                    compression=self.store.compression,
                     **_bounds(piece),
                 )
                 if not count:
@@ -290,25 +297,30 @@ class _Job:
         draft.unlink(missing_ok=True)
         return tasks
 
-    def _commit(self, piece: Piece, task: ShardTask, result: ShardResult) -> int:
-        """Merge a file of predictions exactly once: its rows and the ledger's row in one transaction."""
-        with reported_missing(f"The file of predictions {result.output}"):
-            predicted = pl.read_parquet(io.BytesIO(self.store.read(result.output)))
-        with writer(self.home) as warehouse, warehouse.transaction():
-            count = 0
-            if not self._is_booked(warehouse, piece):
-                count = warehouse.load(
-                    "steps/scoring/insert_predictions",
-                    predicted,
-                    model_version=self.selection.model_version,
-                    run_id=self.run_id,
-                    scored_at=clock.now(),
-                    **_bounds(piece),
-                ).item()
-                self._book(warehouse, piece, count)
-        self.store.remove(task.shard)
-        self.store.remove(result.output)
-        return int(count)
+    def _commit(self, predicted: list[tuple[_Shard, ShardResult]]) -> int:
+        """Merge files of predictions exactly once: their rows and the rows of the ledger in one transaction."""
+        frames = []
+        for _, result in predicted:
+            with reported_missing(f"The file of predictions {result.output}"):
+                frames.append(pl.read_parquet(io.BytesIO(self.store.read(result.output))))
+        count = 0
+        with writer(self.home) as warehouse:
+            warehouse.run("steps/warehouse/set_one_thread")
+            with warehouse.transaction():
+                for (shard, _), frame in zip(predicted, frames, strict=True):
+                    count += self._merge(warehouse, shard.piece, frame)
+        for shard, result in predicted:
+            self.store.remove(shard.task.shard)
+            self.store.remove(result.output)
+        return count
+
+    def _merge(self, warehouse: Warehouse, piece: Piece, predictions: pl.DataFrame) -> int:
+        if self._is_booked(warehouse, piece):
+            return 0
+        stamp = {"model_version": self.selection.model_version, "run_id": self.run_id, "scored_at": clock.now()}
+        count: int = warehouse.load("steps/scoring/insert_predictions", predictions, **stamp, **_bounds(piece)).item()
+        self._book(warehouse, piece, count)
+        return count
 
     def _is_booked(self, warehouse: Warehouse, piece: Piece) -> bool:
         return not self.selection.is_past_range and bool(
@@ -348,18 +360,9 @@ def _submit_overdue(workers: Workers, running: dict[Future[ShardResult], _Shard]
             _submit(replace(shard, attempt=shard.attempt + 1), workers, running)
 
 
-def _result_of(future: Future[ShardResult]) -> ShardResult:
-    try:
-        return future.result()
-    except Exception as error:
-        lost = isinstance(error, (CancelledError, BrokenExecutor, OSError, RuntimeError))
-        # Dask's own errors, such as that a shard has outlived several workers, share no class.
-        if isinstance(error, SentimentError) or not (lost or type(error).__module__.startswith("distributed")):
-            raise
-        detail = str(error).partition("\n")[0] or type(error).__name__
-        raise ClusterError(
-            f"A worker or the scheduler was lost while it scored ({detail}). What was committed is kept: run it again."
-        ) from error
+def _is_enough(predicted: list[tuple[_Shard, ShardResult]]) -> bool:
+    """Whether so much was predicted that it is committed: with a slow model, each shard."""
+    return len(predicted) >= _SHARDS_A_COMMIT or sum(result.seconds for _, result in predicted) >= _SECONDS_A_COMMIT
 
 
 def open_store(home: Home) -> ShardStore:

@@ -7,25 +7,18 @@ come from the environment (`AWS_ACCESS_KEY_ID`) or the machine's role. A store t
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-import pyarrow as pa
 from pyarrow import fs
 
 from sentiment.model.atomic import put_in_place
-from sentiment.model.errors import SentimentError
+from sentiment.object_store import SECONDS_OF_PATIENCE, StoreError, first_line, is_address, open_address, patiently
 
-SECONDS_OF_PATIENCE = 120.0
 T = TypeVar("T")
-
-
-class StoreError(SentimentError):
-    """The folder or bucket of shards cannot be used."""
 
 
 class ShardStore:
@@ -43,17 +36,22 @@ class ShardStore:
         """
         self.address = address
         self.patience = patience
-        self.is_local = "://" not in address
+        self.is_local = not is_address(address)
         try:
             if self.is_local:
                 self.filesystem, self.root = fs.LocalFileSystem(), str(Path(address).absolute())
             else:
-                self.filesystem, self.root = fs.FileSystem.from_uri(address)
-        except (pa.ArrowException, OSError, ValueError) as error:
+                self.filesystem, self.root = open_address(address)
+        except ValueError as error:
             raise StoreError(
-                f"Shards cannot be kept at {address}: {_first_line(error)}. Expected a folder that all workers see, or an "
+                f"Shards cannot be kept at {address}: {first_line(error)}. Expected a folder that all workers see, or an "
                 "address such as s3://bucket/prefix in SENTIMENT_SHARDS."
             ) from error
+
+    @property
+    def compression(self) -> Literal["uncompressed", "zstd"]:
+        """Of Parquet files: none on this machine, where packing costs more than the disk does."""
+        return "uncompressed" if self.is_local else "zstd"
 
     def read(self, name: str) -> bytes:
         """Content of a file.
@@ -109,24 +107,11 @@ class ShardStore:
             return
 
     def _patiently(self, operation: Callable[[], T]) -> T:
-        deadline = time.monotonic() + self.patience
-        pause = 0.2
-        while True:
-            try:
-                return operation()
-            except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-                if isinstance(error, FileNotFoundError):
-                    raise
-                raise self._refused(error) from error
-            except (OSError, pa.ArrowException) as error:
-                if _is_refusal(error) or time.monotonic() + pause > deadline:
-                    raise self._refused(error) from error
-                time.sleep(pause)
-                pause = min(2 * pause, 5.0)
+        return patiently(operation, self.patience, self._refused)
 
     def _refused(self, error: Exception) -> StoreError:
         return StoreError(
-            f"The shards at {self.address} cannot be read or written: {_first_line(error)}. Check the address, the keys "
+            f"The shards at {self.address} cannot be read or written: {first_line(error)}. Check the address, the keys "
             "and the rights of SENTIMENT_SHARDS; what was finished is kept, so run it again."
         )
 
@@ -142,12 +127,3 @@ def reported_missing(what: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise StoreError(f"{what} is not in the store any more. Run it again, and it is rewritten.") from error
-
-
-def _is_refusal(error: Exception) -> bool:
-    text = str(error)
-    return any(word in text for word in ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY", "SIGNATURE_DOES_NOT"))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0].rstrip(".")

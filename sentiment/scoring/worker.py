@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from sentiment import model as model_package
 from sentiment.model.errors import ModelError, SentimentError
+from sentiment.model.neutral import LABELS
 from sentiment.scoring.store import ShardStore, reported_missing
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def predict_shard(task: ShardTask) -> ShardResult:
             for batch in file.iter_batches(task.batch_rows)
         ]
     predicted = io.BytesIO()
-    pl.concat(parts).write_parquet(predicted, compression="zstd", statistics=False)
+    pl.concat(parts).write_parquet(predicted, compression=store.compression, statistics=False)
     store.write(task.output, predicted.getvalue())
     return ShardResult(task.output, sum(map(len, parts)), time.perf_counter() - started)
 
@@ -133,7 +134,7 @@ def predict_frame(model: SentimentModel, frame: pl.DataFrame, count_labels: Lite
     return frame.with_columns(
         probability_positive=pl.Series(found.probability_positive, dtype=pl.Float32),
         probability_neutral=pl.Series(neutral, dtype=pl.Float32),
-        label=pl.Series(found.labels(count_labels), dtype=pl.String),
+        label=pl.Series(LABELS, dtype=pl.String).gather(found.label_codes(count_labels)),
     )
 
 

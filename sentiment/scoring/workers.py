@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sentiment.model.errors import SentimentError
 
 # The model splits larger batches among threads; one of several processes, or a worker, has one thread.
 ONE_THREAD_ROWS = 20_000
 ALL_THREADS_ROWS = 100_000
+T = TypeVar("T")
 
 
 class ClusterError(SentimentError):
@@ -36,3 +38,23 @@ class Workers:
     is_remote: bool = False
     check: Callable[[], None] = lambda: None
     renew: Callable[[], Workers] | None = None
+
+
+def result_of(future: Future[T]) -> T:
+    """What a worker gave back.
+
+    Raises:
+        SentimentError: the task's own.
+        ClusterError: the worker or the scheduler was lost.
+    """
+    try:
+        return future.result()
+    except Exception as error:
+        lost = isinstance(error, (CancelledError, BrokenExecutor, OSError, RuntimeError))
+        # Dask's own errors, such as that a shard has outlived several workers, share no class.
+        if isinstance(error, SentimentError) or not (lost or type(error).__module__.startswith("distributed")):
+            raise
+        detail = str(error).partition("\n")[0] or type(error).__name__
+        raise ClusterError(
+            f"A worker or the scheduler was lost while it scored ({detail}). What was committed is kept: run it again."
+        ) from error

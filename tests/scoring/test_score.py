@@ -104,7 +104,7 @@ def test_a_killed_chunk_leaves_no_part_of_itself(
 
     def predict_then_die(*args: Any) -> Any:
         calls.append(1)
-        if len(calls) == 2:
+        if len(calls) == 4:  # the second half of the second chunk
             raise KeyboardInterrupt
         return predict(*args)
 
@@ -185,11 +185,11 @@ def test_a_text_that_changed_while_it_was_scored_is_scored_anew(
         return predict(model, frame, count_labels)
 
     def relabel(done: int, total: int) -> None:
-        if done == 1000:
+        if done == 2000:
             ingest_lines(world, tweet_line(9001, "glad1 new :(", ""), name="e.csv", label_by_emoticon=True)
 
     monkeypatch.setattr(worker, "predict_frame", predict_and_note)
-    report = score(on_progress=relabel)
+    report = score(on_progress=relabel, chunk_rows=2000)
     assert asked == ["glad1 new :(", "glad1 new"]
     assert (report.count_scored, report.is_published) == (2401, True)
     assert rows_of(world, "select text from scored_tweets where tweet_id = 9001") == [("glad1 new",)]

@@ -3,61 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pyarrow.fs import FileSystem, LocalFileSystem
+from pyarrow.fs import LocalFileSystem
 
 from sentiment.maintenance.retention import keep_house
+from sentiment.object_store import StoreError
 from sentiment.registry.client import Registry
-from sentiment.scoring.store import ShardStore, StoreError
+from sentiment.scoring.store import ShardStore
 from sentiment.settings import Home
-from tests.dask_cluster import free_port
 
 SECONDS_AWAY = 8.0
-
-
-def start_s3(port: int, **environment: str) -> subprocess.Popen[bytes]:
-    """A server that speaks S3, in memory."""
-    pytest.importorskip("moto", reason="moto, which speaks S3, is not installed")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        env=os.environ | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return process
-        time.sleep(0.1)
-    process.kill()
-    raise RuntimeError("moto did not start")
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Address of a folder in a bucket, and the server."""
-    port = free_port()
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    server = start_s3(port)
-    options = f"?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1"
-    try:
-        FileSystem.from_uri(f"s3://shards/{options}&allow_bucket_creation=true")[0].create_dir("shards")
-        yield f"s3://shards/prefix{options}", server
-    finally:
-        server.kill()
-        server.wait()
 
 
 def exercise(store: ShardStore) -> None:
@@ -166,35 +128,12 @@ def test_housekeeping_empties_a_bucket_that_a_killed_run_left(
     assert [store.names(folder) for folder in ("shards", "predictions", "models")] == [[], [], []]
 
 
-@pytest.fixture
-def s3_with_rights(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Address of a bucket that only one key may write; the environment holds a key that may only list it."""
-    boto3 = pytest.importorskip("boto3")
-    port = free_port()
-    # Bucket, user, policy and key are made before rights are looked at.
-    server = start_s3(port, INITIAL_NO_AUTH_ACTION_COUNT="4")
-    try:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "test")
-        options = {"endpoint_url": f"http://127.0.0.1:{port}", "region_name": "us-east-1"}
-        boto3.client("s3", **options).create_bucket(Bucket="shards")
-        users = boto3.client("iam", **options)
-        users.create_user(UserName="reader")
-        allowed = {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetObject"], "Resource": "*"}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
-        users.put_user_policy(UserName="reader", PolicyName="reads", PolicyDocument=policy)
-        key = users.create_access_key(UserName="reader")["AccessKey"]
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-        yield f"s3://shards/prefix?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1"
-    finally:
-        server.kill()
-        server.wait()
-
-
 @pytest.mark.slow
-def test_a_key_without_rights_is_a_sentence_at_once(s3_with_rights: str, score: Callable, world: Home) -> None:
+def test_a_key_without_rights_is_a_sentence_at_once(
+    s3_with_rights: Callable[..., str], score: Callable, world: Home
+) -> None:
+    address = s3_with_rights("s3:ListBucket", "s3:GetObject")
     started = time.monotonic()
     with pytest.raises(StoreError, match=r"ACCESS_DENIED.*Check the address, the keys and the rights"):
-        score(with_shards(world, s3_with_rights))
+        score(with_shards(world, address))
     assert time.monotonic() - started < 60

@@ -16,11 +16,12 @@ import psutil
 import pytest
 
 from sentiment.maintenance.doctor import check_cluster
+from sentiment.object_store import StoreError
 from sentiment.scoring import cluster, worker
 from sentiment.scoring import score as scoring
 from sentiment.scoring.executors import InlineExecutor
 from sentiment.scoring.score import open_store
-from sentiment.scoring.store import ShardStore, StoreError
+from sentiment.scoring.store import ShardStore
 from sentiment.scoring.worker import ModelFiles, ShardTask, WorkerError
 from sentiment.scoring.workers import ClusterError, Workers
 from sentiment.settings import Home, Settings

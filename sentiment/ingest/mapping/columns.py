@@ -61,6 +61,7 @@ class ColumnChooser:
         self._choose_title()
         if not self.has_names and not self.choice.is_sentiment140:
             self._choose_by_content()
+        self._choose_folders()
         return self.choice
 
     def _is_sentiment140(self) -> bool:
@@ -212,6 +213,17 @@ class ColumnChooser:
                 ),
             )
         )
+
+    def _choose_folders(self) -> None:
+        """Names of folders, for roles that no column of the file has: they say of all rows what a column says of each."""
+        for role in ("date", "user", "query", "language"):
+            if role in self.given or role in self.choice.columns:
+                continue
+            found = {name: self.survey.columns[name] for name in self.survey.of_folders}
+            for _, column in ranked(found, self.choice, role):
+                if role != "date" or self._is_date(column):
+                    self.choice.take(role, column.name, "by the name of its folder")
+                    break
 
     # -- The rest
 

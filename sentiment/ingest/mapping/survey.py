@@ -63,11 +63,13 @@ class Survey:
     count_rows: int = 0
     count_unreadable: int = 0
     thinning: int = 1
+    of_folders: frozenset[str] = frozenset()
 
     def add(self, batch: Batch) -> None:
         """Take in one batch."""
         self.count_rows += batch.columns.height if batch.columns.width else 0
         self.count_unreadable += len(batch.unreadable)
+        self.of_folders |= batch.of_folders
         if not len(batch.line_numbers):
             return
         is_first = not self.columns
@@ -107,8 +109,9 @@ class Survey:
             column.languages.update({v: c for v, c in values.drop_nulls().value_counts(name="count").iter_rows() if v})
 
     def named(self) -> dict[str, ColumnSurvey]:
-        """The columns by name, without the placeholder for objects without any key."""
-        return {name: column for name, column in self.columns.items() if name != "\0"}
+        """The columns of the file by name, without the placeholder for objects without any key."""
+        left_out = {"\0", *self.of_folders}
+        return {name: column for name, column in self.columns.items() if name not in left_out}
 
     def sample(self) -> pl.DataFrame:
         """Rows from all parts of the file, every column as strings."""

@@ -20,6 +20,7 @@ class Batch:
         raw_line: gives the bytes to keep of any record of the batch by its line number, and their true length.
         not_text: for columns that hold them, which rows are neither string nor number nor null, such as lists.
         not_string: for columns that hold them, which rows are neither string nor null.
+        of_folders: columns that say what the names of the file's folders say.
         has_nul: whether a field may hold NUL bytes.
         raw_field: the original bytes of a field by line number and column, where decoding changed them; else None.
     """
@@ -32,6 +33,7 @@ class Batch:
     not_string: dict[str, pl.Series] = field(default_factory=dict)
     raw_field: Callable[[str], dict[int, bytes]] | None = None
     has_nul: bool = True
+    of_folders: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         """Records, readable or not."""

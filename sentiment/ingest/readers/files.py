@@ -20,6 +20,7 @@ from sentiment.ingest.readers.excel import open_sheet, read_sheet
 from sentiment.ingest.readers.form import Form, labels_of
 from sentiment.ingest.readers.json_records import read_json_document, read_json_lines
 from sentiment.ingest.readers.lines import Block, read_blocks
+from sentiment.ingest.readers.partitions import with_partitions
 from sentiment.ingest.readers.posts import layout_named
 from sentiment.ingest.text import decode
 
@@ -35,7 +36,7 @@ def read_batches(
     expected: Fingerprint | None = None,
     block_bytes: int = PIECE_BYTES,
 ) -> Iterator[Batch]:
-    """Read a file batch by batch.
+    """Read a file batch by batch; folders that are named like `day=2026-11-01` are columns of it.
 
     Args:
         form: what `find_form` found.
@@ -51,6 +52,13 @@ def read_batches(
         InputError: the file cannot be read.
         NotReadyError: it is not complete, or changed since `expected`. Nothing of it should be kept then.
     """
+    batches = _read_content(path, form, skip_bytes, expected, block_bytes)
+    return with_partitions(batches, form.partitions) if form.partitions else batches
+
+
+def _read_content(
+    path: Path, form: Form, skip_bytes: int, expected: Fingerprint | None, block_bytes: int
+) -> Iterator[Batch]:
     with open_source(path, block_bytes, is_hashed=expected is not None) as source:
         if form.kind == "parquet":
             yield from parquet.read_parquet(path, source.file)

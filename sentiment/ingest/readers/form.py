@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from sentiment.ingest.readers import excel, parquet
 from sentiment.ingest.readers.byte_stream import HEAD_BYTES, ZIP_MAGIC, Source, open_source
 from sentiment.ingest.readers.dialect import Dialect, find_dialect, is_prose, one_column
 from sentiment.ingest.readers.encoding import as_utf8, ends_lines_with_cr, find_encoding, known_encoding
+from sentiment.ingest.readers.partitions import Partitions, partitions_of
 from sentiment.ingest.readers.posts import PLAIN, find_layout
 from sentiment.ingest.text import decode
 
@@ -68,6 +69,7 @@ class Form:
     namespace: str | None = None
     class_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     left_sheets: tuple[str, ...] = ()
+    partitions: Partitions = ()
 
     @property
     def can_grow(self) -> bool:
@@ -102,11 +104,13 @@ class Form:
             parts.append("with a byte order mark")
         if self.has_cr_ends:
             parts.append("lines end with carriage returns")
+        if self.partitions:
+            parts.append(f"{' and '.join(name for name, _ in self.partitions)} from the names of its folders")
         return ", ".join(parts)
 
 
 def find_form(path: Path, *, delimiter: str | None = None, encoding: str | None = None) -> Form:
-    """Look at the beginning of a file.
+    """Look at the beginning of a file, and at the names of its folders.
 
     Args:
         delimiter, encoding: given by the user.
@@ -115,6 +119,10 @@ def find_form(path: Path, *, delimiter: str | None = None, encoding: str | None 
         InputError: it is no file that can be read, or of an encoding that only a person can name.
         NotReadyError: it is empty or not complete.
     """
+    return replace(_form_of(path, delimiter, encoding), partitions=partitions_of(path))
+
+
+def _form_of(path: Path, delimiter: str | None, encoding: str | None) -> Form:
     with open_source(path, HEAD_BYTES) as source:
         head = source.head
         if head.startswith(parquet.MAGIC):

@@ -11,4 +11,4 @@ copy (
         and ($since::timestamptz is null or tweets.posted_at >= $since)
         and ($until::timestamptz is null or tweets.posted_at < $until)
     order by tweets.change_number
-) to $path (format parquet, compression zstd, row_group_size 51200);
+) to $path (format parquet, compression $compression, row_group_size 51200);
