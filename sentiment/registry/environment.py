@@ -30,6 +30,8 @@ def import_mlflow() -> ModuleType:
     # MLflow announces every registration and migration at INFO; the runs say it in their own words.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It prints the trace of every error that it raises.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     # The import above created it; it sends nothing before the first record. MLflow has no public way to drop it.
     client._set_telemetry_client(None)
     # When a model is saved, MLflow reads the list of files of every installed package, to warn of versions that are not
