@@ -64,7 +64,8 @@ def raise_last_weight(
 ) -> np.ndarray:
     """Weights in which the last part counts as much as the tolerance allows.
 
-    For a part that is known to be worth more out of domain than on rows like these, but not how much more.
+    For a part that is known to be worth more out of domain than on rows like these, but not how much more. All weights are
+    then scaled so that logits are as large as before: a handful of rows could not calibrate larger ones.
 
     Args:
         logits: float64, shape (rows, parts).
@@ -74,7 +75,7 @@ def raise_last_weight(
         tolerance: accuracy that may be lost, 0 to 1; see `is_affordable`.
 
     Returns:
-        float64, shape (parts,); the last is between what it was, or zero, and 2.
+        float64, shape (parts,); before scaling, the last is between what it was, or zero, and 2.
     """
     before, last = logits[:, :-1] @ weights[:-1], logits[:, -1]
     low = max(float(weights[-1]), 0.0)
@@ -86,7 +87,9 @@ def raise_last_weight(
             low = middle
         else:
             high = middle
-    return np.append(weights[:-1], low)
+    raised = np.append(weights[:-1], low)
+    before_scale, scale = (float(np.sqrt(np.mean((logits @ values) ** 2))) for values in (weights, raised))
+    return raised * (before_scale / scale if scale > 0 else 1.0)
 
 
 def fit_calibration(logits: np.ndarray, labels: np.ndarray) -> BetaCalibration:
