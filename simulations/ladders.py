@@ -12,6 +12,7 @@ the warehouse's record, flows. On the real file a seed also chooses which tweets
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
@@ -89,6 +90,7 @@ class Site:
         self.cases = load_cases([SHIPPED])
         self.seed, self.config = seed, TrainingConfig(effort=effort)
         self.versions: dict[int, RegisteredVersion] = {}
+        self.verdicts: dict[tuple[int, int | None, bool], Verdict] = {}
         self.described: list[dict[str, Any]] = []
 
     def version(self, rows: int) -> RegisteredVersion:
@@ -111,10 +113,14 @@ class Site:
         return self.versions[rows]
 
     def judge(self, challenger: int, champion: int | None, look: int) -> Verdict:
-        """The gate on two versions, by their rows."""
-        trial = Trial(self.home, self.registry, self.export, look, self.cases, self.count_tweets)
-        former = None if champion is None else self.version(champion)
-        return decide(gather_evidence(trial, self.version(challenger), former), self.home.settings.gate)
+        """The gate on two versions, by their rows. Looks after the first are all held to one level, so ladders share verdicts."""
+        key = (challenger, champion, look == 1)
+        if key not in self.verdicts:
+            trial = Trial(self.home, self.registry, self.export, look, self.cases, self.count_tweets)
+            former = None if champion is None else self.version(champion)
+            evidence = gather_evidence(trial, self.version(challenger), former)
+            self.verdicts[key] = decide(evidence, self.home.settings.gate)
+        return self.verdicts[key]
 
     def climb(self, first: int) -> Ladder:
         """Retrain from a first champion on, as `retrain` chooses the rows, to the model on all rows."""
@@ -175,20 +181,19 @@ def main() -> None:
     chosen = parser.parse_args()
     ladders: list[Ladder] = []
     versions: list[dict[str, Any]] = []
-    for tweets in chosen.tweets:
-        for seed in range(chosen.seeds):
-            with tempfile.TemporaryDirectory() as folder, sample(tweets, seed) as path:
-                site = Site(Path(folder) / "home", path, seed, chosen.effort)
-                firsts = [rows for rows in FIRST_CHAMPIONS if rows < site.export.count_train_rows]
-                for first in firsts:
-                    ladders.append(site.climb(first))
-                    print(shown(ladders[-1]), flush=True)
-                    for refusal in ladders[-1].refusals:
-                        print(f"    {refusal.rows:,} rows: {json.dumps(refusal.harms)}", file=sys.stderr, flush=True)
-                versions += [{"tweets": tweets, "seed": seed, **row} for row in site.described]
-                result = {"ladders": [asdict(ladder) for ladder in ladders], "versions": versions}
-                RESULTS.parent.mkdir(exist_ok=True)
-                RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+    for seed, tweets in itertools.product(range(chosen.seeds), chosen.tweets):
+        with tempfile.TemporaryDirectory() as folder, sample(tweets, seed) as path:
+            site = Site(Path(folder) / "home", path, seed, chosen.effort)
+            firsts = [rows for rows in FIRST_CHAMPIONS if rows < site.export.count_train_rows]
+            for first in firsts:
+                ladders.append(site.climb(first))
+                print(shown(ladders[-1]), flush=True)
+                for refusal in ladders[-1].refusals:
+                    print(f"    {refusal.rows:,} rows: {json.dumps(refusal.harms)}", file=sys.stderr, flush=True)
+            versions += [{"tweets": tweets, "seed": seed, **row} for row in site.described]
+            result = {"ladders": [asdict(ladder) for ladder in ladders], "versions": versions}
+            RESULTS.parent.mkdir(exist_ok=True)
+            RESULTS.write_text(json.dumps(result, indent=2) + "\n")
     stuck = [ladder for ladder in ladders if not ladder.is_climbed]
     print(f"{len(ladders) - len(stuck)} of {len(ladders)} ladders end with the model on all rows as champion")
 

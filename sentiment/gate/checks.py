@@ -3,11 +3,10 @@
 Each check is a row in `decisions` with both values, the interval, the threshold and a sentence. A tie keeps the champion,
 and what cannot be shown fails. The first model faces all checks but those that need a champion.
 
-A loss in one respect is weighed against the gain in accuracy. A champion trained on few rows leans on the lexicon, so it may do
-better than any larger model in some slice, hand-labelled set or group of behaviour cases. If each such loss refused the
-challenger, that champion would stay forever. So `gold`, `neutral`, `slices` and `behaviour` forgive a loss of up to
-`tradeoff` points for each point of hold-out accuracy that the challenger gains, once `better` has shown a gain. Gain and loss
-are both what was measured: with the gain's lower end, a small hold-out would outweigh next to nothing. No gain outweighs a floor.
+A loss in one respect is weighed against the gain in accuracy. A champion of few rows leans on the lexicon, so it may do better
+than any larger model in some slice, hand-labelled set or group of behaviour cases, and would stay forever if each such loss
+refused. So `gold`, `neutral`, `slices` and `behaviour` forgive a loss of up to `tradeoff` points for each point of hold-out
+accuracy that the challenger gains, once `better` has shown a gain. No gain outweighs a floor.
 """
 
 from __future__ import annotations
