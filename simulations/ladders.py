@@ -37,7 +37,7 @@ from sentiment.warehouse.connection import writer
 
 TWEETS = (5_000, 200_000, 1_600_000)
 FIRST_CHAMPIONS = (500, 2_000, 25_000)
-SEEDS = 3
+SEEDS = (0, 1, 2)
 RESULTS = Path(__file__).with_name("results") / "ladders.json"
 
 
@@ -176,12 +176,12 @@ def main() -> None:
     """Climb every ladder, print a line for each, write the figures down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tweets", type=int, nargs="+", default=TWEETS, help="tweets in the home")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many, from 0")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--effort", type=int, default=1)
     chosen = parser.parse_args()
     ladders: list[Ladder] = []
     versions: list[dict[str, Any]] = []
-    for seed, tweets in itertools.product(range(chosen.seeds), chosen.tweets):
+    for seed, tweets in itertools.product(chosen.seeds, chosen.tweets):
         with tempfile.TemporaryDirectory() as folder, sample(tweets, seed) as path:
             site = Site(Path(folder) / "home", path, seed, chosen.effort)
             firsts = [rows for rows in FIRST_CHAMPIONS if rows < site.export.count_train_rows]
