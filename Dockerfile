@@ -23,6 +23,7 @@ COPY sql sql
 COPY deployments deployments
 RUN .venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation -e . \
     && .venv/bin/python -m flows.server.app prepare \
+    && .venv/bin/python -m sentiment.registry.store --prepare \
     && .venv/bin/python -m compileall -q flows sentiment \
     && rm torch.txt requirements.txt
 

@@ -35,6 +35,7 @@ else
 endif
 	@$(BIN)/python -W ignore -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
 	@$(BIN)/python -m flows.server.app prepare
+	@$(BIN)/python -m sentiment.registry.store --prepare
 	@touch $@
 
 demo: setup

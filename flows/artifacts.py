@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # A run that reports on files need not wait for what models a
     from sentiment.maintenance.retention import HousekeepingReport
     from sentiment.publish import TargetReport
     from sentiment.scoring.score import ScoreReport
-from sentiment.markdown import table
+from sentiment.markdown import plain, table
 
 
 def headline(report: str) -> str:
@@ -45,10 +45,11 @@ def ingest_markdown(reports: Sequence[IngestReport]) -> str:
         else "; nothing was rejected."
     )
     rows = [
-        [r.path, r.outcome, r.count_lines, r.count_loaded, r.count_duplicate, r.count_rejected, r.note] for r in reports
+        [plain(r.path), r.outcome, r.count_lines, r.count_loaded, r.count_duplicate, r.count_rejected, plain(r.note)]
+        for r in reports
     ]
     parts = [headline, table(["file", "outcome", "lines", "loaded", "duplicate", "rejected", "note"], rows)]
-    reasons = [[r.path, reason, count] for r in reports for reason, count in r.rejected_by_reason.items()]
+    reasons = [[plain(r.path), reason, count] for r in reports for reason, count in r.rejected_by_reason.items()]
     if reasons:
         parts.append(table(["file", "rejected because", "lines"], reasons))
     return "\n\n".join(parts) + "\n"

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterable, Sequence
+
+_MARKUP = re.compile(r"([\\`*_\[\]])")
 
 
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as people read it: 83.2 %; nothing for None."""
     return "" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def plain(text: str) -> str:
+    """A text that shows as it is, such as the name of a file or what somebody wrote: nothing in it is markup."""
+    return _MARKUP.sub(r"\\\1", html.escape(text, quote=False))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -6,7 +6,6 @@ import asyncio
 import csv
 import html
 import json
-import multiprocessing
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -46,7 +45,8 @@ from sentiment.warehouse.query import query
 from sentiment.warehouse.search_index import build, index_path
 from sentiment.warehouse.snapshot import publish
 from sentiment.workspace import Workspace
-from simulations.failpoints import contents, load_here
+from simulations.children import CONTEXT
+from simulations.operations import contents, load_here
 
 SETTINGS = Settings(writer_wait_seconds=5)
 SECONDS = 180
@@ -288,11 +288,6 @@ def _work(asked: Connection) -> None:
         asked.send(found)
 
 
-CONTEXT = multiprocessing.get_context("forkserver")
-# The children inherit what takes seconds to import.
-CONTEXT.set_forkserver_preload(["simulations.damage_probes"])
-
-
 class User:
     """Uses homes in a process of its own; one that crashes, or says nothing for minutes, is replaced."""
 
@@ -309,20 +304,27 @@ class User:
         """Do some things with the home below a folder, until one of them crashes."""
         found: Answers = {}
         for name in names:
-            try:
-                self._line.send((root, name))
-                if not self._line.poll(SECONDS):
-                    raise TimeoutError(f"no answer within {SECONDS} s")
-                found[name] = self._line.recv()
-            except (EOFError, OSError) as error:
-                self.end()
-                found[name] = "crash", str(error) or f"ended with status {self._process.exitcode}"
-                self._start()
+            if name == "pages":  # Their connections stay open, and DuckDB knows them by the paths of their files.
+                other = User()
+                found[name] = other._ask(root, name)
+                other.end()
+            else:
+                found[name] = self._ask(root, name)
+            if found[name][0] == "crash":
                 break
-        if "pages" in names:  # Its connections stay open, and DuckDB knows them by the paths of their files.
-            self.end()
-            self._start()
         return found
+
+    def _ask(self, root: Path, name: str) -> tuple[str, str]:
+        try:
+            self._line.send((root, name))
+            if not self._line.poll(SECONDS):
+                raise TimeoutError(f"no answer within {SECONDS} s")
+            answer: tuple[str, str] = self._line.recv()
+        except (EOFError, OSError) as error:
+            self.end()
+            answer = "crash", str(error) or f"ended with status {self._process.exitcode}"
+            self._start()
+        return answer
 
     def end(self) -> None:
         """End the process."""

@@ -1,11 +1,11 @@
-"""Notes every failpoint that a process passes, and kills it at one: audit hooks see files, the profiler sees commits."""
+"""Notes every failpoint that a process passes, and stops there: audit hooks see files, the profiler sees commits."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -18,21 +18,22 @@ from sentiment.warehouse.session import Warehouse
 
 @dataclass
 class Watch:
-    """Notes every failpoint of this process, and kills it at one.
+    """Notes every failpoint of this process.
 
     Attributes:
         root: only files below it count.
-        stop_at: number of the failpoint to be killed at; None to watch alone.
+        at_point: called with the number of each failpoint, before what follows it happens.
     """
 
     root: Path
-    stop_at: int | None = None
+    at_point: Callable[[int], None]
     seen: list[str] = field(default_factory=list)
     unflushed: list[str] = field(default_factory=list)
     _in_transaction: bool = False
     _flushed: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     _folders: set[Path] = field(default_factory=set)
     _renamed: list[Path] = field(default_factory=list)
+    _passing: threading.RLock = field(default_factory=threading.RLock)
 
     def install(self) -> None:
         """Watch all threads from now on."""
@@ -50,9 +51,9 @@ class Watch:
         sys.setprofile(self._on_call)
 
     def _pass(self, name: str) -> None:
-        if len(self.seen) == self.stop_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.seen.append(name)
+        with self._passing:
+            self.at_point(len(self.seen))
+            self.seen.append(name)
 
     def _on_audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event not in ("os.rename", "os.remove", "os.symlink", "os.link", "shutil.rmtree"):

@@ -1,6 +1,6 @@
 """Let the disk run full at every point of an operation: `python -m simulations.full_disk [OPERATION ...] [--steps N]`.
 
-An operation of `simulations.failpoints` is run in a small file system in memory, with no free space at first and with a little
+An operation of `simulations.operations` is run in a small file system in memory, with no free space at first and with a little
 more at each step, up to what it needs. It must end with a sentence that says that the disk is full, or do its work; readers must
 have a whole snapshot, and the checks in `sql/checks` must pass. Then there is room, and it runs again: the home must hold what it
 holds when nothing was in the way.
@@ -19,29 +19,18 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from sentiment.errors import SentimentError
-from sentiment.gate import evidence
 from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
-from simulations.failpoints import CONTEXT, OPERATIONS, SETTINGS, contents, copy_home, examined, load_here, templates
+from simulations.operations import OPERATIONS, SETTINGS, copy_home, run_operation, templates
 
 ROOM = 4 << 30
 """Bytes of a file system in which nothing runs full; memory is taken only for what is written."""
 FULL = ("disk", "space", "full")
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How an operation ended: `done`, `sentence`, `trace` or `crash`, and what was said."""
-
-    how: str
-    said: str = ""
 
 
 @contextmanager
@@ -82,34 +71,6 @@ def limit(disk: Path, free_bytes: int | None) -> None:
     subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
 
 
-def _child(name: str, root: Path, answer: Connection) -> None:
-    evidence.predict_in_fresh_process = load_here  # type: ignore[attr-defined]
-    # Libraries that put something aside do it on the small disk as well.
-    tempfile.tempdir = str(root / "work")
-    try:
-        OPERATIONS[name].run(Home(root, SETTINGS))
-        ending = Ending("done")
-    except SentimentError as error:
-        ending = Ending("done" if OPERATIONS[name].is_done(error) else "sentence", str(error))
-    except BaseException as error:
-        ending = Ending("trace", f"{type(error).__name__}: {error}"[:600])
-    answer.send(ending)
-
-
-def run_operation(name: str, root: Path) -> Ending:
-    """Run an operation in a process of its own."""
-    here, there = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=_child, args=(name, root, there))
-    process.start()
-    there.close()
-    try:
-        ending: Ending = here.recv()
-    except EOFError:
-        ending = Ending("crash")
-    process.join()
-    return ending
-
-
 def needed_bytes(name: str, home: Path, disk: Path) -> int:
     """The most that an operation takes of the disk while it runs, beyond what was there."""
     before, most = used_bytes(disk), 0
@@ -133,7 +94,6 @@ def needed_bytes(name: str, home: Path, disk: Path) -> int:
 def trial(name: str, template: Path, folder: Path, free_bytes: int, expected: dict[str, Any]) -> dict[str, Any]:
     """Run an operation with so much room, and again with enough; says what was wrong."""
     wrong: list[str] = []
-    # MLflow keeps what it knows of a database by its path.
     with small_disk(folder / f"disk-{free_bytes}") as disk:
         home = copy_home(template, disk / "world")
         for path in (folder / "inputs").iterdir():
@@ -151,12 +111,11 @@ def trial(name: str, template: Path, folder: Path, free_bytes: int, expected: di
         except Exception as error:
             wrong.append(f"readers: {error}")
         limit(disk, None)
-        again = ending if ending.how == "done" else run_operation(name, home)
+        again = run_operation(name, home, does=ending.how != "done", looks=True)
         if again.how != "done":
             wrong.append(f"with room again: {again}")
         else:
-            found = contents(examined(name, home))
-            wrong += [f"other {key}" for key in expected if found.get(key) != expected[key]]
+            wrong += [f"other {key}" for key in expected if again.contents.get(key) != expected[key]]
     return {"operation": name, "free_bytes": free_bytes, "ended": ending.how, "said": ending.said, "wrong": wrong}
 
 
@@ -165,14 +124,15 @@ def trials(name: str, template: Path, folder: Path, steps: int) -> Iterator[dict
     with small_disk(folder / "disk") as disk:
         home = copy_home(template, disk / "world")
         needed = needed_bytes(name, home, disk)
-        expected = contents(examined(name, home))
+        expected = run_operation(name, home, does=False, looks=True).contents
         # The files that it reads are no part of the trials.
         (folder / "inputs").mkdir()
         for path in home.parent.iterdir():
             if path.is_file():
                 shutil.copy(path, folder / "inputs")
-    for step in range(steps):
-        yield trial(name, template, folder, needed * step // max(1, steps - 1), expected)
+    amounts = [needed * step // max(1, steps - 1) for step in range(steps)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(lambda free_bytes: trial(name, template, folder, free_bytes, expected), amounts)
 
 
 def main() -> None:

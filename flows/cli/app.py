@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from flows.cli import data, demo, ingest, maintenance, model, monitor, query, status
-from flows.cli.terminal import errors_as_sentences, open_standard_streams, out
+from flows.cli.terminal import allow_open_files, errors_as_sentences, open_standard_streams, out
 from sentiment.settings import load_settings
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ def main() -> None:
     """Entry point: errors become a sentence and an exit status, 0 done, 1 failed, 2 wrong use."""
     open_standard_streams()
     with errors_as_sentences(lambda: load_settings().home):
+        allow_open_files()
         app(prog_name="sentiment")
 
 

@@ -32,7 +32,7 @@ from flows.server.ephemeral import running_server
 from flows.server.rest import announce
 from sentiment.errors import NoChampionError
 from sentiment.markdown import percent
-from sentiment.registry.environment import import_mlflow
+from sentiment.registry.environment import import_for_training, import_mlflow
 from sentiment.settings import open_home
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def retrain(
         from flows.retrain import RetrainOptions
         from flows.retrain import retrain as flow
 
-        import_mlflow()  # While the server starts.
+        import_for_training()  # While the server starts.
         options = RetrainOptions(
             rows=rows,
             until_flat=until_flat,
@@ -223,7 +223,7 @@ def run(
         def loop(orchestration: Any) -> Any:
             from flows.pipeline import PipelineOptions, pipeline
 
-            import_mlflow()  # While the server starts.
+            import_for_training()  # While the server starts.
             return orchestration.run(pipeline, PipelineOptions(**others, **as_parameters(reading)))
 
         return run_flow(loop)

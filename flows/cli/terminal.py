@@ -12,10 +12,11 @@ import json
 import math
 import os
 import pydoc
+import resource
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -38,7 +39,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from sentiment.errors import SentimentError
+from sentiment.errors import HomeError, SentimentError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 
@@ -46,6 +47,9 @@ LEAST_TEXT = 14
 """Characters that a column of texts needs to be read."""
 GAP = 2
 """Between columns, as rich puts it."""
+
+FEWEST_FILES, MANY_FILES = 64, 4_096
+"""That a process may have open: a whole run got by with 40; with 16 Prefect's server failed without saying why."""
 
 out = Console(soft_wrap=True, highlight=False)
 notes = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -253,6 +257,22 @@ def open_standard_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def allow_open_files() -> None:
+    """Let this process and its children open as many files as the system lets them.
+
+    Raises:
+        HomeError: that is too few for a command and Prefect's server.
+    """
+    most, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MANY_FILES if highest == resource.RLIM_INFINITY else min(MANY_FILES, highest)
+    if most != resource.RLIM_INFINITY and most < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, highest))
+            most = wanted
+    if most != resource.RLIM_INFINITY and most < FEWEST_FILES:
+        raise HomeError(f"This process may open {most} files, and needs {FEWEST_FILES}. Allow more: ulimit -n 1024")
 
 
 def _is_broken_pipe(error: BaseException | None) -> bool:

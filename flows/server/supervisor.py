@@ -60,14 +60,13 @@ def up(home: Home, say: Say) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     lock = FileLock(home.locks / "up.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        url = wait_until(
-            lambda: running_server(home.root), stopping, "the server of the other `sentiment up`", home.logs
-        )
+    # The other one may be on its way up, or down: then this one takes its place.
+    url = wait_until(
+        lambda: taken(lock) or running_server(home.root), stopping, "the server of the other `sentiment up`", home.logs
+    )
+    if not lock.is_locked:
         if url:
-            say(ready_line(url.removesuffix("/api"), read_ports(home), " (it was running already)"))
+            say(ready_line(str(url).removesuffix("/api"), read_ports(home), " (it was running already)"))
         return
     sign(home.locks / "up.lock")
     parts = Parts(say)
@@ -80,6 +79,15 @@ def up(home: Home, say: Say) -> None:
         forget_server(home.root)
         parts.stop()
         lock.release()
+
+
+def taken(lock: FileLock) -> bool:
+    """Whether the lock is ours now."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
 
 
 def start(home: Home, parts: Parts, stopping: Event, say: Say) -> None:
@@ -167,7 +175,8 @@ def mlflow_command(home: Home, port: int) -> list[str]:
     ]
     pages = ["--allowed-hosts", ",".join(hosts), "--x-frame-options", "SAMEORIGIN"]
     pages += ["--cors-allowed-origins", ",".join([f"http://127.0.0.1:{port}", *origins])]
-    return ["mlflow", "server", *store, *pages, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    pages += ["--app-name", "sentiment", "--workers", "1"]
+    return ["mlflow", "server", *store, *pages, "--host", "127.0.0.1", "--port", str(port)]
 
 
 def header_patterns(host: str) -> tuple[str, str]:

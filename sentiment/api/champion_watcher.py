@@ -1,13 +1,13 @@
 """The model that answers: loaded once, and replaced within a second or two when the champion changes.
 
 A thread looks twice a second whether MLflow's database has changed, and asks for the alias only then (and every ten
-seconds, in case the file system's clock missed a change): looking costs microseconds, asking 5 ms. A new champion is
+seconds, in case the file system's clock missed a change): looking costs microseconds, asking milliseconds. A new champion is
 loaded and tried while the old one answers, then put in its place by one assignment: a request holds the model that it began
 with, so none is lost. What cannot be loaded replaces nothing. The registry is only read, but for the addresses in it when
 the home was moved.
 
-torch and MLflow take seconds to import, so that is left to the thread: the API listens before, and says that it is not
-ready yet.
+torch takes seconds to import, so that is left to the thread: the API listens before, and says that it is not ready yet. MLflow
+would take as long, so it is not imported: the champion is read in its database.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from sentiment.errors import SentimentError
+from sentiment.registry.direct import ChampionFiles, find_champion
+from sentiment.registry.names import RegisteredVersion
+from sentiment.registry.store import relocate
 from sentiment.settings import Home
 
 if TYPE_CHECKING:
     from sentiment.model.classifier import SentimentModel
-    from sentiment.registry.client import Registry
-    from sentiment.registry.names import RegisteredVersion
 
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_UNTIL_ASKED_ANYWAY = 10.0
@@ -62,7 +63,7 @@ class ChampionFollower(Thread):
         super().__init__(name="champion", daemon=True)
         self.home = home
         self.now = Followed()
-        self._registry: Registry | None = None
+        self._is_at_home = False
         self._seen: object = "nothing"
         self._ask_at = 0.0
         self._stopping = Event()
@@ -90,13 +91,14 @@ class ChampionFollower(Thread):
             if champion is None:
                 self.now = Followed(problem=NO_CHAMPION)
                 return
-            self.now = before = replace(before, champion_version=champion.model_version)
-            if before.served is None or before.served.version != champion:
-                self.now = Followed(self._load(champion), champion.model_version, problem=None)
-                log.info("version %d answers", champion.model_version)
+            number = champion.version.model_version
+            self.now = before = replace(before, champion_version=number)
+            if before.served is None or before.served.version != champion.version:
+                self.now = Followed(self._load(champion), number, problem=None)
+                log.info("version %d answers", number)
             else:
                 self.now = replace(before, problem=None)
-        # MLflow or the disk may fail while others work on them: the loaded version goes on answering.
+        # The database or the disk may fail while others work on them: the loaded version goes on answering.
         except Exception as error:
             found = str(error) if isinstance(error, SentimentError) else f"{type(error).__name__}: {error}"
             if found != before.problem:
@@ -112,25 +114,21 @@ class ChampionFollower(Thread):
             return None
         return status.st_ino, status.st_mtime_ns, status.st_size
 
-    def _champion(self) -> RegisteredVersion | None:
-        from sentiment.registry.client import Registry
-        from sentiment.registry.store import relocate
-
-        if self._registry is None:
+    def _champion(self) -> ChampionFiles | None:
+        if not self._is_at_home:
             # In a home that was moved, the store would name files where they were.
             relocate(self.home.mlflow / "mlflow.db", self.home)
-            self._registry = Registry(self.home, read_only=True)
-        return self._registry.champion()
+            self._is_at_home = True
+        return find_champion(self.home)
 
-    def _load(self, version: RegisteredVersion) -> Served:
+    def _load(self, champion: ChampionFiles) -> Served:
         import torch
 
         # Requests are gathered and predicted by one thread; torch's own would only wait for each other.
         torch.set_num_threads(1)
-        assert self._registry is not None
-        model = self._registry.load(version.model_version)
+        model = champion.load(self.home.settings.model_name)
         model.predict_probability(["what a lovely morning", ""])
-        # A hundred thousand objects of MLflow and torch stay for good; to walk through them all, the collector would stop every
-        # request for a tenth of a second.
+        # A hundred thousand objects of torch stay for good; to walk through them all, the collector would stop every request
+        # for a tenth of a second.
         gc.freeze()
-        return Served(version, model, self._registry.metrics(version))
+        return Served(champion.version, model, champion.metrics)

@@ -12,15 +12,15 @@ from typing import Protocol
 from sentiment.markdown import percent
 
 TITLES = {
-    "no_leak": "rows of the evaluation that it was fed",
-    "loads": "change of a probability by loading",
+    "no_leak": "evaluation rows that it was fed",
+    "loads": "change by loading",
     "floor": "right on the hold-out",
-    "better": "right on the rows both are compared on",
-    "gold": "hand-labelled set with the largest loss",
+    "better": "right on the same rows",
+    "gold": "worst hand-labelled set",
     "neutral": "neutral tweets told apart",
-    "slices": "slice with the largest loss",
-    "behaviour": "behaviour cases passed",
-    "speed": "seconds to score every tweet",
+    "slices": "worst slice",
+    "behaviour": "cases passed",
+    "speed": "seconds to score all",
     "rolled_back": "people went back from it",
 }
 
@@ -56,7 +56,8 @@ class Row:
 
 
 MINUS = "\N{MINUS SIGN}"
-HEADER = ["check", "result", "what is measured", "champion", "challenger", "difference, points", "interval, points"]
+# Short, since the tables of Prefect's pages do not wrap; differences and intervals are in percentage points.
+HEADER = ["check", "measured", "champion", "challenger", "points", "interval"]
 
 
 def compare(checks: Sequence[Measured]) -> list[Row]:

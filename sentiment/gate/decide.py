@@ -48,14 +48,10 @@ def decide_on(home: Home, registry: Registry, export: Export, challenger: Regist
         with champion_lock(home):
             # If somebody moved the alias meanwhile, the challenger has to face the champion of now.
             if registry.champion() == champion:
-                move_champion(
-                    home,
-                    registry,
-                    challenger.model_version,
-                    change=history.PROMOTION,
-                    changed_by=history.GATE,
-                    reason=history.PASSED_REASON,
+                change = history.Change(
+                    challenger.model_version, history.PROMOTION, history.GATE, history.PASSED_REASON
                 )
+                move_champion(home, registry, change)
                 return decision
 
 

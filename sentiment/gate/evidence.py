@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,8 +71,11 @@ def gather_evidence(trial: Trial, challenger: RegisteredVersion, champion: Regis
     """Measure a challenger, and the champion if there is one."""
     labels = pl.read_parquet(trial.export.holdout, columns=["label"])["label"].to_numpy()
     try:
-        found: Measured | None = measure(trial, challenger)
-        difference, error = _load_difference(trial.home, trial.registry, trial.export, challenger)
+        # Another process loads the model, while this one measures it.
+        with ThreadPoolExecutor(1) as other:
+            loading = other.submit(_load_difference, trial.home, trial.registry, trial.export, challenger)
+            found: Measured | None = measure(trial, challenger)
+            difference, error = loading.result()
     except ModelError as raised:
         found, difference, error = None, None, str(raised)
     leaked = _fed_evaluation_rows(trial.registry, trial.export, challenger)

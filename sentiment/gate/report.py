@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sentiment.gate.comparison import HEADER, compare
 from sentiment.gate.decision import Decision, Outcome
-from sentiment.markdown import table
+from sentiment.markdown import plain, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +21,7 @@ def decision_markdown(decision: Decision) -> str:
     verdict, model_version = decision.verdict, decision.model_version
     rows = [
         [
-            row.check_name,
-            "passed" if row.passed else "**failed**",
+            f"✓ {row.check_name}" if row.passed else f"**✗ {row.check_name}**",
             row.measure,
             row.champion,
             row.challenger,
@@ -33,7 +32,7 @@ def decision_markdown(decision: Decision) -> str:
     ]
     header, rows = _without_empty_columns(HEADER, rows)
     # Sentences go below the table: Prefect's page does not wrap cells.
-    reasons = "\n".join(f"- **{check.check_name}**: {check.reason}" for check in verdict.checks)
+    reasons = "\n".join(f"- **{check.check_name}**: {plain(check.reason)}" for check in verdict.checks)
     report = f"{_headline(decision)}\n\n{table(header, rows)}\n\n{reasons}\n"
     if decision.outcome in (Outcome.REFUSED, Outcome.REFUSED_BEFORE):
         report += f"\n**What to do next:** {next_step(model_version, verdict)}\n"
@@ -76,7 +75,7 @@ def losses_table(losses: Sequence[Loss]) -> str:
     """What the champion has right and the challenger wrong, with both probabilities of positive."""
     header = ["check", "in", "text", "right answer", "champion", "challenger"]
     rows = [
-        [loss.check_name, loss.found_in, loss.text, loss.expected]
+        [loss.check_name, plain(loss.found_in), plain(loss.text), loss.expected]
         + [f"{value:.2f}" for value in (loss.champion_probability, loss.challenger_probability)]
         for loss in losses
     ]

@@ -60,7 +60,7 @@ def look_at(path: Path, options: ReadingOptions, *, whole: bool) -> Looked:
     form = find_form(path, delimiter=options.delimiter, encoding=options.encoding)
     survey = Survey()
     # Few blocks cost less, and a small first one answers sooner.
-    batches = read_batches(path, form, block_bytes=PIECE_BYTES // (2 if whole else 4))
+    batches = read_batches(path, form, block_bytes=PIECE_BYTES // (1 if whole else 4))
     if whole:
         batches = read_ahead(batches)
     first = next(batches, None)

@@ -135,9 +135,10 @@ def restore(home: Home, path: Path) -> BackupReport:
                 put_in_place(source, target)
         if (store := home.mlflow / "mlflow.db").exists():
             relocate(store, home)
-        (home.root / f"{_UNPACKED}.json").unlink()
         shutil.rmtree(unpacked, ignore_errors=True)
     publish(home)
+    # Last of all, so that a restore that was killed is continued until readers have a snapshot.
+    (home.root / f"{_UNPACKED}.json").unlink(missing_ok=True)
     files = manifest["files"]
     return BackupReport(
         str(path.absolute()),

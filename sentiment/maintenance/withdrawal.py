@@ -61,10 +61,14 @@ def withdraw(home: Home, name: str) -> WithdrawReport:
     path = Path(name).expanduser().absolute()
     digest = fingerprint(path).sha256 if path.is_file() else ""
     with operation_lock(home, "retrain"), operation_lock(home, "score"):
-        with writer(home) as warehouse:
-            accounts = _accounts(warehouse, name, str(path), digest)
-            with warehouse.transaction():
-                gone, count_kept, read_again = _take_out(warehouse, accounts)
+        try:
+            with writer(home) as warehouse:
+                accounts = _accounts(warehouse, name, str(path), digest)
+                with warehouse.transaction():
+                    gone, count_kept, read_again = _take_out(warehouse, accounts)
+        except InputError:
+            publish(home)  # It may be gone already, by a run that was killed before readers saw it.
+            raise
         rows_learnt = _count_learnt(home, gone)
         publish(home)
     is_gold = accounts["gold_set"].is_not_null()

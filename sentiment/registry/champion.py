@@ -1,8 +1,8 @@
 """Who is champion: moving the alias, by the gate or by hand, so that MLflow, `alias_history` and readers agree.
 
-A change takes three steps: move the alias in MLflow, add a row to `alias_history`, and, once the version has scored every
-tweet, switch readers over. The alias is the truth and the others follow it, so the next run completes a change that was
-killed in between. A rollback scores nothing: the former champion's predictions are kept.
+A change takes three steps: note it, move the alias in MLflow, and add a row to `alias_history`, which also switches readers
+over if the version has scored every tweet. The alias is the truth and the others follow it, so the next run completes a change
+that was killed in between. A rollback scores nothing: the former champion's predictions are kept.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sentiment.errors import InputError, ModelError, NoChampionError
 from sentiment.registry import history
 from sentiment.registry.client import Registry
+from sentiment.registry.history import Change
 from sentiment.registry.names import RegisteredVersion
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
@@ -30,21 +31,35 @@ class ChampionChange:
     is_published: bool
 
 
-def move_champion(
-    home: Home, registry: Registry, model_version: int, *, change: str, changed_by: str, reason: str
-) -> ChampionChange:
+def move_champion(home: Home, registry: Registry, change: Change) -> ChampionChange:
     """Point the alias to a version, record that, and show its predictions if they are complete.
 
     The caller holds `champion_lock`.
     """
     before = registry.champion()
-    if before is None or before.model_version != model_version:
-        registry.set_champion(model_version)
+    if before is None or before.model_version != change.model_version:
+        with writer(home) as warehouse:
+            history.intend(warehouse, change)
+        registry.set_champion(change.model_version)
+    return _finish(home, change, before.model_version if before else None)
+
+
+def _finish(home: Home, change: Change, before: int | None) -> ChampionChange:
+    with writer(home) as warehouse, warehouse.transaction():
+        history.record_champion(warehouse, change)
+        is_published = publish_if_complete(warehouse, change.model_version)
+    return ChampionChange(change.model_version, before, is_published)
+
+
+def _finish_interrupted(home: Home, champion: RegisteredVersion | None, kind: str) -> ChampionChange | None:
+    """Finish a promotion or rollback that moved the alias and was interrupted before it was recorded."""
+    if champion is None:
+        return None
     with writer(home) as warehouse:
-        history.record_champion(warehouse, model_version, change=change, changed_by=changed_by, reason=reason)
-        with warehouse.transaction():
-            is_published = publish_if_complete(warehouse, model_version)
-    return ChampionChange(model_version, before.model_version if before else None, is_published)
+        change, before = history.intended(warehouse), history.recorded_champion(warehouse)
+    if change is None or (change.change, change.model_version) != (kind, champion.model_version):
+        return None
+    return _finish(home, change, before)
 
 
 def known_champion(registry: Registry, warehouse: Warehouse) -> RegisteredVersion | None:
@@ -90,21 +105,23 @@ def promote(home: Home, registry: Registry, model_version: int, *, changed_by: s
         registry.version(model_version)
         champion = registry.champion()
         if champion is not None and champion.model_version == model_version:
+            if finished := _finish_interrupted(home, champion, history.PROMOTION):
+                return finished
             raise InputError(f"Version {model_version} is the champion already; nothing was changed.")
         _reconcile(home, registry)
-        return move_champion(
-            home, registry, model_version, change=history.PROMOTION, changed_by=changed_by, reason=reason
-        )
+        return move_champion(home, registry, Change(model_version, history.PROMOTION, changed_by, reason))
 
 
 def rollback(home: Home, registry: Registry, *, changed_by: str, reason: str) -> ChampionChange:
-    """Go back to the previous champion; called again, to the one before that.
+    """Go back to the previous champion; called again, to the one before that. One that was interrupted is finished.
 
     Raises:
         NoChampionError: there is no champion.
         InputError: the champion is the first one, or housekeeping has deleted the predictions of the one before.
     """
     with champion_lock(home):
+        if finished := _finish_interrupted(home, registry.champion(), history.ROLLBACK):
+            return finished
         _reconcile(home, registry)
         with writer(home) as warehouse:
             champion = known_champion(registry, warehouse)
@@ -122,7 +139,7 @@ def rollback(home: Home, registry: Registry, *, changed_by: str, reason: str) ->
                 f"The predictions of version {former} are no longer kept, so readers could not be shown them. Make them "
                 f"first: sentiment score --model-version {former}; then roll back again. Nothing was changed."
             )
-        return move_champion(home, registry, former, change=history.ROLLBACK, changed_by=changed_by, reason=reason)
+        return move_champion(home, registry, Change(former, history.ROLLBACK, changed_by, reason))
 
 
 def publish_if_complete(warehouse: Warehouse, model_version: int) -> bool:

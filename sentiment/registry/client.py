@@ -26,7 +26,7 @@ import polars as pl
 
 from sentiment.errors import ModelError
 from sentiment.registry.environment import import_mlflow
-from sentiment.registry.mlflow_format import digest_of_model, write_mlflow_model
+from sentiment.registry.mlflow_format import whole_model, write_mlflow_model
 from sentiment.registry.names import (
     CHALLENGER,
     CHAMPION,
@@ -195,7 +195,12 @@ class Registry:
                 source=logged.artifact_location,  # MLflow would look up `models:/…` in its default store.
                 run_id=run_id,
                 model_id=logged.model_id,
-                tags={TRAINING_KEY: training_key, MODEL_DIGEST: digest, **digests, **tags},
+                tags={
+                    **tags,
+                    TRAINING_KEY: training_key,
+                    MODEL_DIGEST: digest,
+                    **digests,
+                },  # In the order of MLflow's pages.
             )
         )
 
@@ -328,15 +333,9 @@ class Registry:
         Raises:
             ModelError: the version or its files are missing or damaged.
         """
-        folder = self.files(model_version) / "artifacts" / "model"
-        # Nobody would notice a flipped bit in the weights. Versions of earlier releases have no digest.
-        expected = self.client.get_model_version(self.name, str(model_version)).tags.get(MODEL_DIGEST)
-        if expected is not None and digest_of_model(folder) != expected:
-            raise ModelError(
-                f"The files of version {model_version} of {self.name} in {folder} are damaged: they are not those that were "
-                "registered. Restore them from a backup, or go back with `sentiment rollback`."
-            )
-        return folder
+        tags = self.client.get_model_version(self.name, str(model_version)).tags
+        name = f"version {model_version} of {self.name}"
+        return whole_model(self.files(model_version), tags.get(MODEL_DIGEST), name)
 
     def files(self, model_version: int) -> Path:
         """The folder of a version's files, from which MLflow loads it.

@@ -6,6 +6,7 @@ imported, which every command, flow and server does first.
 
 from __future__ import annotations
 
+import importlib
 import logging
 from types import ModuleType
 
@@ -24,10 +25,26 @@ def import_mlflow() -> ModuleType:
     """MLflow, quiet and without telemetry, also where `MLFLOW_ENVIRONMENT` is not in force."""
     import mlflow
     from mlflow.telemetry import client
+    from mlflow.utils import environment
 
     # MLflow announces every registration and migration at INFO; the runs say it in their own words.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # The import above created it; it sends nothing before the first record. MLflow has no public way to drop it.
     client._set_telemetry_client(None)
+    # When a model is saved, MLflow reads the list of files of every installed package, to warn of versions that are not
+    # installed. Those of a registered model are read off the installation.
+    environment.warn_dependency_requirement_mismatches = lambda model_requirements: None  # type: ignore[attr-defined]
     return mlflow
+
+
+def import_for_training() -> None:
+    """Import what a training needs sooner or later, which takes some seconds: where a command waits for something else."""
+    import_mlflow()
+    for name in (
+        "mlflow.pyfunc",
+        "mlflow.store.model_registry.sqlalchemy_store",
+        "mlflow.store.tracking.sqlalchemy_store",
+        "torch._dynamo",  # Torch's optimizers import it at their first step.
+    ):
+        importlib.import_module(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -85,25 +86,41 @@ def recorded_champion(warehouse: Warehouse) -> int | None:
     return version
 
 
-def record_champion(warehouse: Warehouse, model_version: int, *, change: str, changed_by: str, reason: str) -> bool:
+@dataclass(frozen=True)
+class Change:
+    """A change of champion: who becomes it, `PROMOTION` or `ROLLBACK` or `OUTSIDE`, by whom, and why."""
+
+    model_version: int
+    change: str
+    changed_by: str
+    reason: str
+
+
+def intend(warehouse: Warehouse, change: Change) -> None:
+    """Note a change before the alias moves, so that it can be finished when it is interrupted."""
+    with warehouse.transaction():
+        warehouse.run("steps/registry/replace_intended_change", **vars(change))
+
+
+def intended(warehouse: Warehouse) -> Change | None:
+    """The change that is under way, or was interrupted."""
+    row = warehouse.run("steps/registry/select_intended_change").fetchone()
+    return None if row is None else Change(*row)
+
+
+def record_champion(warehouse: Warehouse, change: Change) -> bool:
     """Write that the alias points to a version from now on, unless the newest row says so already.
+
+    Within the caller's transaction.
 
     Returns:
         whether a row was written.
     """
-    with warehouse.transaction():
-        before = recorded_champion(warehouse)
-        if before == model_version:
-            return False
-        warehouse.run(
-            "steps/registry/insert_alias_change",
-            alias=CHAMPION,
-            model_version=model_version,
-            from_version=before,
-            change=change,
-            changed_by=changed_by,
-            reason=reason,
-        )
+    warehouse.run("steps/registry/delete_intended_change")
+    before = recorded_champion(warehouse)
+    if before == change.model_version:
+        return False
+    warehouse.run("steps/registry/insert_alias_change", alias=CHAMPION, from_version=before, **vars(change))
     return True
 
 
@@ -116,10 +133,12 @@ def reconcile_champion(warehouse: Warehouse, champion: int | None) -> bool:
     """
     if champion is None or champion == recorded_champion(warehouse):
         return False
-    if warehouse.value("steps/registry/select_is_passed", model_version=champion, alias=CHAMPION):
-        return record_champion(warehouse, champion, change=PROMOTION, changed_by=GATE, reason=PASSED_REASON)
-    reason = "The alias was moved in MLflow; noticed afterwards."
-    return record_champion(warehouse, champion, change=OUTSIDE, changed_by=MLFLOW, reason=reason)
+    change = intended(warehouse)
+    if change is None or change.model_version != champion:
+        reason = "The alias was moved in MLflow; noticed afterwards."
+        change = Change(champion, OUTSIDE, MLFLOW, reason)
+    with warehouse.transaction():
+        return record_champion(warehouse, change)
 
 
 PASSED_REASON = "It passed every check of the gate."

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sentiment import model
+from sentiment.errors import ModelError
 from sentiment.warehouse.seals import digest_of_file
 
 if TYPE_CHECKING:
@@ -77,6 +78,25 @@ def digest_of_model(folder: Path) -> str:
         content = bytes.fromhex(digest_of_file(path))
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + content)
     return digest.hexdigest()
+
+
+def whole_model(files: Path, digest: str | None, name: str) -> Path:
+    """The folder of a version's weights and configuration, as they were registered.
+
+    Args:
+        digest: of the files; None for versions of earlier releases.
+
+    Raises:
+        ModelError: they are missing or damaged.
+    """
+    folder = files / "artifacts" / "model"
+    # Nobody would notice a flipped bit in the weights.
+    if digest is not None and digest_of_model(folder) != digest:
+        raise ModelError(
+            f"The files of {name} in {folder} are damaged: they are not those that were registered. "
+            "Restore them from a backup, or go back with `sentiment rollback`."
+        )
+    return folder
 
 
 def _copy_model_code(folder: Path) -> Path:

@@ -23,14 +23,15 @@ def digest_tag(name: str) -> str:
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Without it, MLflow's pages ask what it is for, and may show those for traces of language models."""
+# MLflow's pages keep line breaks, so each paragraph is one line.
 MODEL_DESCRIPTION = """\
-**What it is for.** The probability that an English tweet is positive, to follow moods over days and topics. The version with
+**What it is for.** The probability that an English tweet is positive, to follow moods over days and topics. The version with \
 the alias `champion` answers and scores every tweet; `challenger` was judged last, `previous` was champion before.
 
-**Data.** Each version is trained on a subset of the tweets in this home, and measured on tweets that were held out. The tag
+**Data.** Each version is trained on a subset of the tweets in this home, and measured on tweets that were held out. The tag \
 `rows` says on how many; its run has the rule and the digests.
 
-**Limits.** Where labels come from emoticons, as in Sentiment140, about one in ten is wrong, and irony and mixed moods are not
+**Limits.** Where labels come from emoticons, as in Sentiment140, about one in ten is wrong, and irony and mixed moods are not \
 in them. Single tweets are often wrong, so it is not made to judge persons. Other languages and times need labels of their own.
 
 **Licence.** Yours to choose; the terms of the data that it was trained on go with it.

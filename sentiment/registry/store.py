@@ -1,7 +1,8 @@
 """Creates MLflow's database in the home, and follows the home when it is moved: `python -m sentiment.registry.store HOME`.
 
 MLflow creates its tables by some fifty migrations when it first opens a store. A kill in between leaves a store that can never
-be opened again. So the migrations run on a draft, which is renamed when it is complete. Takes 2 s, once a home.
+be opened again. So the migrations run on a draft, which is renamed when it is complete. That takes 2 s, which `prepare` spares
+every fresh home of an environment: it keeps an empty database for the version of MLflow that is installed there.
 
 MLflow stores the absolute path of every artifact. A home that was moved, copied or restored elsewhere would go on reading and
 writing at the old path, so the paths are updated when the store is opened. Takes 5 ms.
@@ -10,17 +11,21 @@ writing at the old path, so the paths are updated when the store is opened. Take
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import unquote, urlparse, urlsplit
 from urllib.request import url2pathname
 
 from sentiment.errors import HomeError, ModelError
-from sentiment.model.atomic import flush_tree, put_in_place
+from sentiment.model.atomic import atomic_write, flush_tree, put_in_place
 from sentiment.registry.environment import MLFLOW_ENVIRONMENT, import_mlflow
 from sentiment.registry.names import CHAMPION, digest_tag
 from sentiment.settings import Home
@@ -37,12 +42,35 @@ def create_store(home: Home) -> None:
     if store.exists():
         relocate(store, home)
         return
-    mlflow = import_mlflow()
-    draft = home.mlflow / "draft.db"
-    draft.unlink(missing_ok=True)
+    for abandoned in home.mlflow.glob("draft*.db*"):
+        abandoned.unlink()
+    # MLflow believes for the life of a process that a database which it has made is there: each draft has a name of its own.
+    draft = home.mlflow / f"draft-{secrets.token_hex(4)}.db"
     with translated_errors(home):
-        mlflow.MlflowClient(f"sqlite:///{draft}", f"sqlite:///{draft}").search_experiments(max_results=1)
+        if prepared_store().exists():
+            shutil.copyfile(prepared_store(), draft)
+        else:
+            _make_tables(draft)
         put_in_place(draft, store)
+
+
+def _make_tables(draft: Path) -> None:
+    mlflow = import_mlflow()
+    mlflow.MlflowClient(f"sqlite:///{draft}", f"sqlite:///{draft}").search_experiments(max_results=1)
+
+
+def prepared_store() -> Path:
+    """MLflow's empty database, kept in the virtual environment for the version of MLflow that is installed there."""
+    return Path(sys.prefix) / "share" / "sentiment" / f"mlflow-{version('mlflow')}.db"
+
+
+def prepare() -> None:
+    """Write the prepared database, once per environment."""
+    prepared_store().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, atomic_write(prepared_store()) as draft:
+        _make_tables(Path(folder) / "mlflow.db")
+        with closing(sqlite3.connect(Path(folder) / "mlflow.db")) as database:
+            database.execute("vacuum into ?", [str(draft)])
 
 
 def relocate(store: Path, home: Home) -> bool:
@@ -56,7 +84,7 @@ def relocate(store: Path, home: Home) -> bool:
     """
     refuse_damaged_store(store)
     artifacts = home.mlflow / "artifacts"
-    with _damage_as_sentence(store), closing(sqlite3.connect(store, timeout=60)) as database:
+    with damage_as_sentence(store), closing(sqlite3.connect(store, timeout=60)) as database:
         row = database.execute(read_sql("stores/select_mlflow_place")).fetchone()
         if row is None:
             return False
@@ -86,7 +114,7 @@ def champion_in_store(home: Home) -> int | None:
         return None
     refuse_damaged_store(store)
     names = {"name": home.settings.model_name, "alias": CHAMPION}
-    with _damage_as_sentence(store), closing(sqlite3.connect(store, timeout=60)) as database:
+    with damage_as_sentence(store), closing(sqlite3.connect(store, timeout=60)) as database:
         row = database.execute(read_sql("stores/select_champion"), names).fetchone()
     return None if row is None else int(row[0])
 
@@ -133,13 +161,14 @@ def rewritten_run_file(home: Home, path: Path) -> Iterator[None]:
 def _execute(home: Home, script: str, parameters: dict[str, str]) -> None:
     store = home.mlflow / "mlflow.db"
     if store.exists():
-        with _damage_as_sentence(store), closing(sqlite3.connect(store, timeout=60)) as database:
+        with damage_as_sentence(store), closing(sqlite3.connect(store, timeout=60)) as database:
             database.execute(read_sql(script), parameters)
             database.commit()
 
 
 @contextmanager
-def _damage_as_sentence(store: Path) -> Iterator[None]:
+def damage_as_sentence(store: Path) -> Iterator[None]:
+    """Within this context, a database that cannot be read is named with what helps."""
     try:
         yield
     except sqlite3.OperationalError:
@@ -149,4 +178,7 @@ def _damage_as_sentence(store: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    create_store(Home(Path(sys.argv[1])).create())
+    if sys.argv[1:] == ["--prepare"]:
+        prepare()
+    else:
+        create_store(Home(Path(sys.argv[1])).create())

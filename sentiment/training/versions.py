@@ -238,7 +238,7 @@ def _train(
             key,
             result.model,
             files={FED_ROWS: fed_rows, REFERENCE_PREDICTIONS: reference},
-            tags={"rows": f"{job.rows:,}"},
+            tags={"accuracy": "", "verdict": "not judged yet", "rows": f"{job.rows:,}"},
         )
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from filelock import FileLock
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, StateType
 from prefect.states import Pending, Running, Scheduled, State
 
+from flows.server import supervisor
 from flows.server.app import mark_older_as_crashed
+from sentiment.settings import Home
 
 
 @flow
@@ -50,3 +56,21 @@ def test_a_run_of_the_tree_before_is_ended_and_its_deployment_runs_again(state: 
         assert ended.type == StateType.CRASHED
         assert "sentiment up" in str(ended.message)
         assert client.read_flow_run(taken_run(client, deployment, Running())).state_type == StateType.RUNNING
+
+
+def test_up_takes_the_place_of_one_that_is_on_its_way_down(
+    new_home: Callable[[], Home], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = new_home()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(supervisor, "start", lambda home, parts, stopping, say: (say("started"), stopping.set()))
+    other = FileLock(home.locks / "up.lock", thread_local=False)
+    other.acquire()
+    threading.Timer(0.5, other.release).start()
+    lines: list[str] = []
+    try:
+        supervisor.up(home, lines.append)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert lines == ["started", "stopping"]

@@ -11,8 +11,11 @@ import pytest
 from sentiment.errors import HomeError, InputError
 from sentiment.ingest.load import IngestReport, Instructions, ingest_file
 from sentiment.ingest.mapping.reading import ReadingOptions
+from sentiment.maintenance import withdrawal
 from sentiment.maintenance.withdrawal import withdraw
 from sentiment.settings import Home
+from sentiment.warehouse.query import query as ask
+from sentiment.warehouse.snapshot import publish
 
 FILES = {
     "a.csv": [
@@ -140,3 +143,22 @@ def test_what_an_earlier_version_merged_is_not_guessed(
     rows_of(home, "update ingest_files set is_withdrawable = false")
     with pytest.raises(HomeError, match="did not keep what 1 duplicate lines said"):
         withdraw(home, str(home.inbox / "tweets.csv"))
+
+
+def test_a_withdrawal_that_was_killed_before_readers_saw_it_is_shown_by_the_next(
+    load: Callable, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(home, "a.csv")
+    publish(home)
+
+    def kill(_: Home) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(withdrawal, "publish", kill)
+        with pytest.raises(KeyboardInterrupt):
+            withdraw(home, str(tmp_path / "a.csv"))
+    assert ask(home, "select count(*) from tweets").item() == 3
+    with pytest.raises(InputError, match="was not loaded"):
+        withdraw(home, str(tmp_path / "a.csv"))
+    assert ask(home, "select count(*) from tweets").item() == 0

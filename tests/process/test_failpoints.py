@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from simulations import failpoints
+from simulations.operations import templates
 
 OPERATIONS = ("ingest", "retrain", "score", "forget")
 
@@ -14,10 +15,21 @@ OPERATIONS = ("ingest", "retrain", "score", "forget")
 # Some minutes with other tests on two cores.
 @pytest.mark.timeout(900)
 def test_an_operation_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
-    kills = 1
-    outcomes = []
-    with failpoints.templates() as template_of:
+    with templates() as template_of:
         for name in OPERATIONS:
-            outcomes += failpoints.trials(name, template_of(name), tmp_path / name, kills)
-    assert len(outcomes) == (1 + kills) * len(OPERATIONS)
-    assert [outcome for outcome in outcomes if outcome["different"] or not outcome["killed"]] == []
+            folder = tmp_path / name
+            folder.mkdir()
+            whole = failpoints.undisturbed(name, template_of(name), folder)
+            assert whole.unflushed == []
+            (killed,) = failpoints.kills(whole, folder, 1)
+            assert killed["different"] == []
+            assert killed["killed"]
+
+
+@pytest.mark.timeout(900)
+def test_the_files_of_every_moment_are_gone_on_from(tmp_path: Path) -> None:
+    with templates() as template_of:
+        whole = failpoints.undisturbed("ingest", template_of("ingest"), tmp_path)
+        outcomes = list(failpoints.all_failpoints(whole, tmp_path))
+    assert sorted(outcome["failpoint"] for outcome in outcomes) == sorted(whole.seen)
+    assert [outcome for outcome in outcomes if outcome["different"]] == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from simulations import full_disk
-from simulations.failpoints import templates
+from simulations.operations import templates
 
 
 @pytest.mark.timeout(900)

@@ -254,3 +254,12 @@ class TestBrowser:
             assert {line.split()[0] for line in planted} == {"/", "/predict"}
         else:
             assert {f"{TRUSTED}-json"} <= planted <= {f"{TRUSTED}-json", f"{TRUSTED}-blind"}
+
+
+def test_the_assistant_of_mlflow_is_off(servers: Servers) -> None:
+    assistant = "/ajax-api/3.0/mlflow/assistant"
+    for method, path in (("GET", "/config"), ("PUT", "/config"), ("POST", "/message"), ("POST", "/skills/install")):
+        assert servers.status("mlflow", assistant + path, method, body={}) == 404
+    page = servers.pool.request("GET", servers.urls["mlflow"]).data.decode()
+    assert 'localStorage.setItem("mlflow.assistant.panelOpen_v1", "false")' in page
+    assert 'src="static-files/' in page

@@ -47,6 +47,31 @@ def test_a_rollback_shows_the_former_predictions_at_once_and_scores_nothing(
     assert rows_of(world, HISTORY)[-1] == (former, latter, "rollback", "ann", "sarcasm")
 
 
+@pytest.mark.parametrize("change", ["rollback", "promotion"])
+def test_a_change_that_was_interrupted_is_finished_and_not_made_twice(
+    world: Home, registry: Registry, two_champions: tuple[int, int], rows_of: Callable, change: str
+) -> None:
+    def do() -> champion.ChampionChange:
+        if change == "rollback":
+            return champion.rollback(world, registry, **BY)
+        return champion.promote(world, registry, 1, **BY)
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(champion.history, "record_champion", fail)
+        with pytest.raises(KeyboardInterrupt):
+            do()
+    assert rows_of(world, SHOWN) == [(2400, 2, 2)]
+    assert do() == champion.ChampionChange(1, 2, is_published=True)
+    assert rows_of(world, SHOWN) == [(2400, 1, 1)]
+    assert rows_of(world, HISTORY)[-1] == (1, 2, change, "ann", "because")
+    assert rows_of(world, "select count(*) from alias_history") == [(3,)]
+    with pytest.raises(InputError, match=r"first champion|champion already"):
+        do()
+
+
 def test_going_back_from_the_first_champion_is_refused_in_a_sentence(
     world: Home, registry: Registry, two_champions: tuple[int, int], rows_of: Callable
 ) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 
 from sentiment.evaluation.metrics import evaluate
 from sentiment.evaluation.shares import ClassScores
@@ -87,14 +86,13 @@ def test_looks_are_comparisons_of_the_last_year_other_than_this_one(home: Home, 
         assert history.count_looks(warehouse, "look 2") == 1
 
 
+def promotion(version: int) -> history.Change:
+    return history.Change(version, history.PROMOTION, history.GATE, "It passed.")
+
+
 def test_the_champion_is_written_when_it_changes(home: Home, rows_of: Callable) -> None:
     with writer(home) as warehouse:
-        written = [
-            history.record_champion(
-                warehouse, version, change=history.PROMOTION, changed_by="gate", reason="It passed."
-            )
-            for version in (1, 1, 2, 2, 1)
-        ]
+        written = [history.record_champion(warehouse, promotion(version)) for version in (1, 1, 2, 2, 1)]
         assert history.recorded_champion(warehouse) == 1
     assert written == [True, False, True, False, True]
     assert rows_of(home, ALIASES) == [(1, None, "gate"), (2, 1, "gate"), (1, 2, "gate")]
@@ -105,27 +103,26 @@ def reconcile(home: Home, champion: int | None) -> bool:
         return history.reconcile_champion(warehouse, champion)
 
 
-def test_an_alias_moved_by_a_run_that_was_killed_is_put_down_to_the_gate(home: Home, rows_of: Callable) -> None:
-    decide(home, PASSED, "first", 1, None)
+def test_an_alias_moved_by_a_run_that_was_killed_is_put_down_to_that_run(home: Home, rows_of: Callable) -> None:
+    with writer(home) as warehouse:
+        history.intend(warehouse, promotion(1))
     assert reconcile(home, 1)
     assert not reconcile(home, 1)
     assert rows_of(home, ALIASES) == [(1, None, "gate")]
+    assert rows_of(home, "from intended_change") == []
 
 
-@pytest.mark.parametrize("verdict", [None, REFUSED])
-def test_an_alias_moved_to_a_version_that_did_not_pass_was_moved_outside(
-    home: Home, rows_of: Callable, verdict: Verdict | None
-) -> None:
-    if verdict is not None:
-        decide(home, verdict, "decision", 2, 1)
+def test_an_alias_moved_to_another_version_than_was_meant_was_moved_outside(home: Home, rows_of: Callable) -> None:
+    with writer(home) as warehouse:
+        history.intend(warehouse, promotion(1))
     assert reconcile(home, 2)
     assert rows_of(home, ALIASES) == [(2, None, history.MLFLOW)]
 
 
 def test_an_alias_moved_back_to_a_former_champion_was_moved_outside(home: Home, rows_of: Callable) -> None:
-    for version in (1, 2):
-        decide(home, PASSED, f"decision {version}", version, None)
-        assert reconcile(home, version)
+    with writer(home) as warehouse:
+        for version in (1, 2):
+            history.record_champion(warehouse, promotion(version))
     assert reconcile(home, 1)
     assert rows_of(home, ALIASES) == [(1, None, "gate"), (2, 1, "gate"), (1, 2, history.MLFLOW)]
 

@@ -72,7 +72,7 @@ class Survey:
             return
         is_first = not self.columns
         sample = _sample(batch.columns, 2 * _SAMPLE_ROWS if is_first else max(1, _SAMPLE_ROWS // self.thinning))
-        self.samples.append(sample.select(pl.all().cast(pl.String)))
+        self.samples.append(_detached(sample.select(pl.all().cast(pl.String))))
         if sum(frame.height for frame in self.samples) > _MOST_SAMPLES:
             # Half of it, and half as much of what follows: rows from all parts of the file.
             self.samples = [self.sample().gather_every(2)]
@@ -146,6 +146,13 @@ def _count_ids(column: ColumnSurvey, values: pl.Series) -> None:
 def _sample(frame: pl.DataFrame, rows: int) -> pl.DataFrame:
     step = max(1, frame.height // rows)
     return frame.gather_every(step) if step > 1 else frame
+
+
+def _detached(frame: pl.DataFrame) -> pl.DataFrame:
+    """A copy that does not keep the batch in memory, as the strings of a slice do."""
+    copy = pl.from_arrow(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    assert isinstance(copy, pl.DataFrame)
+    return copy
 
 
 def _first_look(name: str, sample: pl.Series, count_before: int) -> ColumnSurvey:

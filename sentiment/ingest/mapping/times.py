@@ -132,12 +132,16 @@ class TimeSurvey:
         self.count += len(values)
         if values.is_empty():
             return
+        if values[0].isdigit() and (numbers := _as_epochs(values)) is not None:
+            self._add_epochs(numbers, values[0])
+            return
         is_epoch = values.str.contains(EPOCH)
         if is_epoch.any():
             epochs = values.filter(is_epoch)
             if epochs.str.len_bytes().max() >= _COMPACT_LENGTH:  # type: ignore[operator]
                 epochs = epochs.filter(~epochs.str.contains(_COMPACT))
-            self._add_epochs(epochs)
+            if len(epochs):
+                self._add_epochs(epochs.str.strip_chars().cast(pl.Float64, strict=False), epochs[0])
         values = values.filter(~is_epoch)
         if values.is_empty():
             return
@@ -153,11 +157,9 @@ class TimeSurvey:
             self.has_short_years |= bool((parts["year"].str.len_bytes() == 2).any())
             self.example = self.example or str(numeric["value"][0])
 
-    def _add_epochs(self, epochs: pl.Series) -> None:
-        if epochs.is_empty():
-            return
-        self.example = self.example or epochs[0]
-        sizes = epochs.str.strip_chars().cast(pl.Float64, strict=False).abs().drop_nulls().to_numpy()
+    def _add_epochs(self, epochs: pl.Series, example: str) -> None:
+        self.example = self.example or example
+        sizes = epochs.abs().drop_nulls().to_numpy()
         for unit, (low, high) in _BOUNDS.items():
             if count := int(((sizes >= low) & (sizes < high)).sum()):
                 self.units[unit] = self.units.get(unit, 0) + count
@@ -186,6 +188,15 @@ class TimeSurvey:
     def unit(self) -> Unit | None:
         """The unit of numbers, where all have one."""
         return next(iter(self.units)) if len(self.units) == 1 else None
+
+
+def _as_epochs(values: pl.Series) -> pl.Series | None:
+    """Whole numbers of a size that only an epoch has, where all values are such: a tenth of the time that patterns take."""
+    numbers = values.cast(pl.Int64, strict=False)
+    if numbers.null_count() or numbers.min() < 10**8:  # type: ignore[operator]
+        return None
+    low, high = 10 ** (_COMPACT_LENGTH - 1), 10**_COMPACT_LENGTH
+    return None if numbers.is_between(low, high, closed="left").any() else numbers
 
 
 def looks_like_times(values: pl.Series, *, is_named: bool) -> bool:

@@ -134,16 +134,26 @@ def _open_pieces(path: Path, file: BinaryIO, piece_bytes: int) -> tuple[str | No
 
 def _refuse_bombs(path: Path, file: BinaryIO, parts: Iterator[bytes]) -> Iterator[bytes]:
     """The parts, as long as they are not much more than any text becomes when it is unpacked."""
-    most = max(_SMALL_UNPACKED, os.fstat(file.fileno()).st_size * _MOST_EXPANSION)
+    most = most_unpacked(file)
     count = 0
     for part in parts:
         count += len(part)
         if count > most:
-            raise InputError(
-                f"{path} becomes more than {_MOST_EXPANSION} times as large when it is unpacked, which no file of posts does: "
-                f"reading was stopped after {count >> 20:,} MiB. If it is right all the same, unpack it and give the result."
-            )
+            raise bomb(path, count)
         yield part
+
+
+def most_unpacked(file: BinaryIO) -> int:
+    """Bytes that a file of posts becomes at most when it is unpacked."""
+    return max(_SMALL_UNPACKED, os.fstat(file.fileno()).st_size * _MOST_EXPANSION)
+
+
+def bomb(path: Path, count: int) -> InputError:
+    """The error for a file that became more than that."""
+    return InputError(
+        f"{path} becomes more than {_MOST_EXPANSION} times as large when it is unpacked, which no file of posts does: "
+        f"reading was stopped after {count >> 20:,} MiB. If it is right all the same, unpack it and give the result."
+    )
 
 
 def _only_member(path: Path, file: BinaryIO) -> str | None:

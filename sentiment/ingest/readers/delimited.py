@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from sentiment.errors import NotReadyError
+from sentiment.ingest.read_ahead import read_ahead
 from sentiment.ingest.readers import reject_reasons
 from sentiment.ingest.readers.batch import Batch
 from sentiment.ingest.readers.dialect import Dialect
@@ -101,15 +102,16 @@ class DelimitedReader:
             NotReadyError: the last line has no line break and is not a whole record.
         """
         held: Block | None = None
-        for block in blocks:
-            joined = block if held is None else _joined(held, block)
-            batch, held = self._read_block(joined, may_hold=not block.is_torn)
-            if block.is_torn:
-                self._refuse_torn(block, batch)
+        for lines in read_ahead(map(self._look_at, blocks)):
+            is_torn = lines.block.is_torn
+            whole = lines if held is None else self._look_at(_joined(held, lines.block))
+            batch, held = self._read_lines(whole, may_hold=not is_torn)
+            if is_torn:
+                self._refuse_torn(lines.block, batch)
             if len(batch):
                 yield batch
         if held is not None:
-            batch, _ = self._read_block(held, may_hold=False)
+            batch, _ = self._read_lines(self._look_at(held), may_hold=False)
             yield batch
 
     def _refuse_torn(self, block: Block, batch: Batch) -> None:
@@ -120,8 +122,7 @@ class DelimitedReader:
                 f"The file is read once it is whole. If nothing writes to it any more, end it with a line break."
             )
 
-    def _read_block(self, block: Block, *, may_hold: bool) -> tuple[Batch, Block | None]:
-        lines = self._look_at(block)
+    def _read_lines(self, lines: _Lines, *, may_hold: bool) -> tuple[Batch, Block | None]:
         rest = np.flatnonzero(~lines.is_whole)
         joined: dict[int, list[str]] = {}
         reasons: list[tuple[int, str]] = []
@@ -130,7 +131,7 @@ class DelimitedReader:
             joined, reasons, held_from = self._resolve(lines, rest, may_hold)
         held = None
         if held_from is not None:
-            block, held = _cut(block, held_from)
+            held = _rest(lines.block, held_from)
             lines.is_whole[held_from:] = False
         return self._batch(lines, joined, reasons), held
 
@@ -328,7 +329,7 @@ def _joined(held: Block, block: Block) -> Block:
     return Block(data, ends, held.first_line, held.count_cut, is_torn=block.is_torn)
 
 
-def _cut(block: Block, index: int) -> tuple[Block, Block]:
+def _rest(block: Block, index: int) -> Block:
+    """The lines from one on."""
     end = int(block.ends[index - 1]) if index else 0
-    first = Block(block.data[:end], block.ends[:index], block.first_line, block.count_cut)
-    return first, Block(block.data[end:], block.ends[index:] - end, block.first_line + index)
+    return Block(block.data[end:], block.ends[index:] - end, block.first_line + index)

@@ -17,16 +17,19 @@ import numpy as np
 import orjson
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sentiment.errors import InputError, NotReadyError
 from sentiment.ingest.readers.batch import Batch
+from sentiment.ingest.readers.byte_stream import bomb, most_unpacked
 from sentiment.ingest.readers.lines import LONGEST_KEPT
 from sentiment.ingest.text import decode
 
 MAGIC = b"PAR1"
 
 _BATCH_ROWS = 1 << 16
+_BATCH_BYTES = 1 << 28
 # Both marks and the length of the footer.
 _SMALLEST = 12
 
@@ -73,14 +76,18 @@ def read_parquet(path: Path, file: BinaryIO) -> Iterator[Batch]:
     """Read an open Parquet file; `path` is for messages alone.
 
     Raises:
-        InputError: the file is damaged, or two columns have one name.
+        InputError: the file is damaged, becomes far larger when it is unpacked, or two columns have one name.
     """
     with _damage_as_sentence(path), pq.ParquetFile(file) as parquet:
         names = parquet.schema_arrow.names
         if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise InputError(f"{path} has {names.count(repeated[0])} columns named {repeated[0]}. Keep one.")
         first_row = 1
-        for batch in parquet.iter_batches(batch_size=_BATCH_ROWS):
+        most = most_unpacked(file)
+        for batch in _batches(file, parquet):
+            most -= batch.nbytes
+            if most < 0:
+                raise bomb(path, most_unpacked(file) - most)
             yield _read_batch(batch, first_row)
             first_row += batch.num_rows
         if first_row - 1 != parquet.metadata.num_rows:
@@ -88,6 +95,40 @@ def read_parquet(path: Path, file: BinaryIO) -> Iterator[Batch]:
                 f"{path} is a damaged Parquet file: it has {first_row - 1} rows, where {parquet.metadata.num_rows} "
                 f"are announced. Write it again."
             )
+
+
+def _batches(file: BinaryIO, parquet: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """The rows, in batches of a bounded size.
+
+    A column keeps a value that repeats once, in a dictionary, and can so hold gigabytes in a kilobyte. The longest value of
+    the dictionaries says how many rows fit into a batch.
+    """
+    texts = [
+        column.path
+        for column in map(parquet.schema.column, range(len(parquet.schema)))
+        if column.physical_type == "BYTE_ARRAY" and column.max_repetition_level == 0
+    ]
+    with pq.ParquetFile(file, read_dictionary=texts) as coded:
+        for group in range(parquet.num_row_groups):
+            longest = max((_longest_value(coded, group, name) for name in texts), default=0)
+            rows = max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, longest)))
+            yield from parquet.iter_batches(batch_size=rows, row_groups=[group])
+
+
+def _longest_value(coded: pq.ParquetFile, group: int, name: str) -> int:
+    """Bytes of the longest value in the dictionary of a row group's column; 0 without one."""
+    chunks = map(coded.metadata.row_group(group).column, range(coded.metadata.num_columns))
+    if not any(chunk.path_in_schema == name and chunk.has_dictionary_page for chunk in chunks):
+        return 0
+    batch = next(coded.iter_batches(batch_size=1, row_groups=[group], columns=[name]), None)
+    if batch is None:
+        return 0
+    values = batch.column(0)
+    while pa.types.is_struct(values.type):
+        values = values.field(0)
+    if not pa.types.is_dictionary(values.type):
+        return 0
+    return pc.max(pc.binary_length(values.dictionary)).as_py() or 0
 
 
 def _read_batch(batch: pa.RecordBatch, first_row: int) -> Batch:

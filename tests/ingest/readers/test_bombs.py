@@ -8,12 +8,15 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
 from sentiment.errors import InputError
 from sentiment.ingest.inspection import inspect_file
-from sentiment.ingest.readers import byte_stream, excel
+from sentiment.ingest.readers import byte_stream, excel, parquet
 from sentiment.ingest.readers.byte_stream import fingerprint
 
 MEBIBYTE = 1 << 20
@@ -36,6 +39,39 @@ def test_what_unpacks_without_end_is_refused_in_the_middle(
     assert path.stat().st_size < MEBIBYTE // 10
     with pytest.raises(InputError, match="becomes more than 200 times as large when it is unpacked"):
         fingerprint(path)
+
+
+def test_a_column_that_repeats_one_huge_value_is_read_in_small_batches_and_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(byte_stream, "_SMALL_UNPACKED", 64 * MEBIBYTE)
+    monkeypatch.setattr(parquet, "_BATCH_BYTES", 16 * MEBIBYTE)
+    path = tmp_path / "tweets.parquet"
+    huge = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), pa.array(["x" * MEBIBYTE]))
+    pq.write_table(pa.table({"text": huge}), path, compression="zstd")
+    assert path.stat().st_size < MEBIBYTE // 100
+    before, sizes, taken = pa.total_allocated_bytes(), [], []
+
+    def read() -> None:
+        with path.open("rb") as file:
+            for batch in parquet.read_parquet(path, file):
+                sizes.append(batch.columns.estimated_size())
+                taken.append(pa.total_allocated_bytes() - before)
+
+    with pytest.raises(InputError, match="becomes more than 200 times as large"):
+        read()
+    assert 0 < max(sizes) <= 17 * MEBIBYTE
+    assert max(taken) < 128 * MEBIBYTE
+
+
+def test_a_short_value_that_repeats_is_read_in_large_batches(tmp_path: Path) -> None:
+    path = tmp_path / "tweets.parquet"
+    users = pl.DataFrame({"name": ["ann"] * 100_000, "seen": [True] * 100_000}).to_struct("user")
+    pq.write_table(pa.table({"text": ["good morning"] * 100_000, "user": users.to_arrow()}), path)
+    with path.open("rb") as file:
+        batches = list(parquet.read_parquet(path, file))
+    assert [len(batch.columns) for batch in batches] == [65_536, 34_464]
+    assert batches[0].columns.row(0) == ("good morning", "ann", "true")
 
 
 def test_ordinary_text_is_far_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
