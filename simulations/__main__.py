@@ -11,6 +11,7 @@ import sys
 
 NAMES = (
     "gate",
+    "ladders",
     "planted",
     "failpoints",
     "damage",

@@ -3,10 +3,10 @@
 Each check is a row in `decisions` with both values, the interval, the threshold and a sentence. A tie keeps the champion,
 and what cannot be shown fails. The first model faces all checks but those that need a champion.
 
-A loss in one respect is weighed against the gain in accuracy. A champion trained on few rows leans on the lexicon, so it may do
-better than any larger model in some slice, hand-labelled set or group of behaviour cases. If each such loss refused the
-challenger, that champion would stay forever. So `gold`, `neutral`, `slices` and `behaviour` forgive a loss of up to
-`tradeoff` points for each point of hold-out accuracy that the challenger is sure to gain. No gain outweighs a floor.
+A loss in one respect is weighed against the gain in accuracy. A champion of few rows leans on the lexicon, so it may do better
+than any larger model in some slice, hand-labelled set or group of behaviour cases, and would stay forever if each such loss
+refused. So `gold`, `neutral`, `slices` and `behaviour` forgive a loss of up to `tradeoff` points for each point of hold-out
+accuracy that the challenger gains, once `better` has shown a gain. No gain outweighs a floor.
 """
 
 from __future__ import annotations
@@ -158,7 +158,8 @@ class _Allowance:
 
     @classmethod
     def of(cls, evidence: Evidence, thresholds: GateThresholds) -> _Allowance:
-        return cls(max(evidence.comparison.lower, 0.0) if evidence.comparison else 0.0, thresholds.tradeoff)
+        found = evidence.comparison
+        return cls(found.difference if found and found.lower > 0 else 0.0, thresholds.tradeoff)
 
     def forgives(self, found: PairedDifference) -> bool:
         return -found.difference <= self.gain * self.tradeoff
@@ -169,7 +170,7 @@ class _Allowance:
         if self.gain == 0:
             return ""
         return (
-            f" It is sure to gain {self.gain * 100:.2f} points on the hold-out, which outweigh a loss of up to "
+            f" It gains {self.gain * 100:.2f} points on the hold-out, which outweigh a loss of up to "
             f"{self.gain * self.tradeoff * 100:.2f} points elsewhere."
         )
 

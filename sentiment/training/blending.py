@@ -5,9 +5,9 @@ rows cannot show what that changes: what was learnt about topics of the training
 that no fit on these rows can find. Out of domain, words that the lexicon does not know, most of them topics, should count
 less, and the lexicon more; both in proportion to a tweet's out-of-vocabulary rate (`SentimentModel.word_weights`), which
 is higher out of domain more often, and whose higher values cost little in domain. Nobody knows how much, hence the rule: as
-far as it costs little in domain, a fraction of a point. Words are discounted unless that alone costs `DISCOUNT_TOLERANCE` of
-accuracy,
-then the lexicon's weight is raised until both together cost `TOLERANCE`.
+far as it costs little in domain, a fraction of a point. Words are discounted unless that alone is shown to cost
+`DISCOUNT_TOLERANCE` of accuracy, then the lexicon's weight is raised until both together are shown to cost `TOLERANCE`. The
+fewer rows there are, the less can be shown, and the more the lexicon counts: what few rows teach is worth little elsewhere.
 
 No tweet of another source is used for this. Costs a second or two after training, for scoring the held-back rows twice.
 """
@@ -21,10 +21,10 @@ import polars as pl
 
 from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import ModelConfig
-from sentiment.training.calibration import decision_cost, fit_calibration, fit_weights, log_loss, raise_last_weight
+from sentiment.training.calibration import fit_calibration, fit_weights, is_affordable, log_loss, raise_last_weight
 
-DISCOUNT_TOLERANCE = 0.003
-TOLERANCE = 0.0045
+DISCOUNT_TOLERANCE = 0.001
+TOLERANCE = 0.003
 _DISCOUNTS = (6.0, 4.0, 2.0, 1.0)
 """With 4, unknown words count half in a tweet of which a quarter of the words are out of vocabulary."""
 _HASHTAG_WEIGHT = 2.0
@@ -65,7 +65,7 @@ def fit_out_of_domain_blend(model: SentimentModel, texts: pl.Series, labels: np.
     for discount in _DISCOUNTS:
         discounted = config.model_copy(update={"oov_discount": discount})
         discounted_logits, discounted_weights, calibrated = _fit(model, texts, labels, discounted)
-        if decision_cost(calibrated, best) <= DISCOUNT_TOLERANCE:
+        if is_affordable(calibrated, best, DISCOUNT_TOLERANCE):
             config, logits, weights = discounted, discounted_logits, discounted_weights
             break
     weights = raise_last_weight(logits, labels, weights, best, TOLERANCE)

@@ -18,7 +18,8 @@ from sentiment.model.config import BetaCalibration
 _PRIOR_ROWS = 20.0
 _SMALLEST_GRADIENT = 1e-6
 _SMALLEST_FACTOR = 0.1
-_LARGEST_RAISED = 4.0
+_LARGEST_RAISED = 2.0
+_ONE_SIDED_95 = 1.645
 _HALVINGS = 12
 
 
@@ -40,18 +41,22 @@ def fit_weights(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return _fit_logistic(logits, labels, prior=np.full(logits.shape[1], 1 / logits.shape[1]))
 
 
-def decision_cost(calibrated: np.ndarray, best: np.ndarray) -> float:
-    """The accuracy that is lost by deciding by one logit instead of another, 0 to 1.
+def is_affordable(calibrated: np.ndarray, best: np.ndarray, tolerance: float) -> bool:
+    """Whether deciding by one logit instead of another is not shown to lose more than `tolerance` of accuracy.
 
     A row whose decision changes costs the difference of its classes' probabilities under the best logit. Unlike a count
-    of rows that are wrong, that is smooth, and much the same from one sample of rows to the next.
+    of rows that are wrong, that is smooth, and much the same from one sample of rows to the next. What a comparison on so many
+    rows could not show (one-sided, 95 %) is not counted: of few rows, a cost is mostly chance.
 
     Args:
         calibrated, best: calibrated logits, shape (rows,).
+        tolerance: 0 to 1.
     """
     if len(best) == 0:
-        return 0.0
-    return float(np.mean(np.abs(np.tanh(best / 2)) * ((calibrated >= 0) != (best >= 0))))
+        return True
+    is_changed = (calibrated >= 0) != (best >= 0)
+    cost = float(np.mean(np.abs(np.tanh(best / 2)) * is_changed))
+    return cost - _ONE_SIDED_95 * float(np.sqrt(is_changed.mean() / len(best))) <= tolerance
 
 
 def raise_last_weight(
@@ -59,28 +64,32 @@ def raise_last_weight(
 ) -> np.ndarray:
     """Weights in which the last part counts as much as the tolerance allows.
 
-    For a part that is known to be worth more out of domain than on rows like these, but not how much more.
+    For a part that is known to be worth more out of domain than on rows like these, but not how much more. All weights are
+    then scaled so that logits are as large as before: a handful of rows could not calibrate larger ones.
 
     Args:
         logits: float64, shape (rows, parts).
         labels: 0 or 1, shape (rows,).
         weights: shape (parts,), the best ones for these logits.
         best: calibrated logits that costs are counted from, shape (rows,).
-        tolerance: accuracy that may be lost, 0 to 1; see `decision_cost`.
+        tolerance: accuracy that may be lost, 0 to 1; see `is_affordable`.
 
     Returns:
-        float64, shape (parts,); the last is between what it was, or zero, and 4.
+        float64, shape (parts,); before scaling, the last is between what it was, or zero, and 2.
     """
     before, last = logits[:, :-1] @ weights[:-1], logits[:, -1]
-    low, high = max(float(weights[-1]), 0.0), _LARGEST_RAISED
+    low = max(float(weights[-1]), 0.0)
+    high = max(low, _LARGEST_RAISED)
     calibrate = fit_calibration(before + low * last, labels)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if decision_cost(calibrate(before + middle * last), best) > tolerance:
-            high = middle
-        else:
+        if is_affordable(calibrate(before + middle * last), best, tolerance):
             low = middle
-    return np.append(weights[:-1], low)
+        else:
+            high = middle
+    raised = np.append(weights[:-1], low)
+    before_scale, scale = (float(np.sqrt(np.mean((logits @ values) ** 2))) for values in (weights, raised))
+    return raised * (before_scale / scale if scale > 0 else 1.0)
 
 
 def fit_calibration(logits: np.ndarray, labels: np.ndarray) -> BetaCalibration:

@@ -50,7 +50,7 @@ class TrainingConfig(BaseModel):
         description="a user's own module in the place of the encoders",
         exclude_if=lambda value: value is None,
     )
-    recipe: Literal[2] = Field(default=2, description="raised when the same rows, config and seed give other weights")
+    recipe: Literal[3] = Field(default=3, description="raised when the same rows, config and seed give other weights")
     checkpoint_rows: int = Field(default=400_000, ge=1, description="rows between two checkpoints")
 
 

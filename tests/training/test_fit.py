@@ -227,17 +227,27 @@ def test_the_last_part_is_trusted_as_far_as_the_tolerance_goes() -> None:
     costs = []
     for tolerance in (0.0, 0.005, 0.02):
         weights = raise_last_weight(logits, labels, best, calibrated, tolerance)
-        assert weights[0] == best[0]
         costs.append(float(np.mean(((logits @ best) > 0) == labels) - np.mean(((logits @ weights) > 0) == labels)))
     assert costs == pytest.approx([0.0, 0.0, 0.0], abs=0.004), "a part that agrees costs nothing"
-    assert weights[1] == pytest.approx(4, abs=0.01)
+    assert weights[1] / weights[0] == pytest.approx(2 / best[0], abs=0.01)
+    assert np.mean((logits @ weights) ** 2) == pytest.approx(np.mean((logits @ best) ** 2))
     opposed = np.stack([truth, chance.choice([-1.0, 1.0], 40_000)], axis=1)
     best = fit_weights(opposed, labels)
     calibrated = fit_calibration(opposed @ best, labels)(opposed @ best)
     small, large = (raise_last_weight(opposed, labels, best, calibrated, tolerance)[1] for tolerance in (0.005, 0.02))
-    assert max(best[1], 0) < small < large < 4
+    assert max(best[1], 0) < small < large < 2
     right = [np.mean((opposed @ np.array([best[0], weight]) > 0) == labels) for weight in (max(best[1], 0), large)]
     assert right[0] - right[1] == pytest.approx(0.02, abs=0.006)
+
+
+def test_the_fewer_rows_there_are_the_more_the_last_part_is_trusted() -> None:
+    chance = np.random.default_rng(6)
+    truth = chance.normal(size=40_000) * 2
+    labels = (chance.random(40_000) < 1 / (1 + np.exp(-truth))).astype(np.int8)
+    logits = np.stack([truth, chance.choice([-1.0, 1.0], 40_000)], axis=1)
+    best = np.array([1.0, 0.0])
+    raised = [raise_last_weight(logits[:n], labels[:n], best, truth[:n], 0.003)[1] for n in (200, 2_000, 40_000)]
+    assert raised[0] > raised[1] > raised[2] > 0
 
 
 def test_calibration_of_a_handful_of_rows_stays_near_its_prior() -> None:
