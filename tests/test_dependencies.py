@@ -18,8 +18,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 OWN = {"sentiment", "flows", "tests", "benchmarks", "simulations", "docs", "sentiment_model"}
-# Peers that a benchmark compares with; it says how to install them.
-NOT_OURS = {"fasttext", "vaderSentiment"}
+# Peers that a benchmark compares with, and what runs on its own Java: they are installed by hand, as those modules say.
+NOT_OURS = {"fasttext", "vaderSentiment", "pyspark"}
 
 
 def project(repository: Path) -> dict[str, object]:

@@ -195,12 +195,8 @@ class Registry:
                 source=logged.artifact_location,  # MLflow would look up `models:/…` in its default store.
                 run_id=run_id,
                 model_id=logged.model_id,
-                tags={
-                    **tags,
-                    TRAINING_KEY: training_key,
-                    MODEL_DIGEST: digest,
-                    **digests,
-                },  # In the order of MLflow's pages.
+                # MLflow's pages list them in this order.
+                tags={**tags, TRAINING_KEY: training_key, MODEL_DIGEST: digest, **digests},
             )
         )
 
@@ -333,9 +329,9 @@ class Registry:
         Raises:
             ModelError: the version or its files are missing or damaged.
         """
+        files = self.files(model_version)
         tags = self.client.get_model_version(self.name, str(model_version)).tags
-        name = f"version {model_version} of {self.name}"
-        return whole_model(self.files(model_version), tags.get(MODEL_DIGEST), name)
+        return whole_model(files, tags.get(MODEL_DIGEST), f"version {model_version} of {self.name}")
 
     def files(self, model_version: int) -> Path:
         """The folder of a version's files, from which MLflow loads it.

@@ -77,14 +77,10 @@ def test_no_byte_of_it_is_left_under_the_home(home: Home, told: object, rows_of:
     with writer(home) as warehouse:
         warehouse.run(
             "steps/scoring/export_unscored",
-            model_version=2,
-            since=None,
-            until=None,
-            first_number=1,
-            end_number=1000,
-            least=0,
-            greatest=2000,
+            **{"model_version": 2, "since": None, "until": None},
+            **{"first_number": 1, "end_number": 1000, "least": 0, "greatest": 2000},
             path=str(home.work / "shard.parquet"),
+            compression="uncompressed",
         )
     (home.reports / "profile.html").write_text(f"<p>{TEXT}</p>")
     (home.logs / "error.txt").write_text(f"could not convert '{TEXT}'")

@@ -153,9 +153,9 @@ def _sample(frame: pl.DataFrame, rows: int) -> pl.DataFrame:
 
 def _detached(frame: pl.DataFrame) -> pl.DataFrame:
     """A copy that does not keep the batch in memory, as the strings of a slice do."""
-    copy = pl.from_arrow(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
-    assert isinstance(copy, pl.DataFrame)
-    return copy
+    # Arrow cannot pass on a name that holds a zero byte, so it gets none.
+    arrays = [column.alias("").to_arrow(compat_level=pl.CompatLevel.oldest()) for column in frame.iter_columns()]
+    return pl.DataFrame({name: pl.Series(name, array) for name, array in zip(frame.columns, arrays, strict=True)})
 
 
 def _first_look(name: str, sample: pl.Series, count_before: int) -> ColumnSurvey:

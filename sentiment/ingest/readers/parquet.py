@@ -116,10 +116,8 @@ def _batches(file: BinaryIO, parquet: pq.ParquetFile) -> Iterator[pa.RecordBatch
 
 
 def _longest_value(coded: pq.ParquetFile, group: int, name: str) -> int:
-    """Bytes of the longest value in the dictionary of a row group's column; 0 without one."""
-    chunks = map(coded.metadata.row_group(group).column, range(coded.metadata.num_columns))
-    if not any(chunk.path_in_schema == name and chunk.has_dictionary_page for chunk in chunks):
-        return 0
+    """Bytes of the longest value in the dictionary of a row group's column; of the first value without one."""
+    # Arrow's metadata of a column would tell whether there is one, and abort the process where it is damaged.
     batch = next(coded.iter_batches(batch_size=1, row_groups=[group], columns=[name]), None)
     if batch is None:
         return 0
