@@ -198,6 +198,8 @@ def one_column(sample: Sequence[str]) -> Dialect:
     quoted = Dialect("\n", True, 1)
     records = list(_records(sample, quoted))
     begins = [record for record in records if record.startswith('"')]
+    if begins and quoted.split(begins[-1]) is None:
+        del begins[-1]  # The sample may end within it.
     is_possible = bool(begins) and all(quoted.split(record) is not None for record in begins)
     others = [record for record in records if not record.startswith('"')]
     has_doubled = any('""' in record[1:-1] for record in begins)
