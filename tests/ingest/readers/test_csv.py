@@ -163,7 +163,7 @@ class TestRecords:
         assert sum(len(chunk.rejects) for chunk in chunks) == 0
 
     def test_the_last_text_of_one_column_may_have_line_breaks_and_no_end_of_line(self, path: Path) -> None:
-        path.write_bytes(b'review\n' + b'"so ""good"""\nplain\n"it has\ntwo lines"\n' * 9 + b'"and he\nsaid ""well"""')
+        path.write_bytes(b"review\n" + b'"so ""good"""\nplain\n"it has\ntwo lines"\n' * 9 + b'"and he\nsaid ""well"""')
         chunks = read_chunks(path, ReadingOptions(columns="text=review"))
         texts = [text for chunk in chunks for text in chunk.records["text"]]
         assert texts == ['so "good"', "plain", "it has\ntwo lines"] * 9 + ['and he\nsaid "well"']
