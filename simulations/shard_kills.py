@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -42,8 +43,8 @@ from tests.dask_cluster import DaskCluster, kill
 
 ROUNDS, SHARDS, CHUNK_ROWS = 10, 48, 1_000
 KINDS = ("worker", "scheduler", "loader", "flow")
-MOST_COMMITS = 8
-"""Between two kills, so that the last one comes before the last shard."""
+MOST_COMMITS, MOST_AGAIN = 8, 5
+"""Between two kills, so that the last one comes before the last shard; and how often a round may begin again if it does not."""
 PREDICTIONS = (
     "select tweet_id, model_version, label, probability_positive, probability_neutral from predictions order by all"
 )
@@ -164,7 +165,7 @@ def disturbed_round(
 ) -> dict[str, Any]:
     """Score everything from nothing, with one kill of each kind on the way."""
     empty(home)
-    left, killed, count_twice, sentences = list(kinds), [], 0, []
+    left, killed, count_twice, sentences, count_again = list(kinds), [], 0, [], 0
     while left:
         # A lost worker does not end a run, so the next kill may hit the same one.
         ending = next((kind for kind in left if kind != "worker"), "")
@@ -172,6 +173,12 @@ def disturbed_round(
         while left and process.poll() is None:
             kind = left.pop(0)
             wait_for(process, kind, dice)
+            if process.poll() == 0 and count_again < MOST_AGAIN:
+                # It was done before it could be killed: once more from nothing.
+                count_again += 1
+                left.insert(0, kind)
+                empty(home)
+                break
             killed.append({"kind": kind, "was_running": process.poll() is None})
             if kind == "worker":
                 cluster.kill_worker(dice)
@@ -181,7 +188,8 @@ def disturbed_round(
                 sentences.append(process.communicate(timeout=120)[1].strip().rpartition("\n")[2])
                 cluster.start_again()
             else:
-                os.killpg(process.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
             count_twice += rows(home, TWICE)[0][0]
             break
