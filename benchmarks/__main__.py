@@ -5,9 +5,7 @@ What happens over time, and what kills and planted flaws do, is in `simulations`
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
+from benchmarks.one_by_one import run_modules
 
 NAMES = (
     "ingest",
@@ -23,11 +21,4 @@ NAMES = (
     "labels",
 )
 
-parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}; all of them without any")
-names = parser.parse_args().names
-if unknown := [name for name in names if name not in NAMES]:
-    parser.error(f"there is no benchmark {unknown[0]}; there are {', '.join(NAMES)}")
-for name in names or NAMES:
-    print(f"== {name}", flush=True)
-    subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+run_modules("benchmarks", NAMES, __doc__)

@@ -6,9 +6,7 @@ hold. Speed, memory and accuracy are measured in `benchmarks`.
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
+from benchmarks.one_by_one import run_modules
 
 NAMES = (
     "gate",
@@ -27,11 +25,4 @@ NAMES = (
     "year",
 )
 
-parser = argparse.ArgumentParser(prog="python -m simulations", description=__doc__)
-parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}; all of them without any")
-names = parser.parse_args().names
-if unknown := [name for name in names if name not in NAMES]:
-    parser.error(f"there is no simulation {unknown[0]}; there are {', '.join(NAMES)}")
-for name in names or NAMES:
-    print(f"== {name}", flush=True)
-    subprocess.run([sys.executable, "-m", f"simulations.{name}"], check=True)
+run_modules("simulations", NAMES, __doc__)

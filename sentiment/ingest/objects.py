@@ -140,7 +140,7 @@ class Bucket:
                 f"{stored.name} has {stored.count_bytes >> 20:,} MiB and does not fit on the disk of the home, which has room "
                 f"for {max(free, 0) >> 20:,} MiB. Free some space there."
             )
-        folders = [f"{part}" for part in PurePosixPath(stored.key).parent.parts if partitions_of(Path("/", part, "x"))]
+        folders = [part for part in PurePosixPath(stored.key).parent.parts if partitions_of(Path("/", part, "x"))]
         path = folder.joinpath(*folders, PurePosixPath(stored.key).name)
         path.parent.mkdir(parents=True, exist_ok=True)
 

@@ -185,6 +185,7 @@ def _unzipped(path: Path, file: BinaryIO, member: str, piece_bytes: int) -> Iter
         with zipfile.ZipFile(file) as archive, archive.open(member) as content:
             while piece := content.read(piece_bytes):
                 yield piece
+    # Of zipfile, NotImplementedError is an unknown compression, and RuntimeError a password that is missing.
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise InputError(
             f"{path}: {member} cannot be unpacked ({error}). Unpack it by hand, or pack it again."
