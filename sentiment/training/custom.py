@@ -36,7 +36,9 @@ GROUP_ROWS = 4_096
 """Rows between two places where a killed run may continue; a slow module takes minutes for so many."""
 _BATCH_ROWS = 32
 _LEARNING_RATE = 1e-3
-_FINE_TUNING_RATE = 5e-5
+_FINE_TUNING_BATCH_ROWS = 64
+"""A row takes a fifth less time than in batches of 32."""
+_FINE_TUNING_RATE = 7e-5
 _WARM_UP = 0.06
 """Share of the training in which the learning rate rises."""
 _LARGEST_NORM = 1.0
@@ -224,7 +226,8 @@ def custom_part(encoder: CustomEncoder, model: str, rows: int | None) -> Part:
     if model.startswith(HUGGING_FACE):
         load_pretrained(module, model)
     optimizers = _optimizers(encoder)
-    batch_rows = int(getattr(module, "batch_rows", _BATCH_ROWS))
+    usual = _FINE_TUNING_BATCH_ROWS if model.startswith(HUGGING_FACE) else _BATCH_ROWS
+    batch_rows = int(getattr(module, "batch_rows", usual))
 
     def clip(*_: Any) -> None:
         dense = [value for value in module.parameters() if value.grad is not None and not value.grad.is_sparse]
