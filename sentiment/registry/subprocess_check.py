@@ -14,9 +14,12 @@ from pathlib import Path
 
 import polars as pl
 
-from sentiment.registry.environment import MLFLOW_ENVIRONMENT
+from sentiment import model
+from sentiment.registry.environment import MLFLOW_ENVIRONMENT, collect_rarely
 
 SECONDS = 300
+# Numba falls back to the second and the third where the first cannot write.
+CACHE_LOCATORS = "sentiment.registry.kernel_cache.CopiedCodeLocator,InTreeCacheLocator,UserWideCacheLocator"
 
 
 def predict_in_fresh_process(files: Path, texts: pl.Series, folder: Path) -> pl.Series | str:
@@ -30,7 +33,7 @@ def predict_in_fresh_process(files: Path, texts: pl.Series, folder: Path) -> pl.
     questions, answers = folder / "texts.parquet", folder / "probabilities.parquet"
     pl.DataFrame({"text": texts}).write_parquet(questions)
     command = [sys.executable, "-m", "sentiment.registry.subprocess_check", str(files), str(questions), str(answers)]
-    environment = os.environ | MLFLOW_ENVIRONMENT | {"PYTHONWARNINGS": "ignore"}
+    environment = os.environ | MLFLOW_ENVIRONMENT | _kernel_cache() | {"PYTHONWARNINGS": "ignore"}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=environment, check=False)
     except subprocess.TimeoutExpired:
@@ -40,13 +43,23 @@ def predict_in_fresh_process(files: Path, texts: pl.Series, folder: Path) -> pl.
     return pl.read_parquet(answers)["probability_positive"]
 
 
+def _kernel_cache() -> dict[str, str]:
+    """Environment variables that let numba keep the copy's compiled kernels where it keeps those of the installed package."""
+    package = Path(model.__file__).parent
+    if "NUMBA_CACHE_DIR" not in os.environ and not os.access(package, os.W_OK):
+        return {}
+    folder = os.environ.get("NUMBA_CACHE_DIR") or str(package / "__pycache__")
+    return {"NUMBA_CACHE_DIR": folder, "NUMBA_CACHE_LOCATOR_CLASSES": CACHE_LOCATORS}
+
+
 def main() -> None:
     """The child process of `predict_in_fresh_process`."""
     files, questions, answers = sys.argv[1:]
+    collect_rarely()
     import mlflow
 
-    model = mlflow.pyfunc.load_model(files, suppress_warnings=True)
-    found = model.predict(pl.read_parquet(questions)["text"].to_list())
+    loaded = mlflow.pyfunc.load_model(files, suppress_warnings=True)
+    found = loaded.predict(pl.read_parquet(questions)["text"].to_list())
     pl.DataFrame({"probability_positive": found["probability_positive"].to_numpy()}).write_parquet(answers)
 
 
