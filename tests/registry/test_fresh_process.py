@@ -11,8 +11,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from filelock import FileLock
 
 from sentiment.model.classifier import SentimentModel
+from sentiment.registry import subprocess_check
 from sentiment.registry.client import Registry
 from sentiment.registry.subprocess_check import predict_in_fresh_process
 
@@ -61,7 +63,26 @@ def test_a_second_model_with_the_same_code_is_not_compiled_again(
     assert (moved > answers).all()
 
 
-def test_what_cannot_be_kept_does_not_keep_a_model_from_loading(
+@pytest.mark.slow
+def test_kernels_that_another_process_works_on_are_not_waited_for_in_vain(
+    registry: Registry,
+    lexicon_model: Callable[[int], SentimentModel],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = tmp_path / "kernels"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(kept))
+    monkeypatch.setattr(subprocess_check, "SECONDS_TO_WAIT", 0.1)
+    with registry.training_run("key", "a model") as run_id:
+        registry.register(run_id, "key", lexicon_model(20), {}, {})
+    with FileLock(kept / "registered_models.lock"):
+        answers = predict_in_fresh_process(registry.files(1), TEXTS, tmp_path)
+    assert isinstance(answers, pl.Series), answers
+    assert not compiled(kept / "sentiment_model")
+
+
+@pytest.mark.slow
+def test_a_folder_that_cannot_be_written_does_not_keep_a_model_from_loading(
     registry: Registry,
     lexicon_model: Callable[[int], SentimentModel],
     tmp_path: Path,
