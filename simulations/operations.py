@@ -245,7 +245,8 @@ def contents(root: Path) -> dict[str, Any]:
         found["published tweets"] = snapshot.connection.execute("select count(*) from scored_tweets").fetchone()
     champion = Registry(home).champion()
     found["champion"] = champion and champion.model_version
-    found["drafts"] = sorted(path.name for path in root.rglob("*.part"))
+    # What a kill leaves in `work` is removed by housekeeping.
+    found["drafts"] = sorted(path.name for path in root.rglob("*.part") if home.work not in path.parents)
     return found
 
 

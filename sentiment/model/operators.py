@@ -45,15 +45,29 @@ class _CompiledOperator:
             schema=torch.library.infer_schema(allocate, mutates_args=()),
         )
         self._registered.register_fake(allocate)
-        self.register_autograd = self._registered.register_autograd
+        self._with_grad: Callable[..., Any] = self._registered
+
+    def register_autograd(
+        self, backward: Callable[..., Any], *, setup_context: Callable[[Any, tuple[Any, ...], Any], None]
+    ) -> None:
+        """As `torch.library.register_autograd`."""
+        self._registered.register_autograd(backward, setup_context=setup_context)
+        methods = {"forward": self._run, "setup_context": setup_context, "backward": backward}
+        name = self._allocate.__name__.removeprefix("_")
+        function = type(
+            name, (torch.autograd.Function,), {key: staticmethod(method) for key, method in methods.items()}
+        )
+        self._with_grad = function.apply  # type: ignore[attr-defined]
 
     def __call__(self, *arguments: Any) -> Any:
-        return self._registered(*arguments)
+        """Run the loop, by way of torch's dispatcher only where a graph is recorded.
 
-    def forward(self, *arguments: Any) -> Any:
-        """As a call, but runs the loop itself where no gradient is needed: for short texts, dispatch would cost more."""
-        is_dispatched = torch.is_grad_enabled() or torch.compiler.is_compiling()
-        return (self._registered if is_dispatched else self._run)(*arguments)
+        The dispatcher would import torch's compiler, which takes a second, and for short texts it costs more than the loop.
+        """
+        is_recorded = torch.compiler.is_compiling() or type(arguments[0]) not in (Tensor, torch.nn.Parameter)
+        if is_recorded:
+            return self._registered(*arguments)
+        return (self._with_grad if torch.is_grad_enabled() else self._run)(*arguments)
 
     def _run(self, *arguments: Any) -> Any:
         results = self._allocate(*arguments)
@@ -89,7 +103,7 @@ def ngram_bag(weight: Tensor, ngrams: Tensor, offsets: Tensor, ngram_weights: Te
     Returns:
         float, shape (rows,).
     """
-    function = _ngram_bag.forward if _is_compiled(weight) else ngram_bag_plain
+    function = _ngram_bag if _is_compiled(weight) else ngram_bag_plain
     return function(weight, ngrams, offsets, ngram_weights, sparse)
 
 
@@ -165,7 +179,7 @@ def embed(
     Returns:
         float, shape (positions, size).
     """
-    function = _embed.forward if _is_compiled(word_table) else embed_plain
+    function = _embed if _is_compiled(word_table) else embed_plain
     return function(word_table, pair_table, bias, words, pairs, offsets, token_weights, sparse)
 
 
@@ -254,7 +268,7 @@ def gated_scan(inputs: Tensor, offsets: Tensor) -> Tensor:
     """
     if not _is_compiled(inputs):
         return gated_scan_plain(inputs, offsets)
-    states: Tensor = _gated_scan.forward(inputs, offsets)[0]
+    states: Tensor = _gated_scan(inputs, offsets)[0]
     return states
 
 
@@ -305,7 +319,7 @@ def max_sum_pool(states: Tensor, offsets: Tensor) -> Tensor:
     """
     if not _is_compiled(states):
         return max_sum_pool_plain(states, offsets)
-    pooled: Tensor = _max_sum_pool.forward(states, offsets)[0]
+    pooled: Tensor = _max_sum_pool(states, offsets)[0]
     return pooled
 
 

@@ -7,6 +7,7 @@ use it (the exact row-wise Adagrad of FBGEMM). A step touches only the rows of i
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, overload
 
@@ -24,6 +25,12 @@ class RowwiseAdagrad(torch.optim.Optimizer):
     An entry that occurs several times in a gradient is not merged: each occurrence adds its own square to the accumulator.
     Accumulators are updated before the rows, so the order of the entries does not matter.
     """
+
+    # Torch wraps these against torch.compile, and the wrapper imports torch._dynamo: more than a second for nothing.
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
 
     def __init__(self, params: Iterable[Tensor], lr: float = 0.01, initial_accumulator_value: float = 0.0) -> None:
         """Prepare the accumulators.
