@@ -15,8 +15,11 @@ from .kernels import compiled
 NONE, NEGATES, INTENSIFIES, DAMPENS, TURNS, STOPS, CONCEDES, NEGATES_OR_ASKS = range(8)
 """What a word does to others. `NEGATES_OR_ASKS`: a negated auxiliary, such as `isn't`."""
 NEGATED = np.float32(-0.74)
-_DEGREE = 0.293
-_FADING = (1.0, 0.95, 0.9)
+COMPARES, IS_UNIVERSAL, ASKS, REACHES_FAR = 64, 128, 256, 512
+"""Flags of a word next to its role: a comparative such as `better`, or `than`; a negator without exception, such as `never`;
+a question mark, or a word that begins a question; a negator of a whole clause, such as `don't think`."""
+_DEGREE = np.float32(0.293)
+_FADING = np.array([1.0, 0.95, 0.9], dtype=np.float32)
 _FARTHEST = 5
 """How far `don't think` reaches: past the subject and verb of the clause that it governs."""
 _BEFORE_TURN, _BEHIND_TURN = 0.5, 1.5
@@ -24,28 +27,19 @@ _COMPLAINT_CLAUSE = np.float32(0.25)
 _ZERO = np.float32(0)
 
 
+@compiled
+def ends_clause(role: int) -> bool:
+    """Whether a word of this role is not part of the clause before it."""
+    return role in (STOPS, TURNS, CONCEDES)
+
+
 class Marks(NamedTuple):
-    """What each position of a batch does to others: arrays of shape (positions + 1,)."""
+    """What each position of a batch does to others."""
 
     roles: np.ndarray
-    """uint8."""
-    compares: np.ndarray
-    """bool: a comparative such as `better`, or `than`."""
-    is_universal: np.ndarray
-    """bool: a negator without exception, such as `never` or `nothing`."""
-    asks: np.ndarray
-    """bool: a question mark, or a word that begins a question."""
-    reaches_far: np.ndarray
-    """bool: negates a whole clause, as `don't think` does."""
-
-
-class Negation(NamedTuple):
-    """Which values are negated."""
-
-    is_negated: np.ndarray
-    """bool, shape (hits,)."""
-    distances: np.ndarray
-    """int64, shape (hits,): how many words before the negator is; 0 where there is none."""
+    """uint8, shape (positions + 1,)."""
+    flags: np.ndarray
+    """int16, shape (positions + 1,)."""
 
 
 def changes(roles: np.ndarray) -> np.ndarray:
@@ -65,18 +59,19 @@ def settle_questions(marks: Marks, features: Features) -> np.ndarray:
     auxiliaries = np.flatnonzero(marks.roles == NEGATES_OR_ASKS)
     rows = np.searchsorted(features.offsets, auxiliaries, side="right") - 1
     before = auxiliaries - 1
-    begins = (before == features.offsets[rows]) | (marks.roles[before] == STOPS) | marks.asks[before]
+    begins = (before == features.offsets[rows]) | (marks.roles[before] == STOPS) | (marks.flags[before] & ASKS > 0)
     stops = np.append(np.flatnonzero(marks.roles == STOPS), len(features.hashes))
     ends = stops[np.searchsorted(stops, auxiliaries)]
-    is_rhetorical = begins & marks.asks[ends] & (ends < features.offsets[rows + 1])
+    is_rhetorical = begins & (marks.flags[ends] & ASKS > 0) & (ends < features.offsets[rows + 1])
     marks.roles[auxiliaries] = np.where(is_rhetorical, NONE, NEGATES)
     found: np.ndarray = auxiliaries[is_rhetorical]
     return found
 
 
+@compiled
 def apply_words_before(
-    values: np.ndarray, marks: Marks, positions: np.ndarray, room: np.ndarray, *, by_clause: bool
-) -> Negation:
+    values: np.ndarray, marks: Marks, positions: np.ndarray, room: np.ndarray, by_clause: bool
+) -> np.ndarray:
     """Negate, intensify and dampen values, in place, by the up to three words before, of the same row.
 
     Args:
@@ -85,32 +80,35 @@ def apply_words_before(
         room: int64, shape (hits,): words of the row up to and with this one.
         by_clause: contrast ends a clause, too, and what is a clause or a negation of its own is not negated; rules before
             `valence-v3` did not know that.
+
+    Returns:
+        int64, shape (hits,): how many words before the word that negates is; 0 for values that are not negated.
     """
-    is_negated = np.zeros(len(values), dtype=bool)
-    is_open = np.ones(len(values), dtype=bool)
-    degree = np.zeros(len(values), dtype=np.float32)
-    distances = np.zeros(len(values), dtype=np.int64)
-    for distance in range(1, _FARTHEST + 1):
-        places = np.maximum(positions - distance, 0)
-        roles = np.where(room > distance, marks.roles[places], NONE)
-        is_open &= roles != STOPS
-        if by_clause:
-            is_open &= (roles != TURNS) & (roles != CONCEDES)
-        negates = (roles == NEGATES) & is_open
-        if distance <= len(_FADING):
-            fading = _FADING[distance - 1]
-            degree += _DEGREE * fading * ((roles == INTENSIFIES) * np.float32(1) - (roles == DAMPENS))
+    negators = np.zeros(len(values), dtype=np.int64)
+    for hit in range(len(values)):
+        position, is_negated, is_open, degree = positions[hit], False, True, _ZERO
+        for distance in range(1, min(_FARTHEST + 1, room[hit])):
+            role, flags = marks.roles[position - distance], marks.flags[position - distance]
+            is_open = is_open and not (ends_clause(role) if by_clause else role == STOPS)
+            if distance <= len(_FADING):
+                if role == INTENSIFIES:
+                    degree += _DEGREE * _FADING[distance - 1]
+                elif role == DAMPENS:
+                    degree -= _DEGREE * _FADING[distance - 1]
+            elif not flags & REACHES_FAR:
+                continue
+            # "Never been better" is as good as it gets.
+            is_superlative = marks.flags[position] & COMPARES and flags & IS_UNIVERSAL
+            if role == NEGATES and is_open and not is_superlative:
+                is_negated = not is_negated
+                negators[hit] = distance
+        values[hit] += np.sign(values[hit]) * degree
+        own = marks.roles[position]
+        if is_negated and not (by_clause and (own in (NEGATES, STOPS))):
+            values[hit] *= NEGATED
         else:
-            negates &= marks.reaches_far[places]
-        # "Never been better" is as good as it gets.
-        negates &= ~(marks.compares[positions] & marks.is_universal[places])
-        is_negated ^= negates
-        distances[negates] = distance
-    if by_clause:
-        is_negated &= (marks.roles[positions] != NEGATES) & (marks.roles[positions] != STOPS)
-    values += np.sign(values) * degree
-    values[is_negated] *= NEGATED
-    return Negation(is_negated, distances)
+            negators[hit] = 0
+    return negators
 
 
 def weigh_clauses(roles: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -151,38 +149,40 @@ def discount_composed(
         positions: int64, shape (hits,): words with a value.
         complaints: int64, shape (complaints, 2): of each negated complaint the word and its negator.
     """
-    is_hit = np.zeros(len(marks.roles), dtype=bool)
-    is_hit[positions] = True
-    learnt[np.flatnonzero((marks.roles[:-1] == INTENSIFIES) & is_hit[1:])] = 0
-    than = np.flatnonzero((marks.roles == CONCEDES) & marks.compares)
-    _discount_clauses(learnt, marks.roles, offsets, complaints, than)
+    _discount(learnt, marks, offsets, positions, complaints, np.flatnonzero(marks.roles == CONCEDES))
 
 
 @compiled
-def _discount_clauses(
-    learnt: np.ndarray, roles: np.ndarray, offsets: np.ndarray, complaints: np.ndarray, than: np.ndarray
+def _discount(
+    learnt: np.ndarray,
+    marks: Marks,
+    offsets: np.ndarray,
+    positions: np.ndarray,
+    complaints: np.ndarray,
+    concessions: np.ndarray,
 ) -> None:
+    roles = marks.roles
+    for position in positions:
+        if position > 0 and roles[position - 1] == INTENSIFIES:
+            learnt[position - 1] = _ZERO
     for word, _ in complaints:
         row = np.searchsorted(offsets, word, side="right") - 1
         first = word
-        while first > offsets[row] and not _ends_clause(roles[first - 1]):
+        while first > offsets[row] and not ends_clause(roles[first - 1]):
             first -= 1
         end = word + 1
-        while end < offsets[row + 1] and not _ends_clause(roles[end]):
+        while end < offsets[row + 1] and not ends_clause(roles[end]):
             end += 1
         for position in range(first, end):
             learnt[position] = min(learnt[position], _COMPLAINT_CLAUSE)
     for word, negator in complaints:
         learnt[word] = learnt[negator] = _ZERO
-    for begin in than:
+    for begin in concessions:
+        if not marks.flags[begin] & COMPARES:
+            continue
         row = np.searchsorted(offsets, begin, side="right") - 1
         learnt[begin] = _ZERO
         position = begin + 1
-        while position < offsets[row + 1] and not _ends_clause(roles[position]):
+        while position < offsets[row + 1] and not ends_clause(roles[position]):
             learnt[position] = _ZERO
             position += 1
-
-
-@compiled
-def _ends_clause(role: int) -> bool:
-    return role in (STOPS, TURNS, CONCEDES)

@@ -32,12 +32,16 @@ from torch import Tensor
 from . import hashing
 from .batch import Batch
 from .composition import (
+    ASKS,
+    COMPARES,
     CONCEDES,
     DAMPENS,
     INTENSIFIES,
+    IS_UNIVERSAL,
     NEGATES,
     NEGATES_OR_ASKS,
     NONE,
+    REACHES_FAR,
     STOPS,
     TURNS,
     Marks,
@@ -60,7 +64,7 @@ _ROLES = {
     "stops": STOPS,
     "concession": CONCEDES,
 }
-_ROLE, _BEGINS_PHRASE, _SYMBOL, _PERSON, _COMPARES, _UNIVERSAL, _ASKS = 7, 8, 16, 32, 64, 128, 256
+_ROLE, _BEGINS_PHRASE, _SYMBOL, _PERSON, _EXCLAIMS = 7, 8, 16, 32, 1024
 _CAPITALS = 0.733
 _EXCLAMATION = 0.292
 _MOST_EXCLAMATIONS = 4
@@ -159,9 +163,10 @@ class Lexicon(torch.nn.Module):
         positions, values, flags = self._look_up(features)
         value_at = np.zeros(len(features.hashes) + 1, dtype=np.float32)
         value_at[positions] = values
-        marks = _mark(len(value_at), positions, flags)
+        marks = Marks(np.zeros(len(value_at), dtype=np.uint8), np.zeros(len(value_at), dtype=np.int16))
+        marks.roles[positions], marks.flags[positions] = flags & _ROLE, flags
         is_known = (value_at != 0) | changes(marks.roles)
-        symbols, people = positions[flags & _SYMBOL > 0], positions[flags & _PERSON > 0]
+        symbols, people, marked = (positions[flags & flag > 0] for flag in (_SYMBOL, _PERSON, _EXCLAIMS))
         is_known[people] = True
         self._apply_phrases(features, positions[flags & _BEGINS_PHRASE > 0], value_at, marks)
         # `no` and `damn` mean something by themselves, but not before a word whose meaning they change.
@@ -173,9 +178,7 @@ class Lexicon(torch.nn.Module):
         values = value_at[positions]
         _add_capitals(values, features, positions, rows)
         is_complaint = values < _COMPLAINT
-        negation = apply_words_before(
-            values, marks, positions, positions - features.offsets[rows], by_clause=self._composes
-        )
+        negators = apply_words_before(values, marks, positions, positions - features.offsets[rows], self._composes)
         clause_weights = weigh_clauses(marks.roles, features.offsets)
         values *= clause_weights[positions]
         sums = np.bincount(rows, weights=values, minlength=len(features.offsets) - 1).astype(np.float64)
@@ -185,35 +188,27 @@ class Lexicon(torch.nn.Module):
         learnt = np.ones(len(features.hashes), dtype=np.float32)
         learnt[symbols] = learnt[people] = 0
         if self._composes:
-            is_complaint &= negation.is_negated
+            is_complaint &= negators > 0
             words = positions[is_complaint]
-            complaints = np.stack([words, words - negation.distances[is_complaint]], axis=1)
+            complaints = np.stack([words, words - negators[is_complaint]], axis=1)
             discount_composed(learnt, marks, features.offsets, positions, complaints)
         return Reading(
             scores=(sums * scale).astype(np.float32),
             is_known=is_known[:-1],
             symbols=symbols,
             learnt=learnt,
-            exclamations_against=self._exclamations_against(features, sums),
+            exclamations_against=marked[sums[np.searchsorted(features.offsets, marked, side="right") - 1] < 0],
             clause_weights=clause_weights,
             positions=positions,
             contributions=values * scale[rows],
             exclamations=exclamations * scale,
-            is_negated=negation.is_negated,
+            is_negated=negators > 0,
             strength=np.bincount(rows, weights=np.abs(values), minlength=len(scale)).astype(np.float64),
         )
 
     @property
     def _composes(self) -> bool:
         return self.config.rules == "valence-v3"
-
-    def _exclamations_against(self, features: Features, sums: np.ndarray) -> np.ndarray:
-        """Positions of exclamation marks in rows whose words are negative."""
-        if not self._composes:
-            return np.zeros(0, dtype=np.int64)
-        marked = np.flatnonzero(np.isin(features.hashes, _exclamation_marks()))
-        found: np.ndarray = marked[sums[np.searchsorted(features.offsets, marked, side="right") - 1] < 0]
-        return found
 
     def _look_up(self, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions whose word is in the lexicon, ascending, and their values and roles."""
@@ -231,7 +226,7 @@ class Lexicon(torch.nn.Module):
         value_at[starts] = self._indexed().values[entries]
         marks.roles[starts] = NONE
         marks.roles[starts + 1] = flags & _ROLE
-        marks.reaches_far[starts + 1] = flags & _ROLE == NEGATES
+        marks.flags[starts + 1] = np.where(flags & _ROLE == NEGATES, REACHES_FAR, 0)
 
     def _find(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The entries of the hashes that have one, and which these are."""
@@ -253,15 +248,6 @@ class Lexicon(torch.nn.Module):
             first = np.minimum(first, len(slots) - 1).astype(np.int32)
             self._index = _Index(hashes, self.values.cpu().numpy(), self.roles.cpu().numpy(), is_taken, first)
         return self._index
-
-
-def _mark(count: int, positions: np.ndarray, flags: np.ndarray) -> Marks:
-    """What words at some positions do to others, by their entries' flags; the rest does nothing."""
-    marks = Marks(np.zeros(count, dtype=np.uint8), *(np.zeros(count, dtype=bool) for _ in Marks._fields[1:]))
-    marks.roles[positions] = flags & _ROLE
-    for is_marked, flag in ((marks.compares, _COMPARES), (marks.is_universal, _UNIVERSAL), (marks.asks, _ASKS)):
-        is_marked[positions] = flags & flag > 0
-    return marks
 
 
 def _add_capitals(values: np.ndarray, features: Features, positions: np.ndarray, rows: np.ndarray) -> None:
@@ -314,9 +300,10 @@ def _read_entries() -> Iterator[tuple[int, tuple[float, int]]]:
         _BEGINS_PHRASE: {phrase.split()[0] for phrase in phrases},
         _SYMBOL: {symbol for listed_symbols in tweets["emoji"].values() for symbol in listed_symbols.split()},
         _PERSON: set(rules["people"].split()),
-        _COMPARES: {*_comparatives(values), *rules["comparison"].split()},
-        _UNIVERSAL: set(rules["universal_negators"].split()),
-        _ASKS: set(rules["questions"].split()),
+        COMPARES: {*_comparatives(values), *rules["comparison"].split()},
+        IS_UNIVERSAL: set(rules["universal_negators"].split()),
+        ASKS: set(rules["questions"].split()),
+        _EXCLAIMS: {"!", "!!"},
     }
     names = sorted(values.keys() | roles.keys() | set().union(*flags.values()))
     for name, word_hash in zip(names, _hash_each(names), strict=True):
@@ -330,11 +317,6 @@ def _read_entries() -> Iterator[tuple[int, tuple[float, int]]]:
 def _comparatives(values: dict[str, float]) -> set[str]:
     """Words such as `happier`, which have a superlative."""
     return {word for word in values if word.endswith("er") and f"{word[:-2]}est" in values}
-
-
-@functools.cache
-def _exclamation_marks() -> np.ndarray:
-    return _hash_each(["!", "!!"])
 
 
 def _hash_each(words: list[str]) -> np.ndarray:

@@ -131,23 +131,30 @@ def _ignore(offsets: np.ndarray, reading: Reading, learnt: np.ndarray, weights: 
     Exclamation marks were learnt in good news, but make bad news worse. Encoders have seen them with the words around, so it is
     n-grams that do not count them there.
     """
-    for position in range(len(learnt)):
+    changed = np.flatnonzero(learnt != _ONE)
+    for position in changed:
         weights.encoder[position] *= learnt[position]
     for position in reading.exclamations_against:
         learnt[position] = _ZERO
-    done = -1
-    for position in range(len(learnt)):
-        if learnt[position] == _ONE:
-            continue
-        row = np.searchsorted(offsets, position, side="right") - 1
-        for start in range(max(position - 2, offsets[row], done + 1), position + 1):
-            second = learnt[start + 1] if start + 1 < offsets[row + 1] else _ONE
-            third = learnt[start + 2] if start + 2 < offsets[row + 1] else _ONE
-            weights.ngrams[start, 0] *= learnt[start]
-            weights.ngrams[start, 1] *= min(learnt[start], second)
-            weights.ngrams[start, 2] *= min(learnt[start], second, third)
-            weights.ngrams[start, 3] *= min(learnt[start], third)
-            done = start
+    _ignore_ngrams(offsets, learnt, weights.ngrams)
+
+
+@compiled
+def _ignore_ngrams(offsets: np.ndarray, learnt: np.ndarray, ngrams: np.ndarray) -> None:
+    for row in range(len(offsets) - 1):
+        undone, end = offsets[row], offsets[row + 1]
+        for position in range(undone, end):
+            if learnt[position] == _ONE:
+                continue
+            for first in range(max(undone, position - 2), position + 1):
+                own = learnt[first]
+                second = learnt[first + 1] if first + 1 < end else _ONE
+                third = learnt[first + 2] if first + 2 < end else _ONE
+                ngrams[first, 0] *= own
+                ngrams[first, 1] *= min(own, second)
+                ngrams[first, 2] *= min(own, second, third)
+                ngrams[first, 3] *= min(own, third)
+            undone = position + 1
 
 
 @compiled
