@@ -58,8 +58,14 @@ class RetrainOptions(BaseModel):
     )
     model: str | None = Field(
         default=None,
-        description="Your own model in the place of the encoders: my_package.my_module:build, or hf: and a folder or name of a "
+        description="Your own model besides n-grams and lexicon: my_package.my_module:build, or hf: and a folder or name of a "
         "Hugging Face model. Empty: SENTIMENT_MODEL, or this project's own.",
+    )
+    model_rows: int | None = Field(
+        default=None,
+        ge=1,
+        description="Rows that your own model trains on, of both passes together, evenly spread; a slow one needs fewer. "
+        "Empty: SENTIMENT_MODEL_ROWS, or all.",
     )
     device: Device = Field(
         default="auto", description="Where to train: auto takes a GPU where there is one; cpu; cuda, or fail."
@@ -162,13 +168,7 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
     else:
         with writer(home) as warehouse:
             rows = next_rung(warehouse.value("steps/warehouse/select_largest_subset"), snapshot.count_train_rows)
-    vectors = options.word_vectors and describe(options.word_vectors)
     model = options.model or home.settings.model
-    custom = None
-    if model:
-        from sentiment.training.custom import describe as describe_model  # Imports torch, which takes 2 s.
-
-        custom = describe_model(model)
     step = Step(f"train on {rows:,} rows")
     return train_version(
         home,
@@ -176,13 +176,28 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
         snapshot,
         TrainingJob(
             rows=rows,
-            config=TrainingConfig(effort=options.effort, vectors=vectors, custom=custom),
+            config=config_of(options, model, home.settings.model_rows),
             seed=options.seed,
             word_vectors=options.word_vectors,
             device=options.device,
             model=model,
         ),
         on_progress=lambda progress: step(progress.rows_done, progress.rows_total, progress.current_pass),
+    )
+
+
+def config_of(options: RetrainOptions, model: str | None, usual_model_rows: int | None) -> TrainingConfig:
+    """What identifies a training, besides rows and seed."""
+    custom, custom_rows = None, options.model_rows
+    if model:
+        from sentiment.training.custom import describe as describe_model  # Imports torch, which takes 2 s.
+
+        custom, custom_rows = describe_model(model), options.model_rows or usual_model_rows
+    return TrainingConfig(
+        effort=options.effort,
+        vectors=options.word_vectors and describe(options.word_vectors),
+        custom=custom,
+        custom_rows=custom_rows,
     )
 
 

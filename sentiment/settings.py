@@ -91,6 +91,9 @@ class Settings(BaseSettings):
         default=None,
         description="Your own model that `retrain` trains unless it names one: `my_package.my_module:build` or `hf:FOLDER`.",
     )
+    model_rows: int | None = Field(
+        default=None, ge=1, description="Rows that your own model trains on, of both passes together; all unless given."
+    )
     labels: Literal[2, 3] = Field(
         default=3,
         description="How many labels predictions have: negative, neutral and positive, or with 2 negative and positive alone.",

@@ -18,6 +18,7 @@ from flows.cli.options import (
     Effort,
     Emoticons,
     Model,
+    ModelRows,
     Rows,
     Seed,
     TrainingDevice,
@@ -103,6 +104,7 @@ def retrain(
     seed: Seed = 0,
     word_vectors: WordVectors = None,
     model: Model = None,
+    model_rows: ModelRows = None,
     device: TrainingDevice = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -122,6 +124,7 @@ def retrain(
             seed=seed,
             word_vectors=word_vectors and word_vectors.absolute(),
             model=model,
+            model_rows=model_rows,
             device=device,
         )
         return orchestration.run(flow, options.model_copy(update={"effort": effort}) if effort else options)

@@ -45,7 +45,16 @@ Model = Annotated[
     str | None,
     typer.Option(
         metavar="MODULE:FACTORY|hf:MODEL",
-        help="Your own torch.nn.Module, or a Hugging Face model (folder or name) to fine-tune, in the place of the encoders.",
+        help="Your own torch.nn.Module, or a Hugging Face model (folder or name) to fine-tune, besides n-grams and lexicon.",
+    ),
+]
+
+
+ModelRows = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Rows that your own model trains on, spread evenly over both passes. All unless given; a slow one needs fewer.",
     ),
 ]
 

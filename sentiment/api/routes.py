@@ -83,7 +83,7 @@ async def get_model(service: CurrentService) -> Model:
         loaded_at=served.loaded_at,
         champion_version=now.champion_version or served.version.model_version,
         problem=now.problem,
-        has_encoder=served.model.encoders is not None,
+        has_encoder=served.model.encoders is not None or served.model.custom is not None,
         count_train_rows=int(found["fed_rows"]) if "fed_rows" in found else None,
         holdout_accuracy=found.get("holdout_accuracy"),
         holdout_accuracy_lower=found.get("holdout_accuracy_lower"),

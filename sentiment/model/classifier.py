@@ -1,10 +1,10 @@
 """The sentiment model: a bag of hashed word n-grams, small sequence encoders, and a lexicon, blended and calibrated.
 
-Encoders are optional. Each part is trained on its own loss, because trained together the n-grams fit the training rows
-before an encoder has learnt anything; the lexicon (`lexicon`) knows what words mean outside the training rows and is not
-trained. The more words of a tweet are out of vocabulary, the more the lexicon counts, and the less the words that it does
-not know. A weighted sum of the parts' logits, calibrated, gives the probability. Weights and calibration are fitted on rows
-held back from training.
+Encoders are optional, and so is a module of a user's own (`custom`). Each part is trained on its own loss, because trained
+together the n-grams fit the training rows before an encoder has learnt anything; the lexicon (`lexicon`) knows what words
+mean outside the training rows and is not trained. The more words of a tweet are out of vocabulary, the more the lexicon
+counts, and the less the words that it does not know. A weighted sum of the parts' logits, calibrated, gives the probability.
+Weights and calibration are fitted on rows held back from training.
 
 A saved model is a folder with `weights.safetensors` and `config.json`, never a pickle. This package travels with a registered
 model as code and needs nothing but numpy, polars, torch, numba, safetensors and pydantic.
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -50,7 +50,8 @@ CUSTOM_FOLDER = "custom"
 _BATCH_ROWS = 20_000
 _BATCH_BYTES = 4 << 20
 _THREADS = min(os.cpu_count() or 1, 8)
-_WEIGHT_NAMES_OF_FORMAT_3 = {"ngrams": "ngrams.weight", "is_familiar": "in_vocabulary"}
+_EARLIER_WEIGHT_NAMES = {"ngrams": "ngrams.weight", "is_familiar": "in_vocabulary"}
+_EARLIER_CUSTOM_WEIGHTS = "encoders.module."
 
 
 @contextmanager
@@ -114,27 +115,23 @@ class SentimentModel(torch.nn.Module):
         self.config = config
         self.ngrams = NgramBag(config.features.ngram_bits, config.ngram_kind_weights)
         self.register_buffer("in_vocabulary", torch.zeros(1 << config.features.word_bits, dtype=torch.bool))
-        self.encoders: Encoders | CustomEncoder | None = None
+        self.encoders: Encoders | None = None
+        if config.encoder:
+            from .encoder import Encoders
+
+            self.encoders = Encoders(config.encoder, config.features)
+        self.custom: CustomEncoder | None = None
         if config.custom:
             from .custom import CustomEncoder
 
             assert custom_folder is not None, "a custom module is made from files"
-            self.encoders = CustomEncoder(config.custom, custom_folder)
-        elif config.encoder:
-            from .encoder import Encoders
-
-            self.encoders = Encoders(config.encoder, config.features)
+            self.custom = CustomEncoder(config.custom, custom_folder)
         self.lexicon = Lexicon(config.lexicon) if config.lexicon else None
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.ngrams.weight.device
-
-    @property
-    def custom(self) -> CustomEncoder | None:
-        """The user's own module in the place of the encoders, if there is one."""
-        return cast("CustomEncoder", self.encoders) if self.config.custom else None
 
     def batch(self, texts: pl.Series) -> Batch:
         """What the model takes, of texts without nulls."""
@@ -147,26 +144,29 @@ class SentimentModel(torch.nn.Module):
         return calibrate(self.part_logits(batch) @ weights, self.config.calibration)
 
     def part_logits(self, batch: Batch, config: ModelConfig | None = None) -> Tensor:
-        """Score each row by each part: float32, shape (rows, 3), n-grams, encoder and lexicon; zeros for a missing part.
+        """Score each row by each part: float32, shape (rows, 4), n-grams, encoders, a user's own module and lexicon; zeros
+        for a missing part.
 
         Args:
             config: to take out-of-vocabulary discount and boost from; the model's own unless given.
         """
-        return self._scores(batch, config or self.config)[:, :3]
+        return self._scores(batch, config or self.config)[:, :-1]
 
     def _scores(self, batch: Batch, config: ModelConfig) -> Tensor:
-        """`part_logits`, and then the lexicon's `Reading.strength`: float32, shape (rows, 4)."""
+        """`part_logits`, and then the lexicon's `Reading.strength`: float32, shape (rows, 5)."""
         zeros = torch.zeros(batch.count_rows, device=self.device)
+        custom = zeros if self.custom is None else self.custom(batch)
         if self.lexicon is None:
             encoder = zeros if self.encoders is None else self.encoders(batch)
-            return torch.stack([self.ngrams(batch), encoder, zeros, zeros], dim=1)
+            return torch.stack([self.ngrams(batch), encoder, custom, zeros, zeros], dim=1)
         reading = self.lexicon.read(batch.features)
         weights = self.word_weights(batch, reading, config)
         encoder = zeros if self.encoders is None else self.encoders(batch, weights.encoder)
         scores, strength = (
             torch.from_numpy(values).to(self.device, torch.float32) for values in (reading.scores, reading.strength)
         )
-        return torch.stack([self.ngrams(batch, weights.ngrams), encoder, scores * weights.lexicon, strength], dim=1)
+        ngrams = self.ngrams(batch, weights.ngrams)
+        return torch.stack([ngrams, encoder, custom, scores * weights.lexicon, strength], dim=1)
 
     def word_weights(self, batch: Batch, reading: Reading, config: ModelConfig) -> WordWeights:
         """How much each word of a batch counts, on the model's device; see `weighting`."""
@@ -174,12 +174,12 @@ class SentimentModel(torch.nn.Module):
         return WordWeights(*(values.to(self.device) for values in weights))
 
     def predict_part_logits(self, texts: Sequence[str] | pl.Series, config: ModelConfig | None = None) -> np.ndarray:
-        """Score texts by each part: float32, shape (rows, 3), n-grams, encoder and lexicon. None counts as empty.
+        """Score texts by each part: float32, shape (rows, 4), as `part_logits` does. None counts as empty.
 
         Args:
             config: as in `part_logits`.
         """
-        return self._predict(texts, config or self.config)[:, :3]
+        return self._predict(texts, config or self.config)[:, :-1]
 
     def predict_probability(self, texts: Sequence[str] | pl.Series) -> np.ndarray:
         """The calibrated probability that each text is positive: float32, shape (rows,). None counts as empty."""
@@ -194,8 +194,8 @@ class SentimentModel(torch.nn.Module):
     def logits_and_evidence(self, texts: Sequence[str] | pl.Series) -> tuple[np.ndarray, np.ndarray]:
         """Calibrated logits, and how much mood each text shows (`neutral.evidence_of`): both float64, shape (rows,)."""
         scores = self._predict(texts, self.config)
-        logits = self.config.calibration(scores[:, :3] @ self.config.weights)
-        return logits, evidence_of(scores[:, 3].astype(np.float64), logits)
+        logits = self.config.calibration(scores[:, :-1] @ self.config.weights)
+        return logits, evidence_of(scores[:, -1].astype(np.float64), logits)
 
     def _predict(self, texts: Sequence[str] | pl.Series, config: ModelConfig) -> np.ndarray:
         """`_scores` of texts, batch by batch, in memory that does not grow with their number.
@@ -205,7 +205,7 @@ class SentimentModel(torch.nn.Module):
         after the other with all of torch's threads.
         """
         column = as_series(texts)
-        scores = np.empty((len(column), 4), dtype=np.float32)
+        scores = np.empty((len(column), len(self.config.weights) + 1), dtype=np.float32)
 
         @torch.inference_mode()
         def predict(batch: tuple[int, pl.Series]) -> None:
@@ -267,7 +267,7 @@ class SentimentModel(torch.nn.Module):
             ) from error
         model = cls(config, folder / CUSTOM_FOLDER)
         try:
-            model.load_state_dict({_WEIGHT_NAMES_OF_FORMAT_3.get(name, name): value for name, value in weights.items()})
+            model.load_state_dict({_name_today(name): value for name, value in weights.items()})
         except RuntimeError as error:
             raise ModelError(
                 f"The weights in {folder} do not fit its {CONFIG_FILE}: {_first_line(error)}. "
@@ -286,8 +286,15 @@ def calibrate(logits: Tensor, calibration: BetaCalibration) -> Tensor:
 
 def _stored(name: str, value: Tensor) -> Tensor:
     """Words' and pairs' vectors are most of a file and need few digits: float16, a part in 2,000."""
-    is_vectors = name.endswith((".words", ".pairs")) and not name.startswith("encoders.module.")
+    is_vectors = name.endswith((".words", ".pairs")) and not name.startswith("custom.")
     return value.half() if is_vectors else value
+
+
+def _name_today(name: str) -> str:
+    """The name of a weight in `state_dict`, from the name in a file of this version or of one before."""
+    if name.startswith(_EARLIER_CUSTOM_WEIGHTS):
+        return f"custom.module.{name.removeprefix(_EARLIER_CUSTOM_WEIGHTS)}"
+    return _EARLIER_WEIGHT_NAMES.get(name, name)
 
 
 def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

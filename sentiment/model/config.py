@@ -31,7 +31,7 @@ class EncoderConfig(BaseModel):
 
 
 class CustomConfig(BaseModel):
-    """Which module of a user's own is in the place of the encoders."""
+    """Which module of a user's own is part of the model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -88,11 +88,12 @@ class ModelConfig(BaseModel):
     )
     encoder: EncoderConfig | None = None
     custom: CustomConfig | None = Field(
-        default=None, description="in the place of the encoders", exclude_if=lambda value: value is None
+        default=None, description="a user's own module", exclude_if=lambda value: value is None
     )
     ngram_weight: float = Field(default=1.0, description="of the n-grams' logit; fitted after training")
-    encoder_weight: float = Field(
-        default=0.0, description="of the encoders' mean logit, or a custom module's; fitted after training"
+    encoder_weight: float = Field(default=0.0, description="of the encoders' mean logit; fitted after training")
+    custom_weight: float = Field(
+        default=0.0, description="of a user's own module; fitted after training", exclude_if=lambda value: value == 0
     )
     lexicon: LexiconConfig | None = None
     lexicon_weight: float = Field(default=0.0, ge=0, description="of the lexicon's score; chosen after training")
@@ -108,12 +109,16 @@ class ModelConfig(BaseModel):
 
     @property
     def weights(self) -> np.ndarray:
-        """Weights of the parts, in the order of `SentimentModel.part_logits`: float32, shape (3,)."""
-        return np.array([self.ngram_weight, self.encoder_weight, self.lexicon_weight], dtype=np.float32)
+        """Weights of the parts, in the order of `SentimentModel.part_logits`: float32, shape (4,)."""
+        weights = (self.ngram_weight, self.encoder_weight, self.custom_weight, self.lexicon_weight)
+        return np.array(weights, dtype=np.float32)
 
 
 def upgrade_config(document: dict[str, Any]) -> dict[str, Any]:
-    """A `config.json` of an earlier format as one of today's; any other is returned as it is."""
+    """A `config.json` of an earlier version as one of today's; any other is returned as it is."""
+    if document.get("custom") and not document.get("encoder") and "custom_weight" not in document:
+        # A user's own module was in the place of the encoders.
+        document = document | {"custom_weight": document.get("encoder_weight", 0.0), "encoder_weight": 0.0}
     if document.get("format") != "sentiment-model-3":
         return document
     upgraded = {_NAMES_OF_FORMAT_3.get(name, name): value for name, value in document.items()} | {"format": FORMAT}

@@ -1,4 +1,4 @@
-"""A user's own module in the place of the encoders: any `nn.Module` that maps texts to logits.
+"""A user's own module as a part of the model: any `nn.Module` that maps texts to logits.
 
 The module takes a list of texts, or with the attribute `takes_features = True` a `Batch` of hashed words, and returns the
 logit that each is positive, of shape (rows,) or (rows, 1). Its source travels next to the weights (`custom_code`), or, for
@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ def build_module(config: CustomConfig, folder: Path) -> torch.nn.Module:
 
 
 class CustomEncoder(torch.nn.Module):
-    """Calls a user's module as the model calls its encoders."""
+    """Calls a user's module as the model calls its other parts."""
 
     def __init__(self, config: CustomConfig, folder: Path) -> None:
         """Build the module; see `build_module`."""
@@ -66,13 +65,8 @@ class CustomEncoder(torch.nn.Module):
         """Whether the module takes a `Batch` instead of texts."""
         return bool(getattr(self.module, "takes_features", False))
 
-    def forward(self, batch: Batch, token_weights: Tensor | None = None) -> Tensor:
-        """Logits: float32, shape (rows,).
-
-        Args:
-            batch: with its texts.
-            token_weights: has no meaning here; the module reads texts as they are.
-        """
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits of a batch that has its texts: float32, shape (rows,)."""
         assert batch.texts is not None, "a custom module reads texts"
         if self.training:
             return self.ask(batch if self.takes_features else batch.texts)
@@ -82,14 +76,15 @@ class CustomEncoder(torch.nn.Module):
             self._known |= dict(zip(batch.texts, self._score(batch).tolist(), strict=True))
         return torch.tensor([self._known[text] for text in batch.texts], device=batch.offsets.device)
 
-    @contextmanager
-    def remember(self) -> Iterator[None]:
-        """Score no text twice, while the weights stay as they are."""
-        self._known = {}
-        try:
-            yield
-        finally:
-            self._known = None
+    def train(self, mode: bool = True) -> CustomEncoder:
+        """As of any module; what was remembered is forgotten."""
+        if mode and self._known:
+            self._known = {}
+        return super().train(mode)
+
+    def remember(self, is_on: bool) -> None:
+        """Score no text twice until the module trains again; after setting weights by hand, call this again."""
+        self._known = {} if is_on else None
 
     def ask(self, inputs: Batch | list[str]) -> Tensor:
         """What the module says of what it takes, as float32 of shape (rows,).

@@ -39,6 +39,7 @@ class Contribution(NamedTuple):
     punctuation mark."""
     ngrams: float
     encoder: float
+    """By the encoders and a user's own module."""
     lexicon: float
 
     @property
@@ -82,7 +83,7 @@ def explain_in_full(model: SentimentModel, text: str) -> Explanation:
     texts = as_series([text])
     batch = model.batch(texts)
     tokens = read_words(texts[0])[:_MOST_WORDS]
-    ngram_weight, encoder_weight, _ = model.config.weights.tolist()
+    ngram_weight, encoder_weight, custom_weight, _ = model.config.weights.tolist()
     reading = None if model.lexicon is None else model.lexicon.read(batch.features)
     with one_torch_thread():
         weights = None if reading is None else model.word_weights(batch, reading, model.config)
@@ -90,10 +91,8 @@ def explain_in_full(model: SentimentModel, text: str) -> Explanation:
         total = float(model.part_logits(batch)[0].cpu().numpy() @ model.config.weights)
         contributions = model.ngrams.contributions(batch, None if weights is None else weights.ngrams)
         ngrams = ngram_weight * _share_ngrams(contributions.cpu().numpy())
-        if model.custom is not None:
-            encoder = encoder_weight * _occlude_text(model, texts[0], tokens)
-        else:
-            encoder = encoder_weight * _occlude(model, batch, encoder_weights, len(tokens))
+        encoder = encoder_weight * _occlude(model, batch, encoder_weights, len(tokens))
+        encoder += custom_weight * _occlude_text(model, texts[0], tokens)
     lexicon = np.zeros(len(batch.words))
     if reading is not None and weights is not None:
         lexicon_weight = model.config.lexicon_weight * float(weights.lexicon[0])
@@ -147,7 +146,8 @@ def _occlude_text(model: SentimentModel, text: str, tokens: list[str]) -> np.nda
 
     Words are removed as they are written, between blanks; the tokens of one such word share its loss equally.
     """
-    assert model.custom is not None
+    if model.custom is None:
+        return np.zeros(len(tokens))
     words = text.split()
     found = [read_words(word) for word in words]
     if list(chain.from_iterable(found))[:_MOST_WORDS] != tokens or len(tokens) == _MOST_WORDS:

@@ -83,7 +83,8 @@ def _fit(
 
 def _columns(model: SentimentModel) -> list[int]:
     """The columns of `SentimentModel.part_logits` that the model has; the lexicon, if any, is the last."""
-    return [0, *([1] if model.encoders is not None else []), *([2] if model.lexicon else [])]
+    has_part = (True, model.encoders is not None, model.custom is not None, model.lexicon is not None)
+    return [column for column, has in enumerate(has_part) if has]
 
 
 def _part_logits(model: SentimentModel, texts: pl.Series, config: ModelConfig) -> np.ndarray:
@@ -96,9 +97,9 @@ def _blend(
     total = logits @ weights
     calibration = fit_calibration(total, labels)
     calibrated = calibration(total)
-    part_weights = np.zeros(3)
+    part_weights = np.zeros(len(model.config.weights))
     part_weights[_columns(model)] = weights
-    names = ("ngram_weight", "encoder_weight", "lexicon_weight")
+    names = ("ngram_weight", "encoder_weight", "custom_weight", "lexicon_weight")
     update = {**dict(zip(names, part_weights.tolist(), strict=True)), "calibration": calibration}
     accuracy = float(np.mean((calibrated >= 0) == (labels == 1)))
     return Blend(config.model_copy(update=update), accuracy, log_loss(calibrated, labels))

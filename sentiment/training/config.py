@@ -47,7 +47,13 @@ class TrainingConfig(BaseModel):
     vectors: VectorsConfig | None = None
     custom: CustomConfig | None = Field(
         default=None,
-        description="a user's own module in the place of the encoders",
+        description="a user's own module besides n-grams, encoders and lexicon",
+        exclude_if=lambda value: value is None,
+    )
+    custom_rows: int | None = Field(
+        default=None,
+        ge=1,
+        description="rows that the user's own module trains on, of all passes together; all unless given",
         exclude_if=lambda value: value is None,
     )
     recipe: Literal[3] = Field(default=3, description="raised when the same rows, config and seed give other weights")

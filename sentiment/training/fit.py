@@ -15,7 +15,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,10 +35,17 @@ from sentiment.training.checkpoint import (
     write_checkpoint,
 )
 from sentiment.training.config import PASSES, TrainingJob
-from sentiment.training.custom import GROUP_ROWS
+from sentiment.training.custom import GROUP_ROWS, MOST_HELD_BACK
 from sentiment.training.parts import Part
 from sentiment.training.recipe import BlendRecipe, Recipe
-from sentiment.training.rows import FedRows, Group, Subset, open_subset, read_groups
+from sentiment.training.rows import (
+    MOST_EARLY_STOPPING_ROWS,
+    FedRows,
+    Group,
+    Subset,
+    open_subset,
+    read_groups,
+)
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 """At most, at the end of a row group; a slow model has few rows between them."""
@@ -64,9 +71,9 @@ class Progress:
 class TrainingResult:
     """A trained, calibrated model and what it took.
 
-    `curve` has one entry a pass: rows_seen, loss (mean training loss of the pass in nats, of the encoders, else of the
-    n-grams), early_stop_accuracy and early_stop_loss (of the whole model), seconds (since the start, earlier attempts
-    included).
+    `curve` has one entry a pass: rows_seen, loss (mean training loss of the pass in nats, of encoders and a user's own module
+    that trains on all rows, else of the n-grams), early_stop_accuracy and early_stop_loss (of the whole model), seconds (since
+    the start, earlier attempts included).
     """
 
     model: Any
@@ -112,7 +119,8 @@ def fit(
             asked for.
         InputError: the word vectors cannot be used.
     """
-    subset = open_subset(path, job.rows, GROUP_ROWS if job.config.custom else None)
+    bounds = (GROUP_ROWS, MOST_HELD_BACK) if job.config.custom else (None, MOST_EARLY_STOPPING_ROWS)
+    subset = open_subset(path, job.rows, *bounds)
     recipe = BlendRecipe(subset, job)
     run = _Run()
     best = {name: value.clone() for name, value in recipe.state().items()}
@@ -162,24 +170,38 @@ def _result(model: SentimentModel, accuracy: float, subset: Subset, run: _Run) -
 
 
 @contextmanager
-def _threads(parts: Sequence[Part]) -> Iterator[Callable[..., list[float]]]:
+def _threads(parts: Sequence[Part]) -> Iterator[Callable[[Callable[[Part], float], Sequence[Part]], list[float]]]:
     """A `map` that runs on a thread for each part, as far as there are cores; torch itself uses one thread in each.
 
-    The order in which torch's own threads add up, and so the rounding of a sum, would depend on their number. A custom module
-    has them all nevertheless: it would leave most cores idle. The number is the same in all parts, since MKL has just one.
+    The order in which torch's own threads add up, and so the rounding of a sum, would depend on their number. A user's own
+    module comes after the others and has them all nevertheless: it would leave most cores idle.
     """
-    number = max(part.threads for part in parts)
-    with (
-        one_torch_thread() if number == 1 else nullcontext(),
-        ThreadPoolExecutor(min(len(parts), _CORES), initializer=torch.set_num_threads, initargs=(number,)) as threads,
-    ):
-        yield lambda function, values: list(threads.map(function, values))
+    count = min(sum(part.threads == 1 for part in parts), _CORES)
+    with one_torch_thread(), ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+
+        def run_all(function: Callable[[Part], float], parts: Sequence[Part]) -> list[float]:
+            running = [threads.submit(function, part) if part.threads == 1 else None for part in parts]
+            wait([future for future in running if future])
+            return [
+                future.result() if future else _with_threads(function, part)
+                for part, future in zip(parts, running, strict=True)
+            ]
+
+        yield run_all
+
+
+def _with_threads(function: Callable[[Part], float], part: Part) -> float:
+    torch.set_num_threads(part.threads)
+    try:
+        return function(part)
+    finally:
+        torch.set_num_threads(1)
 
 
 def _train_on_group(
     recipe: Recipe, group: Group, run: _Run, rows_total: int, seed: int, run_all: Callable[..., list[float]]
 ) -> float:
-    """Train every part on one row group; returns the mean loss of the encoders, else that of the n-grams."""
+    """Train on one row group every part whose turn it is; returns the mean loss of the encoders, else that of the n-grams."""
     inputs, labels = recipe.batch(group.inputs), torch.from_numpy(group.labels)
 
     def train(part: Part) -> float:
@@ -189,7 +211,7 @@ def _train_on_group(
         total = torch.zeros((), device=recipe.device)
         for first in range(0, len(labels), part.batch_rows):
             last = min(first + part.batch_rows, len(labels))
-            part.scale_learning_rate(part.schedule((run.rows_seen + first) / rows_total))
+            part.scale_learning_rate(part.schedule(part.progress(run.rows_seen, first, rows_total)))
             with _autocast(recipe.device):
                 logits = part.forward(inputs.rows(first, last))
             loss = part.loss(logits, labels[first:last].to(recipe.device))
@@ -200,13 +222,19 @@ def _train_on_group(
             total += loss.detach()
         return float(total)
 
-    *first_losses, last_loss = run_all(train, recipe.parts)
-    loss = sum(first_losses) / len(first_losses) if first_losses else last_loss
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"After {run.rows_seen:,} rows the training loss is {loss}, so the weights are lost. Train with a smaller learning "
-            "rate, or another seed."
+    parts = [part for part in recipe.parts if part.trains_on(run.step, rows_total)]
+    losses = run_all(train, parts)
+    if not all(map(math.isfinite, losses)):
+        name, loss = next(
+            (part.name, loss) for part, loss in zip(parts, losses, strict=True) if not math.isfinite(loss)
         )
+        raise TrainingError(
+            f"After {run.rows_seen:,} rows the training loss of the part {name} is {loss}, so its weights are lost. Train with "
+            "a smaller learning rate, or another seed."
+        )
+    # A part that trains on some groups alone would make the curve jump.
+    *first_losses, last_loss = (loss for part, loss in zip(parts, losses, strict=True) if part.rows is None)
+    loss = sum(first_losses) / len(first_losses) if first_losses else last_loss
     run.rows_seen += len(labels)
     run.loss_sum += loss
     return loss / max(len(labels), 1)

@@ -76,6 +76,7 @@ class Part:
         tensors: what else changes in training, by name.
         schedule: from the share of the training that is done to the multiple of the learning rates.
         threads: that torch may use for this part.
+        rows: to train on, of all passes together; all unless given.
     """
 
     name: str
@@ -89,11 +90,24 @@ class Part:
     tensors: Callable[[], dict[str, Tensor]] = dict
     schedule: Callable[[float], float] = lambda done: 1 - done
     threads: int = 1
+    rows: int | None = None
 
     def __post_init__(self) -> None:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group.setdefault("initial_lr", group["lr"])
+
+    def trains_on(self, step: int, rows_total: int) -> bool:
+        """Whether it trains on a group: on the first, and on as many others, evenly spread, as make up its rows."""
+        if self.rows is None or self.rows >= rows_total:
+            return True
+        before, after = (-(-number * self.rows // rows_total) for number in (step, step + 1))
+        return after > before
+
+    def progress(self, rows_seen: int, first: int, rows_total: int) -> float:
+        """The share of its training that is done at row `first` of a group that it trains on."""
+        every = max(rows_total / self.rows, 1.0) if self.rows else 1.0
+        return min((rows_seen + first * every) / rows_total, 1.0)
 
     def scale_learning_rate(self, factor: float) -> None:
         """Set each learning rate to a multiple of the one the optimizer was made with."""

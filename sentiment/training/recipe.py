@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -18,13 +17,12 @@ from sentiment.errors import TrainingError
 from sentiment.model.batch import Batch
 from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import ModelConfig
-from sentiment.model.encoder import Encoders
 from sentiment.model.features import Features, extract
 from sentiment.model.lexicon import Lexicon
 from sentiment.settings import Device
 from sentiment.training.blending import fit_blend, fit_out_of_domain_blend
 from sentiment.training.config import EFFORTS, TrainingConfig, TrainingJob
-from sentiment.training.custom import by_length, custom_part
+from sentiment.training.custom import CUSTOM_PART, by_length, custom_part
 from sentiment.training.parts import NGRAM_KIND_WEIGHTS, Inputs, Part, encoder_part, ngram_part
 from sentiment.training.rows import Subset, count_words
 from sentiment.training.word_vectors import WordVectors, read_word_vectors
@@ -82,7 +80,7 @@ class Prepared(NamedTuple):
 
 
 class BlendRecipe:
-    """Trains n-grams, and encoders or a custom module, each on its own loss, and blends them with the lexicon."""
+    """Trains n-grams, encoders and a user's own module, each on its own loss, and blends them with the lexicon."""
 
     def __init__(self, subset: Subset, job: TrainingJob) -> None:
         """Set up the model and its parts.
@@ -100,7 +98,7 @@ class BlendRecipe:
             ModelConfig(
                 features=config.features,
                 ngram_kind_weights=NGRAM_KIND_WEIGHTS,
-                encoder=None if config.custom else EFFORTS[config.effort],
+                encoder=EFFORTS[config.effort],
                 custom=config.custom,
                 lexicon=lexicon.config,
             ),
@@ -110,11 +108,12 @@ class BlendRecipe:
         self.model.to(self.device)
         pretrained = _pretrained(config, subset, job.word_vectors)
         self.parts: list[Part] = []
-        if isinstance(self.model.encoders, Encoders):
+        if self.model.encoders is not None:
             self.parts += [encoder_part(encoder, pretrained, seed) for encoder in self.model.encoders]
-        elif self.model.custom is not None:
+        if self.model.custom is not None:
             assert job.model is not None
-            self.parts.append(custom_part(self.model.custom, job.model))
+            self.model.custom.remember(True)
+            self.parts.append(custom_part(self.model.custom, job.model, config.custom_rows))
         self.parts.append(ngram_part(self.model))
         self.counts = torch.zeros(len(self.model.in_vocabulary), dtype=torch.int64)
 
@@ -122,7 +121,7 @@ class BlendRecipe:
         """See `Recipe`; a custom module gets batches of texts of similar length."""
         if self.model.custom is None:
             return generator.permutation(len(texts))
-        return by_length(texts, generator, self.parts[0].batch_rows)
+        return by_length(texts, generator, max(part.batch_rows for part in self.parts if part.name == CUSTOM_PART))
 
     def prepare(self, texts: pl.Series) -> Prepared:
         """See `Recipe`."""
@@ -147,8 +146,7 @@ class BlendRecipe:
         in_vocabulary = self.counts * _VOCABULARY_ONE_IN >= self.subset.count_train_rows
         self.model.in_vocabulary.copy_(in_vocabulary)
         self.model.eval()
-        with self._remembering():
-            _, accuracy, loss = fit_blend(self.model, self.subset.early_texts, self.subset.early_labels)
+        _, accuracy, loss = fit_blend(self.model, self.subset.early_texts, self.subset.early_labels)
         return accuracy, loss
 
     def state(self) -> dict[str, Tensor]:
@@ -161,19 +159,19 @@ class BlendRecipe:
 
     def finish(self, best: dict[str, Tensor]) -> tuple[SentimentModel, float]:
         """See `Recipe`."""
+        state, custom = self.state(), self.model.custom
+        if custom is not None and any(not torch.equal(best[name], value) for name, value in state.items()):
+            custom.remember(True)
         weight = self.model.ngrams.weight
         weight.data = best["ngrams.weight"]  # until now next to the optimizer's accumulators
         self.model.load_state_dict(best)
         self.model.round_vectors()
         model = self.model.eval()
-        with self._remembering():
-            blend = fit_out_of_domain_blend(model, self.subset.early_texts, self.subset.early_labels)
+        blend = fit_out_of_domain_blend(model, self.subset.early_texts, self.subset.early_labels)
         model.config = blend.config
+        if custom is not None:
+            custom.remember(False)
         return model.cpu(), blend.accuracy
-
-    def _remembering(self) -> AbstractContextManager[None]:
-        """A blend is fitted on several predictions of the same rows, which differ in other parts than a custom module."""
-        return nullcontext() if self.model.custom is None else self.model.custom.remember()
 
 
 def choose_device(device: Device) -> torch.device:

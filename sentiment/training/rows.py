@@ -28,7 +28,7 @@ from sentiment.model.words import hash_words
 
 FEWEST_ROWS_OF_A_CLASS = 20
 _EARLY_STOPPING_SHARE = 0.05
-_MOST_EARLY_STOPPING_ROWS = 20_000
+MOST_EARLY_STOPPING_ROWS = 20_000
 _VOCABULARY_ROWS = 400_000
 _EARLY_STOPPING_SALT = np.uint64(0xA5C3_9F1D_77E1_0B4D)
 _FED_ROWS_SCHEMA = pa.schema([("tweet_id", pa.int64()), ("text_key", pa.int64()), ("purpose", pa.string())])
@@ -79,16 +79,19 @@ def _groups(metadata: pq.FileMetaData, count_rows: int, most_rows: int | None) -
     return groups
 
 
-def open_subset(path: Path, count_rows: int, most_rows: int | None = None) -> Subset:
+def open_subset(
+    path: Path, count_rows: int, most_rows: int | None = None, most_held_back: int = MOST_EARLY_STOPPING_ROWS
+) -> Subset:
     """Collect the early-stopping rows, one for each text key, and check that there are enough of each class to train on.
 
     Args:
         most_rows: of a group; all of a row group unless given.
+        most_held_back: rows, about.
 
     Raises:
         TrainingError: fewer rows than asked for, or too few of a class.
     """
-    share = min(_EARLY_STOPPING_SHARE, _MOST_EARLY_STOPPING_ROWS / max(count_rows, 1))
+    share = min(_EARLY_STOPPING_SHARE, most_held_back / max(count_rows, 1))
     found = [0, 0]
     early: list[pl.DataFrame] = []
     digest = hashlib.sha256()

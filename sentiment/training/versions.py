@@ -68,11 +68,10 @@ def train_version(
         InputError: more rows are asked for than there are, or the word vectors cannot be used.
         TrainingError: the subset is too small to train on.
     """
-    if (custom := job.config.custom) and (job.config.effort > 1 or job.config.vectors):
-        what = "word vectors" if job.config.vectors else f"effort {job.config.effort}"
+    if job.config.custom_rows and not job.config.custom:
         raise InputError(
-            f"Asked for {what}, which are about this project's encoders, and for the model {custom.name}, which takes their "
-            "place; expected one of the two. Leave the other out."
+            f"Asked for a model of your own that trains on {job.config.custom_rows:,} rows, and named none. Name it: "
+            "`--model my_package.my_module:build` or SENTIMENT_MODEL; or leave the number out."
         )
     if job.rows > export.count_train_rows:
         raise InputError(
@@ -206,7 +205,7 @@ def _train(
     }
     what = f"effort {job.config.effort}"
     if job.config.custom:
-        what = job.config.custom.name
+        what = f"{job.config.custom.name} and {what}"
         job = _try_out(home, export, job, folder / "custom")
     with registry.training_run(key, run_name=f"{job.rows:,} rows, {what}, seed {job.seed}") as run_id:
         parameters = {

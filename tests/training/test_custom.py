@@ -21,26 +21,10 @@ from sentiment.scoring.worker import describe_model, load_model
 from sentiment.training.config import TrainingConfig, TrainingJob
 from sentiment.training.custom import Budget, copy_source, describe, try_out
 from sentiment.training.fit import Progress, TrainingResult, fit
+from tests.training.conftest import EXAMPLE
 from tests.training.test_fit import FEATURES, write_subset
 
 NAME = "my_package.my_module:build"
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "own-model.md").read_text()
-EXAMPLE = re.findall(r"^```python\n(.*?)^```", DOCUMENT, flags=re.MULTILINE | re.DOTALL)[0]
-
-
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Writes `my_package` into the current folder: the example of the docs unless another module is given."""
-    monkeypatch.chdir(tmp_path)
-
-    def write(source: str = EXAMPLE, **others: str) -> Path:
-        folder = tmp_path / "my_package"
-        folder.mkdir(exist_ok=True)
-        for name, text in {"__init__": "", "my_module": source, **others}.items():
-            (folder / f"{name}.py").write_text(text)
-        return folder
-
-    return write
 
 
 def job_of(folder: Path, rows: int = 600, seed: int = 1, model: str = NAME) -> TrainingJob:
@@ -61,9 +45,9 @@ def weights_of(result: TrainingResult) -> dict[str, list[float]]:
 def test_the_example_learns_and_counts_in_the_blend(package: Callable[..., Path], tmp_path: Path) -> None:
     package()
     model = train(tmp_path).model
-    own = model.predict_part_logits(["lovely rain", "awful rain", ""])[:, 1]
+    own = model.predict_part_logits(["lovely rain", "awful rain", ""])[:, 2]
     assert own[0] > own[1]
-    assert model.config.encoder_weight > 0
+    assert model.config.custom_weight > 0
     assert (model.predict_probability(["lovely rain", "awful rain"]) > 0.5).tolist() == [True, False]
 
 
@@ -176,7 +160,7 @@ def test_features_can_be_asked_for_instead_of_texts(package: Callable[..., Path]
     name = "my_package.my_module:Bag"
     subset = write_subset(tmp_path / "subset.parquet", 600)
     model = fit(job_of(tmp_path / "copy", model=name), subset, fed_rows_path=tmp_path / "fed.parquet").model
-    own = model.predict_part_logits(["lovely rain", "awful rain"])[:, 1]
+    own = model.predict_part_logits(["lovely rain", "awful rain"])[:, 2]
     assert own[0] > own[1]
     words = {word.token: word.encoder for word in explain_in_full(model, "lovely rain").words}
     assert words["lovely"] > abs(words["rain"])
@@ -351,5 +335,5 @@ def test_a_training_whose_loss_is_lost_stops(package: Callable[..., Path], tmp_p
             "        nan = float('nan') if self.training else 0.0\n        return nan + self.network(",
         )
     )
-    with pytest.raises(TrainingError, match="the training loss is nan"):
+    with pytest.raises(TrainingError, match="the training loss of the part custom is nan"):
         train(tmp_path)

@@ -63,7 +63,7 @@ def weights_of(result: TrainingResult) -> dict[str, list[float]]:
 @pytest.mark.usefixtures("fast_learning")
 def test_it_learns_and_a_saved_model_needs_neither_the_folder_nor_a_pickle(bert: Path, tmp_path: Path) -> None:
     model = train(bert, tmp_path / "run").model
-    own = model.predict_part_logits(["lovely rain", "awful rain"])[:, 1]
+    own = model.predict_part_logits(["lovely rain", "awful rain"])[:, 2]
     assert own[0] > own[1]
     expected = model.predict_probability(TEXTS)
     model.save(tmp_path / "model")
@@ -103,7 +103,7 @@ def test_training_begins_with_the_pretrained_weights(
     model = train(bert, tmp_path / "run").model
     pretrained = transformers.AutoModel.from_pretrained(bert).state_dict()
     found = model.state_dict()
-    assert all(torch.equal(found[f"encoders.module.network.{name}"], value) for name, value in pretrained.items())
+    assert all(torch.equal(found[f"custom.module.network.{name}"], value) for name, value in pretrained.items())
 
 
 def test_a_classifier_keeps_its_head_and_says_what_it_said(tmp_path: Path, write_bert: Callable[..., Path]) -> None:

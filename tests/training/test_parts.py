@@ -163,3 +163,24 @@ def test_both_the_matrix_and_the_own_vectors_train(inputs: Inputs, monkeypatch: 
     logits = part.forward(inputs)
     part.synchronise()
     torch.testing.assert_close(encoder(inputs.batch), logits, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("count_steps", [1, 2, 7, 740])
+@pytest.mark.parametrize("share", [0.001, 0.05, 0.3, 0.99])
+def test_a_part_of_fewer_rows_trains_on_groups_spread_over_the_passes(count_steps: int, share: float) -> None:
+    total = 4_000 * count_steps
+    part = Part("custom", torch.nn.Identity(), torch.nn.MSELoss(), [], 32, rows=max(int(share * total), 1))
+    steps = [step for step in range(count_steps) if part.trains_on(step, total)]
+    assert len(steps) == max(int(np.ceil(share * count_steps)), 1)
+    assert steps[0] == 0
+    gaps = np.diff(steps) * share
+    assert ((gaps > 1 - share) & (gaps < 1 + share)).all()
+    ends = [(part.progress(4_000 * step, 0, total), part.progress(4_000 * step, 4_000, total)) for step in steps]
+    assert all(0 <= begin < end <= 1 for begin, end in ends)
+    assert [begin for begin, _ in ends[1:]] == pytest.approx([end for _, end in ends[:-1]], abs=1.01 / count_steps)
+
+
+def test_a_part_of_all_rows_trains_on_every_group() -> None:
+    part = Part("ngrams", torch.nn.Identity(), torch.nn.MSELoss(), [], 32)
+    assert all(part.trains_on(step, 1_000) for step in range(10))
+    assert part.progress(400, 32, 1_000) == 0.432
