@@ -209,15 +209,15 @@ def _floor(evidence: Evidence, thresholds: GateThresholds) -> Check:
     found = evidence.challenger
     threshold = max(thresholds.floor_accuracy, found.majority_share)
     is_accurate = found.accuracy >= thresholds.floor_accuracy and found.accuracy > found.majority_share
-    is_calibrated = found.calibration_error <= thresholds.floor_calibration_error
+    allowed, shown = thresholds.floor_calibration_error, found.calibration_error_lower
     reason = (
         f"{percent(found.accuracy, 2)} of {found.count_rows:,} hold-out rows are right ({percent(found.lower, 2)} to "
         f"{percent(found.upper, 2)}), {'above' if is_accurate else 'expected above'} {percent(threshold, 2)}; calibration "
-        f"error {percent(found.calibration_error, 2)}, allowed {percent(thresholds.floor_calibration_error, 2)}."
+        f"error {percent(found.calibration_error, 2)}, shown to be at least {percent(shown, 2)}, allowed {percent(allowed, 2)}."
     )
     return Check(
         "floor",
-        is_accurate and is_calibrated,
+        is_accurate and shown <= allowed,
         reason,
         challenger_value=found.accuracy,
         lower=found.lower,

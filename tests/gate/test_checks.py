@@ -107,9 +107,10 @@ def test_loads_compares_the_copy_with_what_was_trained(
         ),
         ({"majority_share": 0.82}, False, "expected above 82.00 %"),
         ({"majority_share": 0.81}, True, "above 81.00 %"),
-        ({"calibration_error": 0.05}, True, "calibration error 5.00 %"),
-        ({"calibration_error": 0.06}, False, "calibration error 6.00 %, allowed 5.00 %"),
-        ({"accuracy": math.nan, "calibration_error": math.nan, "count_rows": 0}, False, "of 0 hold-out rows"),
+        ({"calibration_error_lower": 0.05}, True, "shown to be at least 5.00 %, allowed 5.00 %"),
+        ({"calibration_error": 0.08, "calibration_error_lower": 0.04}, True, "calibration error 8.00 %"),
+        ({"calibration_error": 0.08, "calibration_error_lower": 0.06}, False, "at least 6.00 %, allowed 5.00 %"),
+        ({"accuracy": math.nan, "calibration_error_lower": math.nan, "count_rows": 0}, False, "of 0 hold-out rows"),
     ],
 )
 def test_floor_wants_accuracy_above_the_majority_and_calibration(
