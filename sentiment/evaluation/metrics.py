@@ -18,7 +18,7 @@ _ONE_SIDED_95 = 1.645
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model reaches on one evaluation set; `calibration_error_lower` is what its calibration error is shown to reach."""
+    """What a model reaches on one evaluation set."""
 
     count_rows: int
     accuracy: float
@@ -27,7 +27,6 @@ class Evaluation:
     log_loss: float
     calibration_error: float
     majority_share: float
-    calibration_error_lower: float = 0.0
 
 
 def evaluate(labels: NDArray[np.int8], probabilities: NDArray[np.float32]) -> Evaluation:
@@ -42,7 +41,7 @@ def evaluate(labels: NDArray[np.int8], probabilities: NDArray[np.float32]) -> Ev
 
     count = len(labels)
     if count == 0:
-        return Evaluation(0, *[math.nan] * 7)
+        return Evaluation(0, *[math.nan] * 6)
     right = int(((probabilities >= 0.5) == (labels == 1)).sum())
     lower, upper = proportion_confint(right, count, method="wilson")
     positive_share = float(labels.mean())
@@ -54,7 +53,6 @@ def evaluate(labels: NDArray[np.int8], probabilities: NDArray[np.float32]) -> Ev
         log_loss=float(log_loss(labels, probabilities.astype(np.float64), labels=[0, 1])),
         calibration_error=calibration_error(labels, probabilities),
         majority_share=max(positive_share, 1 - positive_share),
-        calibration_error_lower=calibration_error_lower(labels, probabilities),
     )
 
 
@@ -71,15 +69,17 @@ def calibration_error(labels: NDArray[np.int8], probabilities: NDArray[np.float3
 
 def calibration_error_lower(labels: NDArray[np.int8], probabilities: NDArray[np.float32]) -> float:
     """What the mean gap between stated probability and share of positives is shown to reach: the lower end of its one-sided
-    95 % interval, 0 to 1.
+    95 % interval, 0 to 1; NaN without rows.
 
     Chance adds much to a bin's gap that is close to zero and nothing to a large one. What it adds is taken off: the mean of a
     normal around the gap found, folded at zero, less that gap. The sum over bins varies as the mean of all labels does.
     """
     from scipy.stats import norm
 
+    if len(labels) == 0:
+        return math.nan
     gaps, deviations, shares = _calibration_gaps(labels, probabilities)
-    z = gaps / deviations
+    z = np.minimum(gaps / deviations, 100)
     by_chance = deviations * (2 * norm.pdf(z) - 2 * z * norm.cdf(-z))
     deviation = math.sqrt(float(shares**2 @ deviations**2))
     return max(0.0, float(shares @ (gaps - by_chance)) - _ONE_SIDED_95 * deviation)

@@ -32,6 +32,7 @@ FIRST = Evidence(
     load_difference=1e-7,
     load_error="",
     challenger=GOOD,
+    calibration_error_lower=0.0,
     behaviour=BehaviourEvidence(400, 0.8),
     rescoring_seconds=10.0,
 )
@@ -116,7 +117,9 @@ def test_loads_compares_the_copy_with_what_was_trained(
 def test_floor_wants_accuracy_above_the_majority_and_calibration(
     changes: dict[str, Any], passed: bool, reason: str
 ) -> None:
-    check = checks(dataclasses.replace(FIRST, challenger=dataclasses.replace(GOOD, **changes)))["floor"]
+    changes = dict(changes)
+    shown = {"calibration_error_lower": changes.pop("calibration_error_lower", 0.0)}
+    check = checks(dataclasses.replace(FIRST, challenger=dataclasses.replace(GOOD, **changes), **shown))["floor"]
     assert check.passed is passed
     assert reason in check.reason
 
