@@ -41,7 +41,7 @@ class GateThresholds(BaseModel, extra="forbid"):
 
     floor_accuracy: float = Field(default=0.70, ge=0, le=1, description="Least hold-out accuracy of any champion.")
     floor_calibration_error: float = Field(
-        default=0.05, ge=0, le=1, description="Largest calibration error on the hold-out of any champion."
+        default=0.05, ge=0, le=1, description="What the calibration error of a champion must not be shown to exceed."
     )
     load_tolerance: float = Field(
         default=1e-5, gt=0, description="Largest difference of a probability after loading from the registry."

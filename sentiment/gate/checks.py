@@ -23,9 +23,8 @@ from sentiment.settings import GateThresholds
 
 @dataclass(frozen=True)
 class BehaviourEvidence:
-    """How many behaviour cases each model passes; `comparison` is paired, case by case; `groups` has the same
-    for the cases of each group, such as negation; `biases` is how far swapping an attribute of a person, such as gender,
-    moves the challenger's probability in the mean."""
+    """How many behaviour cases each model passes; `comparison` is paired, case by case; `groups` has the same for each group;
+    `biases` is how far swapping an attribute of a person moves the challenger's probability in the mean."""
 
     count_tests: int
     challenger_rate: float
@@ -37,8 +36,7 @@ class BehaviourEvidence:
 
 @dataclass(frozen=True)
 class Loss:
-    """A text that the champion has right and the challenger wrong, with both probabilities that it is positive, or under
-    `neutral` that it is neutral.
+    """A text that the champion has right and the challenger wrong, with both probabilities of positive, or of neutral.
 
     Attributes:
         check_name: the check that it fails: gold, neutral, slices or behaviour.
@@ -67,6 +65,7 @@ class Evidence:
         load_difference: largest difference of a probability after loading in a fresh process; None when it did not load.
         load_error: the error message, when it did not load.
         challenger: the challenger on the whole hold-out.
+        calibration_error_lower: what its calibration error is shown to reach there.
         comparison: both on the rows that the champion was not fed; None for the first model.
         champion_error: why the champion could not be loaded, and so counts as wrong everywhere; empty if it could.
         champion_accuracy, challenger_accuracy: both on the compared rows.
@@ -88,6 +87,7 @@ class Evidence:
     load_difference: float | None
     load_error: str
     challenger: Evaluation
+    calibration_error_lower: float
     comparison: PairedDifference | None = None
     champion_error: str = ""
     champion_accuracy: float | None = None
@@ -209,15 +209,15 @@ def _floor(evidence: Evidence, thresholds: GateThresholds) -> Check:
     found = evidence.challenger
     threshold = max(thresholds.floor_accuracy, found.majority_share)
     is_accurate = found.accuracy >= thresholds.floor_accuracy and found.accuracy > found.majority_share
-    is_calibrated = found.calibration_error <= thresholds.floor_calibration_error
+    allowed, shown = thresholds.floor_calibration_error, evidence.calibration_error_lower
     reason = (
         f"{percent(found.accuracy, 2)} of {found.count_rows:,} hold-out rows are right ({percent(found.lower, 2)} to "
         f"{percent(found.upper, 2)}), {'above' if is_accurate else 'expected above'} {percent(threshold, 2)}; calibration "
-        f"error {percent(found.calibration_error, 2)}, allowed {percent(thresholds.floor_calibration_error, 2)}."
+        f"error {percent(found.calibration_error, 2)}, shown to be at least {percent(shown, 2)}, allowed {percent(allowed, 2)}."
     )
     return Check(
         "floor",
-        is_accurate and is_calibrated,
+        is_accurate and shown <= allowed,
         reason,
         challenger_value=found.accuracy,
         lower=found.lower,

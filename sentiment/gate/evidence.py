@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sentiment.errors import ModelError
 from sentiment.evaluation.behaviour import BehaviourResult, Case, run_cases
 from sentiment.evaluation.comparison import PairedDifference, alpha_of_look, paired_difference
-from sentiment.evaluation.metrics import evaluate
+from sentiment.evaluation.metrics import calibration_error_lower, evaluate
 from sentiment.evaluation.slices import slice_differences, slice_masks
 from sentiment.gate.checks import BehaviourEvidence, Evidence
 from sentiment.gate.losses import behaviour_losses, gold_losses, neutral_losses, slice_losses
@@ -80,14 +80,15 @@ def gather_evidence(trial: Trial, challenger: RegisteredVersion, champion: Regis
         found, difference, error = None, None, str(raised)
     leaked = _fed_evaluation_rows(trial.registry, trial.export, challenger)
     count_gold = pl.scan_parquet(trial.export.gold).select(pl.len()).collect().item()
+    probabilities = found.predictions.holdout if found else np.zeros(0, np.float32)
+    judged = labels[: len(probabilities)]
     evidence = Evidence(
         count_evaluation_rows=len(labels) + count_gold,
         count_leaked=None if leaked is None else len(leaked),
         load_difference=difference,
         load_error=error,
-        challenger=evaluate(labels, found.predictions.holdout)
-        if found
-        else evaluate(np.zeros(0, np.int8), np.zeros(0, np.float32)),
+        challenger=evaluate(judged, probabilities),
+        calibration_error_lower=calibration_error_lower(judged, probabilities),
         behaviour=BehaviourEvidence(len(trial.cases), found.behaviour.rate.share, biases=found.behaviour.biases)
         if found
         else None,

@@ -95,7 +95,11 @@ def next_step(model_version: int, verdict: Verdict) -> str:
 _NEXT_STEPS: tuple[tuple[set[str], str], ...] = (
     ({"no_leak"}, "Train again with `sentiment retrain`; a model that was fed evaluation rows cannot be judged."),
     ({"loads", "speed"}, "Run `sentiment doctor`, and train again with less `--effort` if scoring is too slow."),
-    ({"floor"}, "Ingest more labelled tweets and run `sentiment retrain`; the labels of the source may be wrong."),
+    (
+        {"floor"},
+        "More labelled tweets are the way on: ingest them and run `sentiment retrain`. If there are many already, the "
+        "labels of the source may be wrong.",
+    ),
     ({"rolled_back"}, "People went back from it. To make it champion again: {by_hand}"),
     (
         {"gold", "neutral", "slices", "behaviour"},
@@ -104,7 +108,8 @@ _NEXT_STEPS: tuple[tuple[set[str], str], ...] = (
     ),
     (
         {"better"},
-        "Nothing, unless it should have been better: more labelled tweets, or more `--effort`, may bring a gain.",
+        "More labelled tweets are the way on: they teach more, and a larger hold-out shows smaller gains. Until then nothing "
+        "needs to be done; more `--effort` may bring a gain.",
     ),
 )
 

@@ -9,8 +9,8 @@ never change.
 The rules, over the words of a tweet: one of up to three words before may negate (times -0.74, unless a comma or another end
 of a clause is between), intensify or dampen (0.29 to or from the value, less with distance); capitals among lower-case letters
 and exclamation marks add to it; words before `but` count half, words after it one and a half times, and the clause that
-`although` begins the other way round; a phrase of two words replaces its words. The sum s becomes s / sqrt(s^2 + 15), so
-that no tweet is entirely certain.
+`although` or `than` begins the other way round; a phrase of two words replaces its words. `composition` has the rules in
+detail. The sum s becomes s / sqrt(s^2 + 15), so that no tweet is entirely certain.
 
 A tweet has 15 words and two of them in the lexicon, so every step after the first look-up works on few positions. Costs about
 a third of what the features cost; no loop over tweets.
@@ -31,29 +31,46 @@ from torch import Tensor
 
 from . import hashing
 from .batch import Batch
+from .composition import (
+    ASKS,
+    COMPARES,
+    CONCEDES,
+    DAMPENS,
+    INTENSIFIES,
+    IS_UNIVERSAL,
+    NEGATES,
+    NEGATES_OR_ASKS,
+    NONE,
+    REACHES_FAR,
+    STOPS,
+    TURNS,
+    Marks,
+    apply_words_before,
+    changes,
+    discount_composed,
+    settle_questions,
+    weigh_clauses,
+)
 from .config import LexiconConfig
 from .features import Features
 from .words import hash_words
 
 _SOURCES = Path(__file__).with_name("lexicon_words")
-_NONE, _NEGATES, _INTENSIFIES, _DAMPENS, _TURNS, _STOPS, _CONCEDES = range(7)
 _ROLES = {
-    "negators": _NEGATES,
-    "intensifiers": _INTENSIFIES,
-    "dampeners": _DAMPENS,
-    "contrast": _TURNS,
-    "stops": _STOPS,
-    "concession": _CONCEDES,
+    "negators": NEGATES,
+    "intensifiers": INTENSIFIES,
+    "dampeners": DAMPENS,
+    "contrast": TURNS,
+    "stops": STOPS,
+    "concession": CONCEDES,
 }
-_ROLE, _BEGINS_PHRASE, _SYMBOL, _PERSON = 7, 8, 16, 32
-NEGATED = np.float32(-0.74)
-_DEGREE = 0.293
-_FADING = (1.0, 0.95, 0.9)
+_ROLE, _BEGINS_PHRASE, _SYMBOL, _PERSON, _EXCLAIMS = 7, 8, 16, 32, 1024
 _CAPITALS = 0.733
 _EXCLAMATION = 0.292
 _MOST_EXCLAMATIONS = 4
-_BEFORE_TURN, _BEHIND_TURN = 0.5, 1.5
 _SATURATION = 15.0
+_COMPLAINT = np.float32(-0.7)
+"""Words below are complaints; a negation by itself is not, nor are words that are mostly chat."""
 _SLOT_BITS = 20
 _PAIR = np.uint64(0xA0761D6478BD642F)
 
@@ -67,8 +84,11 @@ class Reading(NamedTuple):
     """bool, shape (positions,): the word has a value or changes others'."""
     symbols: np.ndarray
     """int64, shape (symbols,), ascending: positions of emoticons and emoji."""
-    people: np.ndarray
-    """int64, shape (people,), ascending: positions of words for who somebody is, such as `she` or `muslim`."""
+    learnt: np.ndarray
+    """float32, shape (positions,): how much counts what the training rows teach of a word: 0 for symbols, for who somebody is
+    (`she`, `muslim`), and for what composition decides; see `composition.discount_composed`."""
+    exclamations_against: np.ndarray
+    """int64, shape (marks,), ascending: positions of exclamation marks in rows whose words are negative."""
     clause_weights: np.ndarray
     """float32, shape (positions,): how much a word counts in its clause of a contrast; 1 without one."""
     positions: np.ndarray
@@ -106,14 +126,14 @@ class Lexicon(torch.nn.Module):
     values: torch.Tensor
     """float32, shape (entries,), -4 to 4."""
     roles: torch.Tensor
-    """uint8, shape (entries,): what the word does to others; plus `_BEGINS_PHRASE`, `_SYMBOL` and `_PERSON`."""
+    """int16, shape (entries,): what the word does to others; plus flags such as `_BEGINS_PHRASE` and `_SYMBOL`."""
 
     def __init__(self, config: LexiconConfig) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("hashes", torch.zeros(config.count_entries, dtype=torch.int64))
         self.register_buffer("values", torch.zeros(config.count_entries))
-        self.register_buffer("roles", torch.zeros(config.count_entries, dtype=torch.uint8))
+        self.register_buffer("roles", torch.zeros(config.count_entries, dtype=torch.int16))
         self._index: _Index | None = None
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
@@ -131,7 +151,7 @@ class Lexicon(torch.nn.Module):
         lexicon = cls(LexiconConfig(count_entries=len(entries), notice=f"VADER's word list. {notice}"))
         lexicon.hashes.copy_(torch.from_numpy(hashes[order].view(np.int64)))
         lexicon.values.copy_(torch.tensor(values)[order])
-        lexicon.roles.copy_(torch.tensor(roles, dtype=torch.uint8)[order])
+        lexicon.roles.copy_(torch.tensor(roles, dtype=torch.int16)[order])
         return lexicon
 
     def forward(self, batch: Batch) -> Tensor:
@@ -140,43 +160,55 @@ class Lexicon(torch.nn.Module):
 
     def read(self, features: Features) -> Reading:
         """Find the words that count in each row, apply the rules, and sum up."""
-        positions, values, roles = self._look_up(features)
+        positions, values, flags = self._look_up(features)
         value_at = np.zeros(len(features.hashes) + 1, dtype=np.float32)
-        role_at = np.zeros(len(features.hashes) + 1, dtype=np.uint8)
-        value_at[positions], role_at[positions] = values, roles & _ROLE
-        symbols, people = positions[roles & _SYMBOL > 0], positions[roles & _PERSON > 0]
-        is_known = (value_at != 0) | _changes(role_at)
+        value_at[positions] = values
+        marks = Marks(np.zeros(len(value_at), dtype=np.uint8), np.zeros(len(value_at), dtype=np.int16))
+        marks.roles[positions], marks.flags[positions] = flags & _ROLE, flags
+        is_known = (value_at != 0) | changes(marks.roles)
+        symbols, people, marked = (positions[flags & flag > 0] for flag in (_SYMBOL, _PERSON, _EXCLAIMS))
         is_known[people] = True
-        starts, phrase_values = self._look_up_phrases(features, positions[roles & _BEGINS_PHRASE > 0])
-        value_at[starts + 1] = 0
-        value_at[starts] = phrase_values
-        role_at[starts] = role_at[starts + 1] = _NONE
+        self._apply_phrases(features, positions[flags & _BEGINS_PHRASE > 0], value_at, marks)
         # `no` and `damn` mean something by themselves, but not before a word whose meaning they change.
-        changes_next = positions[_changes(role_at[positions]) & (value_at[positions + 1] != 0)]
+        changes_next = positions[changes(marks.roles[positions]) & (value_at[positions + 1] != 0)]
         value_at[changes_next] = 0
+        value_at[settle_questions(marks, features)] = 0
         positions = positions[value_at[positions] != 0]
         rows = np.searchsorted(features.offsets, positions, side="right") - 1
         values = value_at[positions]
         _add_capitals(values, features, positions, rows)
-        is_negated = _apply_words_before(values, role_at, positions, positions - features.offsets[rows])
-        clause_weights = _weigh_clauses(role_at, features.offsets)
+        is_complaint = values < _COMPLAINT
+        negators = apply_words_before(values, marks, positions, positions - features.offsets[rows], self._composes)
+        clause_weights = weigh_clauses(marks.roles, features.offsets)
         values *= clause_weights[positions]
         sums = np.bincount(rows, weights=values, minlength=len(features.offsets) - 1).astype(np.float64)
         exclamations = np.sign(sums) * np.minimum(features.exclamations, _MOST_EXCLAMATIONS) * _EXCLAMATION
         sums += exclamations
         scale = 1 / np.sqrt(sums * sums + _SATURATION)
+        learnt = np.ones(len(features.hashes), dtype=np.float32)
+        learnt[symbols] = learnt[people] = 0
+        if self._composes:
+            is_complaint &= negators > 0
+            words = positions[is_complaint]
+            complaints = np.stack([words, words - negators[is_complaint]], axis=1)
+            discount_composed(learnt, marks, features.offsets, positions, complaints)
         return Reading(
             scores=(sums * scale).astype(np.float32),
             is_known=is_known[:-1],
             symbols=symbols,
-            people=people,
+            learnt=learnt,
+            exclamations_against=marked[sums[np.searchsorted(features.offsets, marked, side="right") - 1] < 0],
             clause_weights=clause_weights,
             positions=positions,
             contributions=values * scale[rows],
             exclamations=exclamations * scale,
-            is_negated=is_negated,
+            is_negated=negators > 0,
             strength=np.bincount(rows, weights=np.abs(values), minlength=len(scale)).astype(np.float64),
         )
+
+    @property
+    def _composes(self) -> bool:
+        return self.config.rules == "valence-v3"
 
     def _look_up(self, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions whose word is in the lexicon, ascending, and their values and roles."""
@@ -185,11 +217,16 @@ class Lexicon(torch.nn.Module):
         entries, is_found = self._find(features.hashes[maybe])
         return maybe[is_found], index.values[entries], index.roles[entries]
 
-    def _look_up_phrases(self, features: Features, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of the positions where a phrase may start those where one does, and its value."""
+    def _apply_phrases(self, features: Features, starts: np.ndarray, value_at: np.ndarray, marks: Marks) -> None:
+        """Where a phrase starts at one of the positions, its value and role are those of both words."""
         starts = starts[starts + 1 < len(features.hashes)]
         entries, is_found = self._find(_pair(features.hashes[starts], features.hashes[starts + 1]))
-        return starts[is_found], self._indexed().values[entries]
+        starts, flags = starts[is_found], self._indexed().roles[entries]
+        value_at[starts + 1] = 0
+        value_at[starts] = self._indexed().values[entries]
+        marks.roles[starts] = NONE
+        marks.roles[starts + 1] = flags & _ROLE
+        marks.flags[starts + 1] = np.where(flags & _ROLE == NEGATES, REACHES_FAR, 0)
 
     def _find(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The entries of the hashes that have one, and which these are."""
@@ -213,11 +250,6 @@ class Lexicon(torch.nn.Module):
         return self._index
 
 
-def _changes(roles: np.ndarray) -> np.ndarray:
-    """Which words change what others mean."""
-    return (roles != _NONE) & (roles != _STOPS)
-
-
 def _add_capitals(values: np.ndarray, features: Features, positions: np.ndarray, rows: np.ndarray) -> None:
     """Words in capitals count more where the rest of the tweet has small letters."""
     hits = np.flatnonzero(features.is_shouted[positions])
@@ -228,45 +260,6 @@ def _add_capitals(values: np.ndarray, features: Features, positions: np.ndarray,
     of_row = np.bincount(np.searchsorted(features.offsets, shouted, side="right") - 1, minlength=count_rows)
     hits = hits[(of_row < np.diff(features.offsets) - 1)[rows[hits]]]
     values[hits] += np.sign(values[hits]) * _CAPITALS
-
-
-def _apply_words_before(values: np.ndarray, role_at: np.ndarray, positions: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """Negate, intensify and dampen values by the up to three words before, of the same row; returns which are negated."""
-    is_negated = np.zeros(len(values), dtype=bool)
-    is_open = np.ones(len(values), dtype=bool)
-    degree = np.zeros(len(values), dtype=np.float32)
-    for distance, fading in enumerate(_FADING, start=1):
-        roles = np.where(room > distance, role_at[np.maximum(positions - distance, 0)], _NONE)
-        degree += _DEGREE * fading * ((roles == _INTENSIFIES) * np.float32(1) - (roles == _DAMPENS))
-        is_open &= roles != _STOPS
-        is_negated ^= (roles == _NEGATES) & is_open
-    values += np.sign(values) * degree
-    values[is_negated] *= NEGATED
-    return is_negated
-
-
-def _weigh_clauses(role_at: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """How much each word counts: float32, shape (positions,). Words before a row's first `but` count less, those after it
-    more; the clause that `although` begins counts less and the rest more."""
-    weights = np.ones(int(offsets[-1]), dtype=np.float32)
-    contrasts = np.flatnonzero((role_at == _TURNS) | (role_at == _CONCEDES))
-    if len(contrasts) == 0:
-        return weights
-    rows, first = np.unique(np.searchsorted(offsets, contrasts, side="right") - 1, return_index=True)
-    begins, contrasts, ends = offsets[rows], contrasts[first], offsets[rows + 1]
-    concedes = (role_at[contrasts] == _CONCEDES)[:, None]
-    clause_ends = np.append(np.flatnonzero(role_at == _STOPS), len(role_at))
-    stops = np.minimum(clause_ends[np.searchsorted(clause_ends, contrasts)], ends)
-    # Each of these rows in three: before the contrast, its clause, and the rest.
-    lengths = np.stack([contrasts - begins, stops - contrasts, ends - stops], axis=1)
-    turned, conceded = (
-        np.array(values, dtype=np.float32)
-        for values in ((_BEFORE_TURN, _BEHIND_TURN, _BEHIND_TURN), (_BEHIND_TURN, _BEFORE_TURN, _BEHIND_TURN))
-    )
-    of_rows = np.zeros(len(offsets) - 1, dtype=bool)
-    of_rows[rows] = True
-    weights[np.repeat(of_rows, np.diff(offsets))] = np.repeat(np.where(concedes, conceded, turned), lengths.ravel())
-    return weights
 
 
 def _slot(hashes: np.ndarray) -> np.ndarray:
@@ -294,22 +287,36 @@ def _read_entries() -> Iterator[tuple[int, tuple[float, int]]]:
     rules = tomllib.loads((_SOURCES / "rules.toml").read_text())
     roles = {word: role for name, role in _ROLES.items() for word in rules[name].split()}
     values |= {word: values.get(word, rules["negators_value"]) for word in rules["negators"].split()}
+    roles |= {word: NEGATES_OR_ASKS for word in rules["negators"].split() if word.endswith("nt")}
     listed: tuple[dict[str, Any], ...] = (values, roles)
     for words in listed:
         for word in list(words):
             for stretched in _stretched(word):
                 words.setdefault(stretched, words[word])
     phrases = {phrase: float(value) for value, listed_phrases in tweets["phrases"].items() for phrase in listed_phrases}
-    starts = {phrase.split()[0] for phrase in phrases}
-    symbols = {symbol for listed_symbols in tweets["emoji"].values() for symbol in listed_symbols.split()}
-    people = set(rules["people"].split())
-    names = sorted(values.keys() | roles.keys() | starts | people)
-    flags = {_BEGINS_PHRASE: starts, _SYMBOL: symbols, _PERSON: people}
+    phrase_roles = {phrase: role for name, role in _ROLES.items() for phrase in rules["phrases"].get(name, ())}
+    phrases = dict.fromkeys(phrase_roles, 0.0) | phrases
+    flags = {
+        _BEGINS_PHRASE: {phrase.split()[0] for phrase in phrases},
+        _SYMBOL: {symbol for listed_symbols in tweets["emoji"].values() for symbol in listed_symbols.split()},
+        _PERSON: set(rules["people"].split()),
+        COMPARES: {*_comparatives(values), *rules["comparison"].split()},
+        IS_UNIVERSAL: set(rules["universal_negators"].split()),
+        ASKS: set(rules["questions"].split()),
+        _EXCLAIMS: {"!", "!!"},
+    }
+    names = sorted(values.keys() | roles.keys() | set().union(*flags.values()))
     for name, word_hash in zip(names, _hash_each(names), strict=True):
         marks = sum(flag for flag, marked in flags.items() if name in marked)
-        yield word_hash, (values.get(name, 0.0), roles.get(name, _NONE) | marks)
+        yield word_hash, (values.get(name, 0.0), roles.get(name, NONE) | marks)
     first, second = (_hash_each([phrase.split()[place] for phrase in phrases]) for place in (0, 1))
-    yield from zip(_pair(first, second).tolist(), ((value, _NONE) for value in phrases.values()), strict=True)
+    entries = ((value, phrase_roles.get(phrase, NONE)) for phrase, value in phrases.items())
+    yield from zip(_pair(first, second).tolist(), entries, strict=True)
+
+
+def _comparatives(values: dict[str, float]) -> set[str]:
+    """Words such as `happier`, which have a superlative."""
+    return {word for word in values if word.endswith("er") and f"{word[:-2]}est" in values}
 
 
 def _hash_each(words: list[str]) -> np.ndarray:

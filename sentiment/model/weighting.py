@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .composition import NEGATED
 from .config import ModelConfig
 from .features import Features
 from .kernels import compiled
-from .lexicon import NEGATED, Reading
+from .lexicon import Reading
 
 _SYMBOL_BOOST = np.float32(3.0)
 """How much more the lexicon counts in a text with emoticons or emoji: training rows are labelled by them and hold none."""
@@ -75,7 +76,9 @@ def weigh_words(features: Features, reading: Reading, in_vocabulary: np.ndarray,
     )
     _discount(features, reading.is_known, in_vocabulary, dials, arrays)
     if config.lexicon is not None and config.lexicon.rules != "valence-v1":
-        _apply_rules(features.offsets, reading, reading.positions[reading.is_negated], arrays)
+        _apply_rules(reading, reading.positions[reading.is_negated], arrays)
+        _ignore(features.offsets, reading, reading.learnt.copy(), arrays)
+        _boost_symbols(features.offsets, reading.symbols, arrays.lexicon)
     return WordWeights(*(torch.from_numpy(array) for array in arrays))
 
 
@@ -107,12 +110,8 @@ def _discount(
 
 
 @compiled
-def _apply_rules(offsets: np.ndarray, reading: Reading, negated: np.ndarray, weights: _Arrays) -> None:
-    """A negated word means the opposite; the lesser side of a contrast counts less.
-
-    Nothing was learnt of symbols: rows are labelled by them and hold none. And what was learnt of who somebody is, is true of
-    the training rows alone. So n-grams with such a word do not count.
-    """
+def _apply_rules(reading: Reading, negated: np.ndarray, weights: _Arrays) -> None:
+    """A negated word means the opposite; the lesser side of a contrast counts less."""
     for position in range(len(reading.clause_weights)):
         clause = reading.clause_weights[position]
         if clause != _ONE:
@@ -123,17 +122,46 @@ def _apply_rules(offsets: np.ndarray, reading: Reading, negated: np.ndarray, wei
         weights.encoder[position] *= _ENCODER_NEGATED
         for kind in range(4):
             weights.ngrams[position, kind] *= NEGATED
-    for words in (reading.symbols, reading.people):
-        for position in words:
-            row = np.searchsorted(offsets, position, side="right") - 1
-            weights.encoder[position] = _ZERO
-            weights.ngrams[position] = _ZERO
-            weights.ngrams[position - 1, 1:3] = _ZERO
-            if position - 2 >= offsets[row]:
-                weights.ngrams[position - 2, 2:] = _ZERO
+
+
+@compiled
+def _ignore(offsets: np.ndarray, reading: Reading, learnt: np.ndarray, weights: _Arrays) -> None:
+    """Words of which less counts than what was learnt; an n-gram counts as the least of its words.
+
+    Exclamation marks were learnt in good news, but make bad news worse. Encoders have seen them with the words around, so it is
+    n-grams that do not count them there.
+    """
+    changed = np.flatnonzero(learnt != _ONE)
+    for position in changed:
+        weights.encoder[position] *= learnt[position]
+    for position in reading.exclamations_against:
+        learnt[position] = _ZERO
+    _ignore_ngrams(offsets, learnt, weights.ngrams)
+
+
+@compiled
+def _ignore_ngrams(offsets: np.ndarray, learnt: np.ndarray, ngrams: np.ndarray) -> None:
+    for row in range(len(offsets) - 1):
+        undone, end = offsets[row], offsets[row + 1]
+        for position in range(undone, end):
+            if learnt[position] == _ONE:
+                continue
+            for first in range(max(undone, position - 2), position + 1):
+                own = learnt[first]
+                second = learnt[first + 1] if first + 1 < end else _ONE
+                third = learnt[first + 2] if first + 2 < end else _ONE
+                ngrams[first, 0] *= own
+                ngrams[first, 1] *= min(own, second)
+                ngrams[first, 2] *= min(own, second, third)
+                ngrams[first, 3] *= min(own, third)
+            undone = position + 1
+
+
+@compiled
+def _boost_symbols(offsets: np.ndarray, symbols: np.ndarray, lexicon: np.ndarray) -> None:
     boosted = -1
-    for position in reading.symbols:
+    for position in symbols:
         row = np.searchsorted(offsets, position, side="right") - 1
         if row != boosted:
-            weights.lexicon[row] *= _SYMBOL_BOOST
+            lexicon[row] *= _SYMBOL_BOOST
         boosted = row

@@ -14,7 +14,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
 from sentiment.evaluation.comparison import detectable_difference, paired_difference, paired_difference_of_counts
-from sentiment.evaluation.metrics import calibration_error, evaluate
+from sentiment.evaluation.metrics import calibration_error, calibration_error_lower, evaluate
 
 
 @pytest.fixture
@@ -172,3 +172,32 @@ def test_an_evaluation_survives_certainty_one_class_and_no_rows() -> None:
     none = evaluate(np.zeros(0, dtype=np.int8), np.zeros(0, dtype=np.float32))
     assert none.count_rows == 0
     assert math.isnan(none.accuracy)
+
+
+def shown_above_five_points(rng: np.random.Generator, count: int, off: float, rounds: int = 200) -> float:
+    """How often the calibration error is shown to exceed 5 points, of a model that says so much too much."""
+    found = []
+    for _ in range(rounds):
+        probabilities = rng.beta(1.3, 1.3, count) * 0.6 + 0.2
+        labels = (rng.random(count) < probabilities).astype(np.int8)
+        found.append(calibration_error_lower(labels, (probabilities + off).astype(np.float32)) > 0.05)
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize("count", [243, 2_000, 10_000])
+def test_a_calibration_error_of_five_points_is_shown_to_be_more_in_one_case_of_twenty(
+    count: int, rng: np.random.Generator
+) -> None:
+    assert shown_above_five_points(rng, count, 0.0) < 0.01
+    assert shown_above_five_points(rng, count, 0.05) < 0.12
+
+
+@pytest.mark.parametrize(("count", "power"), [(243, 0.4), (1_000, 0.9), (10_000, 1.0)])
+def test_a_calibration_error_of_ten_points_is_shown(count: int, power: float, rng: np.random.Generator) -> None:
+    assert shown_above_five_points(rng, count, 0.1) >= power
+
+
+def test_a_calibration_error_without_any_noise_is_shown_in_full() -> None:
+    labels = np.array([0] * 50 + [1] * 50, dtype=np.int8)
+    assert calibration_error_lower(labels, labels.astype(np.float32)) == 0
+    assert calibration_error_lower(labels, np.ones(100, dtype=np.float32)) == pytest.approx(0.5)

@@ -67,7 +67,7 @@ def shown() -> list[tuple[Any, ...]]:
 
 
 def test_from_the_command_through_a_kill_to_scores_and_back(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    retrained = ("retrain", "--rows", "600", "--model", NAME)
+    retrained = ("retrain", "--rows", "600", "--model", NAME, "--model-rows", "600", "--effort", "2")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit, "GROUP_ROWS", 100)
         patch.setattr(fit, "SECONDS_BETWEEN_CHECKPOINTS", 0)
@@ -107,7 +107,8 @@ def test_from_the_command_through_a_kill_to_scores_and_back(own: Path, monkeypat
     assert answer["probability_positive"] == pytest.approx(explained["probability_positive"], abs=1e-6)
 
     monkeypatch.setenv("SENTIMENT_MODEL", NAME)
-    assert command("retrain", "--rows", "600")["trained"]["was_reused"]
+    monkeypatch.setenv("SENTIMENT_MODEL_ROWS", "600")
+    assert command("retrain", "--rows", "600", "--effort", "2")["trained"]["was_reused"]
     command("rollback", "--reason", "enough seen")
     assert shown() == [(1,)]
 
@@ -123,7 +124,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(own: Path) -> None:
     for options, words in [
         (["--model", "my_package.my_module:nothing"], "has no 'nothing'; found"),
         (["--model", "elsewhere:build"], "no module 'elsewhere'"),
-        (["--model", NAME, "--effort", "2"], "expected one of the two"),
+        (["--model-rows", "200"], "named none"),
     ]:
         result = CliRunner().invoke(app, ["retrain", "--rows", "300", *options])
         assert result.exit_code != 0

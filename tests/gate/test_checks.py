@@ -15,6 +15,7 @@ from sentiment.evaluation.comparison import LOOKS_A_YEAR, PairedDifference, alph
 from sentiment.evaluation.metrics import Evaluation
 from sentiment.evaluation.slices import SliceDifference
 from sentiment.gate.checks import BehaviourEvidence, Check, Evidence, Loss, decide
+from sentiment.gate.report import next_step
 from sentiment.settings import CheckName, GateThresholds
 
 GOOD = Evaluation(
@@ -32,6 +33,7 @@ FIRST = Evidence(
     load_difference=1e-7,
     load_error="",
     challenger=GOOD,
+    calibration_error_lower=0.0,
     behaviour=BehaviourEvidence(400, 0.8),
     rescoring_seconds=10.0,
 )
@@ -107,15 +109,18 @@ def test_loads_compares_the_copy_with_what_was_trained(
         ),
         ({"majority_share": 0.82}, False, "expected above 82.00 %"),
         ({"majority_share": 0.81}, True, "above 81.00 %"),
-        ({"calibration_error": 0.05}, True, "calibration error 5.00 %"),
-        ({"calibration_error": 0.06}, False, "calibration error 6.00 %, allowed 5.00 %"),
-        ({"accuracy": math.nan, "calibration_error": math.nan, "count_rows": 0}, False, "of 0 hold-out rows"),
+        ({"calibration_error_lower": 0.05}, True, "shown to be at least 5.00 %, allowed 5.00 %"),
+        ({"calibration_error": 0.08, "calibration_error_lower": 0.04}, True, "calibration error 8.00 %"),
+        ({"calibration_error": 0.08, "calibration_error_lower": 0.06}, False, "at least 6.00 %, allowed 5.00 %"),
+        ({"accuracy": math.nan, "calibration_error_lower": math.nan, "count_rows": 0}, False, "of 0 hold-out rows"),
     ],
 )
 def test_floor_wants_accuracy_above_the_majority_and_calibration(
     changes: dict[str, Any], passed: bool, reason: str
 ) -> None:
-    check = checks(dataclasses.replace(FIRST, challenger=dataclasses.replace(GOOD, **changes)))["floor"]
+    changes = dict(changes)
+    shown = {"calibration_error_lower": changes.pop("calibration_error_lower", 0.0)}
+    check = checks(dataclasses.replace(FIRST, challenger=dataclasses.replace(GOOD, **changes), **shown))["floor"]
     assert check.passed is passed
     assert reason in check.reason
 
@@ -349,3 +354,14 @@ def test_an_attribute_that_moves_nothing_is_not_named() -> None:
     evidence = challenge(60, 10, behaviour=BehaviourEvidence(400, 0.8, biases={"gender": 0.0002, "religion": -0.0004}))
     reason = {check.check_name: check.reason for check in decide(evidence, GateThresholds()).checks}["behaviour"]
     assert reason.endswith("No attribute of a person moves the mean probability.")
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [dataclasses.replace(FIRST, challenger=dataclasses.replace(GOOD, accuracy=0.69)), challenge(gained=7, lost=9)],
+    ids=["below the floor", "not shown to be better"],
+)
+def test_a_model_of_few_tweets_is_refused_with_the_advice_to_load_more(evidence: Evidence) -> None:
+    verdict = decide(evidence, GateThresholds())
+    assert not verdict.passed
+    assert next_step(1, verdict).startswith("More labelled tweets are the way on")

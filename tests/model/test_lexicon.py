@@ -54,6 +54,23 @@ def score(text: str) -> float:
         ("negation alone is bad news", "it works", "it doesnt work"),
         ("a modifier counts alone", "phone", "damn"),
         ("but not before what it modifies", "damn good", "damn"),
+        ("less reverses", "less annoying", "annoying"),
+        ("in both directions", "fun", "less fun"),
+        ("what a comparison is with counts less", "better than the awful one", "worse than the great one"),
+        ("a negated comparison with everything is the highest praise", "never been better", "table"),
+        ("or complaint", "table", "nothing is worse"),
+        ("a negated comparison with one thing is not", "table", "it is not better"),
+        ("a negation of thought reaches its clause", "table", "i dont think the new phone is good"),
+        ("other negations end before", "i cant say that the phone is good", "table"),
+        ("a question asks for agreement", "isnt it lovely?", "table"),
+        ("so does one by who", "who doesnt love it?", "table"),
+        ("a statement does not", "table", "it isnt lovely"),
+        ("nor does a question that wants to know why", "table", "why isnt it lovely?"),
+        ("surprise is no negation", "table", "cant believe how bad"),
+        ("no as an answer is none", "table", "no it sucks"),
+        ("an interjection is not negated", "table", "not today unfortunately"),
+        ("a word of degree has no direction", "table", "pretty awful"),
+        ("yet turns", "slow yet good", "good yet slow"),
     ],
 )
 def test_rules(rule: str, higher: str, lower: str) -> None:
@@ -148,17 +165,36 @@ def test_nothing_is_learnt_of_emoticons_and_emoji(learnt: SentimentModel) -> Non
 
 
 def test_a_negated_word_means_the_opposite_in_what_was_learnt_too(learnt: SentimentModel) -> None:
-    reading = LEXICON.read(extract(pl.Series(["isnt that bad"]), FeatureConfig()))
-    assert reading.is_negated.tolist() == [False, True]
-    before, after = contributions(learnt, "isnt that bad")
+    before, after = contributions(learnt, "isnt that good")
     np.testing.assert_allclose(after[3], before[3] * np.float32(-0.74), rtol=1e-5)
 
 
-def test_models_of_the_rules_before_keep_what_they_learnt(learnt: SentimentModel) -> None:
-    rules = LEXICON.config.model_copy(update={"rules": "valence-v1"})
-    old = SentimentModel(learnt.config.model_copy(update={"lexicon": rules, "oov_discount": 0.0}))
-    old.lexicon = Lexicon(rules)
+def by_rules(learnt: SentimentModel, rules: str) -> SentimentModel:
+    rules_before = LEXICON.config.model_copy(update={"rules": rules})
+    old = SentimentModel(learnt.config.model_copy(update={"lexicon": rules_before, "oov_discount": 0.0}))
+    old.lexicon = Lexicon(rules_before)
     old.lexicon.load_state_dict(LEXICON.state_dict())
     old.ngrams.load_state_dict(learnt.ngrams.state_dict())
-    before, after = contributions(old, "at home 😍 but not bad")
+    return old
+
+
+def test_by_the_first_rules_all_that_was_learnt_counts(learnt: SentimentModel) -> None:
+    before, after = contributions(by_rules(learnt, "valence-v1"), "at home 😍 but not bad")
     np.testing.assert_array_equal(after, before)
+
+
+def test_by_the_second_rules_negated_complaints_are_reversed(learnt: SentimentModel) -> None:
+    before, after = contributions(by_rules(learnt, "valence-v2"), "table not an ugly phone !")
+    factors = np.ones((7, 4))
+    factors[4] = -0.74
+    np.testing.assert_allclose(after, before * factors, rtol=1e-5)
+
+
+def test_by_todays_rules_negated_complaints_are_left_to_the_lexicon(learnt: SentimentModel) -> None:
+    before, after = contributions(learnt, "table not an ugly phone")
+    ignored, rest = [2, 4], [0, 1, 3, 5]
+    np.testing.assert_array_equal(after[ignored], 0)
+    np.testing.assert_allclose(after[rest, 0], before[rest, 0] / 4, rtol=1e-5)
+    assert after[1, 1] == 0, "an n-gram with a word that does not count does not count"
+    _, by_clause = contributions(learnt, "so happy , not ugly")
+    assert by_clause[2, 0] == pytest.approx(contributions(learnt, "so happy")[0][2, 0]), "another clause counts in full"

@@ -32,6 +32,9 @@ WORDS = [
     "😡",
     "muslim",
     "x",
+    "!",
+    "than",
+    "so",
 ]
 CONFIG = ModelConfig(
     features=FEATURES, lexicon=LEXICON.config, oov_discount=4.0, hashtag_weight=2.0, oov_lexicon_boost=8.0
@@ -42,7 +45,8 @@ def expected(texts: list[str], rules: bool) -> tuple[np.ndarray, np.ndarray, np.
     features = extract(pl.Series(texts), FEATURES)
     reading = LEXICON.read(features)
     negated = set(reading.positions[reading.is_negated].tolist())
-    silent = {*reading.symbols.tolist(), *reading.people.tolist()}
+    learnt = dict(enumerate(reading.learnt.tolist()))
+    of_ngrams = learnt | dict.fromkeys(reading.exclamations_against.tolist(), 0.0)
     ngrams, encoder, lexicon = [], [], []
     for row, (first, end) in enumerate(zip(features.offsets[:-1].tolist(), features.offsets[1:].tolist(), strict=True)):
         words = range(first + 1, end)
@@ -53,21 +57,21 @@ def expected(texts: list[str], rules: bool) -> tuple[np.ndarray, np.ndarray, np.
             clause = float(reading.clause_weights[at]) if rules else 1.0
             sign = -0.74 if rules and at in negated else 1.0
             for members in ((at,), (at, at + 1), (at, at + 1, at + 2), (at, at + 2)):
-                is_silent = rules and any(member in silent and member < end for member in members)
-                ngrams.append(0.0 if is_silent else sign * clause * max(tokens.get(member, 0.0) for member in members))
+                least = min(of_ngrams[member] for member in members if member < end) if rules else 1.0
+                ngrams.append(least * sign * clause * max(tokens.get(member, 0.0) for member in members))
             half = 0.5 if rules and at in negated else 1.0
-            encoder.append(0.0 if rules and at in silent else tokens[at] * clause**0.5 * half)
+            encoder.append(tokens[at] * clause**0.5 * half * (learnt[at] if rules else 1.0))
         boost = 3.0 if rules and any(at in set(reading.symbols.tolist()) for at in words) else 1.0
         lexicon.append((1 + 8.0 * rate) * boost)
     return np.array(ngrams).reshape(-1, 4), np.array(encoder), np.array(lexicon)
 
 
-@pytest.mark.parametrize("rules", ["valence-v1", "valence-v2"])
+@pytest.mark.parametrize("rules", ["valence-v1", "valence-v3"])
 @given(st.lists(st.lists(st.sampled_from(WORDS), max_size=9), min_size=1, max_size=5))
 def test_words_count_as_the_rules_say(rules: str, rows: list[list[str]]) -> None:
     texts = [" ".join(row) for row in rows]
     features = extract(pl.Series(texts), FEATURES)
     config = CONFIG.model_copy(update={"lexicon": LEXICON.config.model_copy(update={"rules": rules})})
     found = weigh_words(features, LEXICON.read(features), VOCABULARY, config)
-    for values, right in zip(found, expected(texts, rules == "valence-v2"), strict=True):
+    for values, right in zip(found, expected(texts, rules == "valence-v3"), strict=True):
         np.testing.assert_allclose(values.numpy(), right, rtol=1e-5, atol=1e-6)
