@@ -15,6 +15,7 @@ from sentiment.evaluation.comparison import LOOKS_A_YEAR, PairedDifference, alph
 from sentiment.evaluation.metrics import Evaluation
 from sentiment.evaluation.slices import SliceDifference
 from sentiment.gate.checks import BehaviourEvidence, Check, Evidence, Loss, decide
+from sentiment.gate.report import next_step
 from sentiment.settings import CheckName, GateThresholds
 
 GOOD = Evaluation(
@@ -353,3 +354,14 @@ def test_an_attribute_that_moves_nothing_is_not_named() -> None:
     evidence = challenge(60, 10, behaviour=BehaviourEvidence(400, 0.8, biases={"gender": 0.0002, "religion": -0.0004}))
     reason = {check.check_name: check.reason for check in decide(evidence, GateThresholds()).checks}["behaviour"]
     assert reason.endswith("No attribute of a person moves the mean probability.")
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [dataclasses.replace(FIRST, challenger=dataclasses.replace(GOOD, accuracy=0.69)), challenge(gained=7, lost=9)],
+    ids=["below the floor", "not shown to be better"],
+)
+def test_a_model_of_few_tweets_is_refused_with_the_advice_to_load_more(evidence: Evidence) -> None:
+    verdict = decide(evidence, GateThresholds())
+    assert not verdict.passed
+    assert next_step(1, verdict).startswith("More labelled tweets are the way on")
