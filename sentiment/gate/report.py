@@ -102,14 +102,14 @@ _NEXT_STEPS: tuple[tuple[set[str], str], ...] = (
     ),
     ({"rolled_back"}, "People went back from it. To make it champion again: {by_hand}"),
     (
-        {"gold", "neutral", "slices", "behaviour"},
-        "Read the texts that it gets wrong. If its gain is worth them: {by_hand}. If not, train with more rows or "
-        "`--effort`, or ingest labelled tweets like them; `SENTIMENT_GATE__TRADEOFF` says how much a gain outweighs.",
-    ),
-    (
         {"better"},
         "More labelled tweets are the way on: they teach more, and a larger hold-out shows smaller gains. Until then nothing "
         "needs to be done; more `--effort` may bring a gain.",
+    ),
+    (
+        {"gold", "neutral", "slices", "behaviour"},
+        "Read the texts that it gets wrong. If its gain is worth them: {by_hand}. If not, train with more rows or "
+        "`--effort`, or ingest labelled tweets like them; `SENTIMENT_GATE__TRADEOFF` says how much a gain outweighs.",
     ),
 )
 

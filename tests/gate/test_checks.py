@@ -356,10 +356,17 @@ def test_an_attribute_that_moves_nothing_is_not_named() -> None:
     assert reason.endswith("No attribute of a person moves the mean probability.")
 
 
+WORSE_BEHAVED = challenge(7, 9, behaviour=BehaviourEvidence(1551, 0.9, 0.95, compare(3, 80, count=1551), {}))
+
+
 @pytest.mark.parametrize(
     "evidence",
-    [dataclasses.replace(FIRST, challenger=dataclasses.replace(GOOD, accuracy=0.69)), challenge(gained=7, lost=9)],
-    ids=["below the floor", "not shown to be better"],
+    [
+        dataclasses.replace(FIRST, challenger=dataclasses.replace(GOOD, accuracy=0.69)),
+        challenge(gained=7, lost=9),
+        WORSE_BEHAVED,
+    ],
+    ids=["below the floor", "not shown to be better", "and behaves worse"],
 )
 def test_a_model_of_few_tweets_is_refused_with_the_advice_to_load_more(evidence: Evidence) -> None:
     verdict = decide(evidence, GateThresholds())
