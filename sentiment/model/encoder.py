@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,8 +55,11 @@ class Encoder(torch.nn.Module):
         super().__init__()
         self.config, self.features, self.number = config, features, number
         width = config.width
-        self.words = torch.nn.Parameter(torch.zeros(1 << features.vector_bits, 6 * width))
-        self.pairs = torch.nn.Parameter(torch.zeros(1 << features.pair_bits, 2 * width))
+        self.words, self.pairs = (
+            # As for the n-grams' weights, numpy asks the kernel for huge pages: training takes a twentieth less time.
+            torch.nn.Parameter(torch.from_numpy(np.zeros((1 << bits, numbers * width), dtype=np.float32)))
+            for bits, numbers in ((features.vector_bits, 6), (features.pair_bits, 2))
+        )
         self.bias = torch.nn.Parameter(torch.zeros(2 * width))
         self.layers = torch.nn.ModuleList(torch.nn.Linear(width, 2 * width) for _ in range(config.layers - 1))
         self.dropout = Dropout()
