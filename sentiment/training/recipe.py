@@ -121,7 +121,8 @@ class BlendRecipe:
         """See `Recipe`; a custom module gets batches of texts of similar length."""
         if self.model.custom is None:
             return generator.permutation(len(texts))
-        return by_length(texts, generator, max(part.batch_rows for part in self.parts if part.name == CUSTOM_PART))
+        (custom,) = (part for part in self.parts if part.name == CUSTOM_PART)
+        return by_length(texts, generator, custom.batch_rows)
 
     def prepare(self, texts: pl.Series) -> Prepared:
         """See `Recipe`."""

@@ -26,18 +26,21 @@ def compiled(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.rglob("*.nb?")}
 
 
+@pytest.fixture
+def registered(registry: Registry, lexicon_model: Callable[[int], SentimentModel]) -> Path:
+    """The files of a registered version."""
+    with registry.training_run("key", "a model") as run_id:
+        registry.register(run_id, "key", lexicon_model(20), {}, {})
+    return registry.files(1)
+
+
 @pytest.mark.slow
 def test_a_second_model_with_the_same_code_is_not_compiled_again(
-    registry: Registry,
-    lexicon_model: Callable[[int], SentimentModel],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = tmp_path / "kernels"
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(kept))
-    with registry.training_run("key", "a model") as run_id:
-        registry.register(run_id, "key", lexicon_model(20), {}, {})
-    first, second = registry.files(1), tmp_path / "second"
+    first, second = registered, tmp_path / "second"
     shutil.copytree(first, second)
 
     answers = predict_in_fresh_process(first, TEXTS, tmp_path)
@@ -65,34 +68,24 @@ def test_a_second_model_with_the_same_code_is_not_compiled_again(
 
 @pytest.mark.slow
 def test_kernels_that_another_process_works_on_are_not_waited_for_in_vain(
-    registry: Registry,
-    lexicon_model: Callable[[int], SentimentModel],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = tmp_path / "kernels"
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(kept))
     monkeypatch.setattr(subprocess_check, "SECONDS_TO_WAIT", 0.1)
-    with registry.training_run("key", "a model") as run_id:
-        registry.register(run_id, "key", lexicon_model(20), {}, {})
     with FileLock(kept / "registered_models.lock"):
-        answers = predict_in_fresh_process(registry.files(1), TEXTS, tmp_path)
+        answers = predict_in_fresh_process(registered, TEXTS, tmp_path)
     assert isinstance(answers, pl.Series), answers
     assert not compiled(kept / "sentiment_model")
 
 
 @pytest.mark.slow
 def test_a_folder_that_cannot_be_written_does_not_keep_a_model_from_loading(
-    registry: Registry,
-    lexicon_model: Callable[[int], SentimentModel],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a file").touch()
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "a file"))
-    with registry.training_run("key", "a model") as run_id:
-        registry.register(run_id, "key", lexicon_model(20), {}, {})
-    answers = predict_in_fresh_process(registry.files(1), TEXTS, tmp_path)
+    answers = predict_in_fresh_process(registered, TEXTS, tmp_path)
     assert isinstance(answers, pl.Series), answers
 
 
