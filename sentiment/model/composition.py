@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .compilation import compiled
 from .features import Features
-from .kernels import compiled
 
 NONE, NEGATES, INTENSIFIES, DAMPENS, TURNS, STOPS, CONCEDES, NEGATES_OR_ASKS = range(8)
 """What a word does to others. `NEGATES_OR_ASKS`: a negated auxiliary, such as `isn't`."""
