@@ -24,7 +24,7 @@ from .composition import (
     ends_clause,
 )
 from .features import Features
-from .kernels import compiled
+from .compilation import compiled
 from .words import hash_words
 
 FOUND_BY = frozenset({"no", "too", "less", "though", "tho", "cant", "cannot", "couldnt"})
