@@ -101,7 +101,7 @@ class Watch:
                 self._in_transaction = False
         elif name == "rollback":
             self._in_transaction = False
-        elif name == "execute" and frame.f_code is Warehouse.run.__code__ and not self._in_transaction:
+        elif name == "execute" and frame.f_code is Warehouse._execute.__code__ and not self._in_transaction:
             kind = frame.f_locals["statement"].type
             if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.SET, duckdb.StatementType.VARIABLE_SET):
                 self._pass(f"{moment} {kind.name.lower()} of {frame.f_locals['script']}")

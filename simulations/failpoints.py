@@ -23,7 +23,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +34,7 @@ from typing import Any
 from sentiment.gate import evidence
 from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
+from sentiment.warehouse.seals import digest_of_file
 from simulations.children import CONTEXT
 from simulations.failpoint_watch import Watch
 from simulations.operations import OPERATIONS, SETTINGS, copy_home, load_here, run_operation, templates
@@ -131,29 +132,55 @@ def kills(whole: Undisturbed, folder: Path, count: int) -> Iterator[dict[str, An
         yield from pool.map(trial, chosen)
 
 
-def images(whole: Undisturbed, folder: Path, every: int, first: int) -> Iterator[dict[str, Any]]:
-    """Go on from the files as they were at each `every`th failpoint, and say what differs."""
+def images(whole: Undisturbed, folder: Path, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Go on from the files as they were at these failpoints, and say what differs.
+
+    Where nothing has changed since the failpoint before, as with a table that is created only if it is missing, the files are
+    tried once.
+    """
     # An image takes the place of the home that it was taken of: paths are in MLflow's database.
-    home = copy_home(whole.template, folder / f"world-{first}")
+    home = copy_home(whole.template, folder / f"world-{numbers[0]}")
+    kept: list[int] = []
+    before: dict[Path, Any] = {}
 
     def keep(number: int) -> None:
-        if number % every == first:
+        nonlocal before
+        if number in numbers and (now := _files(home.parent)) != before:
             shutil.copytree(home.parent, folder / f"image-{number}", symlinks=True)
+            kept.append(number)
+            before = now
 
     found = watched(whole.name, home, at_point=keep)
     assert found is not None
-    for number in range(first, len(found[0]), every):
+    for number in kept:
         shutil.rmtree(home.parent)
         (folder / f"image-{number}").rename(home.parent)
         yield whole.outcome(found[0][number], home)
 
 
-def all_failpoints(whole: Undisturbed, folder: Path) -> Iterator[dict[str, Any]]:
-    """Go on from the files of every failpoint."""
-    processes = os.cpu_count() or 1
-    with ThreadPoolExecutor(processes) as pool:
-        parts = pool.map(lambda first: list(images(whole, folder, processes, first)), range(processes))
-        yield from (outcome for part in parts for outcome in part)
+def _files(folder: Path) -> dict[Path, Any]:
+    """Content and time of all files but for locks, which nobody holds after a kill."""
+    found: dict[Path, Any] = {}
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            found[path] = path.readlink()
+        elif path.is_dir():
+            found[path] = None
+        elif path.parent.name != "locks":
+            found[path] = path.stat().st_mtime_ns, digest_of_file(path)
+    return found
+
+
+def all_failpoints(
+    whole: Undisturbed, folder: Path, first: int = 0, workers: int = os.cpu_count() or 1
+) -> Iterator[dict[str, Any]]:
+    """Go on from the files of every failpoint, or of those after the first so many."""
+    numbers = range(first, len(whole.seen))
+    size = max(1, -(-len(numbers) // workers))
+    parts = [images(whole, folder, numbers[start : start + size]) for start in range(0, len(numbers), size)]
+    with ThreadPoolExecutor(workers) as pool:
+        while outcomes := [outcome for outcome in pool.map(lambda part: next(part, None), parts) if outcome]:
+            yield from outcomes
 
 
 def main() -> None:
@@ -161,24 +188,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("operations", nargs="*", help=f"of {', '.join(OPERATIONS)}")
     parser.add_argument("--kills", type=int, help="kill each operation at so many failpoints, evenly spread")
+    parser.add_argument("--skip", type=int, default=0, help="leave out the first so many failpoints")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     failed = 0
     with templates() as template_of:
         for name in options.operations or OPERATIONS:
-            with tempfile.TemporaryDirectory(prefix="failpoints-") as folder:
-                whole = undisturbed(name, template_of(name), Path(folder))
-                found = (
-                    kills(whole, Path(folder), options.kills) if options.kills else all_failpoints(whole, Path(folder))
+            tried, bad = 0, 0
+            with tempfile.TemporaryDirectory(prefix="failpoints-") as text:
+                folder = Path(text)
+                whole = undisturbed(name, template_of(name), folder)
+                trials = (
+                    kills(whole, folder, options.kills)
+                    if options.kills
+                    else all_failpoints(whole, folder, options.skip, options.workers)
                 )
-                outcomes = [{"operation": name, "failpoint": "none", "different": whole.unflushed}, *found]
-            bad = [outcome for outcome in outcomes if outcome["different"] or not outcome.get("killed", True)]
-            for outcome in bad:
-                print(json.dumps(outcome), flush=True)
-            failed += len(bad)
-            print(
-                f"{name}: {len(whole.seen)} failpoints, {len(outcomes) - 1} tried, {len(bad)} ended otherwise",
-                flush=True,
-            )
+                if whole.unflushed:
+                    bad += 1
+                    print(json.dumps({"operation": name, "not flushed": whole.unflushed}), flush=True)
+                for outcome in trials:
+                    tried += 1
+                    if outcome["different"] or not outcome.get("killed", True):
+                        bad += 1
+                        print(json.dumps(outcome), flush=True)
+            failed += bad
+            print(f"{name}: {len(whole.seen)} failpoints, {tried} tried, {bad} ended otherwise", flush=True)
     sys.exit(1 if failed else 0)
 
 
