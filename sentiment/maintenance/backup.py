@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import tarfile
@@ -107,15 +108,15 @@ def restore(home: Home, path: Path) -> BackupReport:
     """Restore a backup into an empty home, at any path, and publish its snapshot.
 
     Raises:
-        InputError: the home is not empty, or the file is no backup, is damaged, or was made by a newer version.
+        InputError: the home is not empty, or a restore of another file into it was interrupted; or the file is no backup, is
+            damaged, or was made by a newer version.
         HomeError: the home cannot be written.
     """
     began = time.perf_counter()
     with operation_lock(home, "upkeep"), translated_errors(home):
         unpacked = home.root / _UNPACKED
-        # Left by a restore that was killed: the home was empty before.
-        is_continued = (home.root / f"{_UNPACKED}.json").exists()
-        if not is_continued:
+        noted = home.root / f"{_UNPACKED}.json"
+        if not noted.exists():
             shutil.rmtree(unpacked, ignore_errors=True)
             if not path.is_file():
                 raise InputError(f"There is no file {path}. Name one that `sentiment backup` wrote.")
@@ -125,9 +126,16 @@ def restore(home: Home, path: Path) -> BackupReport:
             except BaseException:
                 shutil.rmtree(unpacked, ignore_errors=True)
                 raise
-            put_in_place(unpacked / MANIFEST, home.root / f"{_UNPACKED}.json")
+            (unpacked / MANIFEST).write_text(json.dumps({**manifest, "backup": str(path.absolute())}))
+            put_in_place(unpacked / MANIFEST, noted)
         else:
-            manifest = json.loads((home.root / f"{_UNPACKED}.json").read_text())
+            # Left by a restore that was killed: the home was empty before.
+            manifest = json.loads(noted.read_text())
+            if (other := manifest.get("backup", str(path.absolute()))) != str(path.absolute()):
+                raise InputError(
+                    f"A restore of {other} into {home.root} was interrupted, so {path.name} was not touched. Finish that one: "
+                    f"sentiment restore {shlex.quote(other)}; or set SENTIMENT_HOME to a new folder."
+                )
         for name in manifest["files"]:
             source, target = unpacked / name, home.root / name
             if source.exists():
@@ -138,13 +146,13 @@ def restore(home: Home, path: Path) -> BackupReport:
         shutil.rmtree(unpacked, ignore_errors=True)
     publish(home)
     # Last of all, so that a restore that was killed is continued until readers have a snapshot.
-    (home.root / f"{_UNPACKED}.json").unlink(missing_ok=True)
+    noted.unlink(missing_ok=True)
     files = manifest["files"]
     return BackupReport(
         str(path.absolute()),
         len(files),
         sum(entry["bytes"] for entry in files.values()),
-        path.stat().st_size,
+        path.stat().st_size if path.exists() else 0,
         time.perf_counter() - began,
     )
 

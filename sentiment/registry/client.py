@@ -300,13 +300,11 @@ class Registry:
         dead = {run.info.run_id for run in found} - {version.run_id for version in there.values()}
         # Keep a run while one of its versions is registered: its files list what the version was fed.
         needed = {version.run_id for number, version in there.items() if number not in removed}
-        for number in removed:
-            if there[number].run_id not in needed:
-                self._delete_run(there[number].run_id)
-            # Last of all: nobody would look for the run of a version that is gone.
-            self.client.delete_model_version(self.name, str(number))
-        for run_id in dead:
+        for run_id in dead | {there[number].run_id or "" for number in removed} - needed:
             self._delete_run(run_id)
+        # After their runs: nobody would look for the run of a version that is gone.
+        for number in removed:
+            self.client.delete_model_version(self.name, str(number))
         deleted = self.client.search_runs([self.experiment_id], run_view_type=ViewType.DELETED_ONLY)
         if unused := [run.info.run_id for run in deleted if run.info.run_id not in needed]:
             purge_runs(self.uri, unused)
@@ -314,7 +312,6 @@ class Registry:
 
     def _delete_run(self, run_id: str) -> None:
         """Delete a run and its models, unless somebody has done it in MLflow's pages."""
-        # Ids are MLflow's own, never a user's text.
         for logged in self.client.search_logged_models([self.experiment_id], f"source_run_id = '{run_id}'"):
             self.client.delete_logged_model(logged.model_id)
         if self.client.search_runs([self.experiment_id], f"attributes.run_id = '{run_id}'"):

@@ -30,8 +30,6 @@ from sentiment.warehouse.session import CONFIG, Warehouse, set_quiet
 def writer(home: Home) -> Iterator[Warehouse]:
     """Open the warehouse for writing, alone; wait for another writer if there is one.
 
-    Args:
-
     Raises:
         BusyError: another process wrote for longer than `settings.writer_wait_seconds`.
         HomeError: the file is damaged, the disk is full, or the home is read-only.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import threading
@@ -173,8 +174,14 @@ def test_a_restore_that_was_killed_is_finished_by_the_next(
             patch.setattr(module, step, die)
             with pytest.raises(KeyboardInterrupt):
                 restore(elsewhere, made)
+        if step == "relocate":
+            with pytest.raises(InputError, match=re.escape(f"sentiment restore {made}")):
+                restore(elsewhere, tmp_path / "other.tar.zst")
         if step == "publish":
             publish(elsewhere)
+    assert contents(elsewhere) == contents(used)
+    made.unlink()
+    restore(elsewhere, made)  # All of it was unpacked.
     assert contents(elsewhere) == contents(used)
     assert Registry(elsewhere).load(1)
 

@@ -113,7 +113,7 @@ def test_a_writer_waits_for_another_process_says_so_once_and_gives_up_in_a_sente
     said: list[str] = []
     with (
         process(HOLD_LOCK, home.locks / "warehouse.lock"),
-        pytest.raises(BusyError, match=r"Another process has held warehouse of .* for more than 0 s"),
+        pytest.raises(BusyError, match=r"warehouse of .* held by another run for more than 0 s"),
         writer(replace(home.with_patience(0), on_wait=said.append)),
     ):
         pass
