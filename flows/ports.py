@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 
+from sentiment.errors import HomeError
 from sentiment.model.atomic import atomic_write
 from sentiment.settings import Home
 
@@ -12,17 +13,28 @@ CLASSIC = "workflowType=machine_learning"
 FIRST_PORTS = {"prefect": 4200, "mlflow": 5000, "api": 8000}  # Where people look for them; the next free one is taken.
 
 
-def choose_ports(home: Home) -> dict[str, int]:
-    """Choose the home's ports, and write them down: the last ones where they are free, else the next free ones."""
-    ports = read_ports(home)
+def listen_on_ports(home: Home) -> dict[str, socket.socket]:
+    """Listen on the home's ports, and write them down: the last ones where they are free, else the next free ones.
+
+    The sockets are for the servers, as their standard input. A port that was only looked up could be taken by another home
+    before its server listens, or while it is started again.
+
+    Raises:
+        HomeError: none of a thousand ports is free.
+    """
+    ports, listeners = read_ports(home), {}
     for name, first in FIRST_PORTS.items():
         candidates = [ports[name]] if name in ports else []
         taken = {port for other, port in ports.items() if other != name}
         candidates += [port for port in range(first, first + 1000) if port not in taken]
-        ports[name] = next(port for port in candidates if is_free(port))
+        listener = next(filter(None, map(listener_on, candidates)), None)
+        if listener is None:
+            raise HomeError(f"None of the ports {first} to {first + 999} is free for {name}; end what listens there.")
+        listeners[name] = listener
+        ports[name] = listener.getsockname()[1]
     with atomic_write(home.prefect / "ports.json") as draft:
         draft.write_text(json.dumps(ports))
-    return ports
+    return listeners
 
 
 def read_ports(home: Home) -> dict[str, int]:
@@ -34,15 +46,12 @@ def read_ports(home: Home) -> dict[str, int]:
     return ports
 
 
-def is_free(port: int) -> bool:
-    """Whether nobody listens on a port of this machine."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+def listener_on(port: int) -> socket.socket | None:
+    """A socket that listens on a port of this machine, None if somebody else has the port."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return None
 
 
 def desk_page(port: int | None) -> str:

@@ -1,7 +1,8 @@
 """Prefect's server for one home, in a process of its own.
 
     python -m flows.server.app temporary SOCKET   for one command, which started it (`flows.server.ephemeral`)
-    python -m flows.server.app permanent HOST PORT [SINCE]   for `sentiment up` and containers, with scheduler and UI
+    python -m flows.server.app permanent HOST PORT           for containers, with scheduler and UI
+    python -m flows.server.app handed-over SINCE             for `sentiment up`: the same, standard input is its socket
     python -m flows.server.app prepare            once per virtual environment, by `make setup`
 
 It is Prefect's own application under uvicorn, with four additions. The schema is migrated under a lock, so that two commands
@@ -10,9 +11,9 @@ pages of other sites are refused (`protected`). Runs of dead processes are marke
 keep its deployment from ever running again.
 
 The temporary server prints `ready` on standard output once it answers. It ends when standard input closes, as the operating
-system makes sure when the command ends in any way, and marks runs that have not ended as crashed. The permanent one marks runs
-of deployments that started before SINCE, the start of its process tree: their processes ended with an earlier tree, or belong
-to the home that a backup was made of.
+system makes sure when the command ends in any way, and marks runs that have not ended as crashed. That of `sentiment up` marks
+runs of deployments that started before SINCE, the start of its process tree: their processes ended with an earlier tree, or
+belong to the home that a backup was made of.
 
 Costs: 2.8 s of imports and application, 120 MB; on a fresh home 4.3 s of migrations more, unless `prepare` was run.
 """
@@ -33,6 +34,7 @@ from importlib.metadata import version
 from pathlib import Path
 from socket import socket
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -99,10 +101,15 @@ def tell_the_command(line: str) -> None:
     os.write(1, f"{line}\n".encode())
 
 
-def serve_permanently(host: str, port: int, since: datetime | None) -> None:
-    """Serve until SIGTERM."""
+def serve_permanently(address: dict[str, Any], since: datetime | None = None) -> None:
+    """Serve until SIGTERM.
+
+    Args:
+        address: uvicorn's `host` and `port`, or `fd`, a socket that listens on this machine alone.
+        since: runs of deployments that started earlier are marked as crashed.
+    """
     try:
-        hosts = answered_hosts(host, load_settings().allowed_hosts)
+        hosts = answered_hosts(address.get("host", "127.0.0.1"), load_settings().allowed_hosts)
     except InputError as error:
         sys.exit(str(error))
     allow_no_other_origin()
@@ -113,7 +120,7 @@ def serve_permanently(host: str, port: int, since: datetime | None) -> None:
     if since is not None:
         asyncio.run(mark_older_as_crashed(since))
     app = protected(create_app(final=True), hosts)
-    uvicorn.run(app, host=host, port=port, log_config=None, timeout_graceful_shutdown=5)
+    uvicorn.run(app, **address, log_config=None, timeout_graceful_shutdown=5)
 
 
 def protected(app: FastAPI, hosts: frozenset[str]) -> CrossOriginProtection:
@@ -234,9 +241,9 @@ if __name__ == "__main__":
         case ["temporary", number]:
             serve_temporarily(socket(fileno=int(number)))
         case ["permanent", host, port]:
-            serve_permanently(host, int(port), None)
-        case ["permanent", host, port, since]:
-            serve_permanently(host, int(port), datetime.fromisoformat(since))
+            serve_permanently({"host": host, "port": int(port)})
+        case ["handed-over", since]:
+            serve_permanently({"fd": 0}, datetime.fromisoformat(since))
         case ["prepare"]:
             prepare()
         case _:

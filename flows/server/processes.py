@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from socket import socket
 
 from flows.server.deploy import PROJECT
 from flows.server.reaper import signal_group
@@ -31,13 +32,25 @@ Say = Callable[[str], None]
 
 
 class Part:
-    """One process of the tree, in a process group of its own, and how it is kept running."""
+    """One process of the tree, in a process group of its own, and how it is kept running.
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path) -> None:
+    A server gets its listening socket as standard input. It stays open here, so that what asks while the server is started
+    again waits for an answer.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str],
+        log: Path,
+        listener: socket | None = None,
+    ) -> None:
         self.name = name
         self.command = command
         self.environment = environment
         self.log = log
+        self.listener = listener
         self.pause = 0.0
         self.start()
 
@@ -50,7 +63,7 @@ class Part:
                 self.command,
                 cwd=PROJECT,
                 env=self.environment,
-                stdin=subprocess.DEVNULL,
+                stdin=self.listener.fileno() if self.listener else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -83,6 +96,8 @@ class Part:
                 self.process.wait(SECONDS_TO_STOP)
         signal_group(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        if self.listener is not None:
+            self.listener.close()
 
 
 class Parts:

@@ -22,12 +22,13 @@ import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import socket
 from threading import Event
 from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from flows.ports import choose_ports, desk_page, mlflow_page, read_ports
+from flows.ports import desk_page, listen_on_ports, mlflow_page, read_ports
 from flows.server.deploy import NOTE, PROJECT, WORK_POOL
 from flows.server.ephemeral import DIRECT, forget_server, prefect_environment, remember_server, running_server
 from flows.server.processes import Part, Parts, Say
@@ -92,7 +93,8 @@ def taken(lock: FileLock) -> bool:
 
 def start(home: Home, parts: Parts, stopping: Event, say: Say) -> None:
     """Start the parts in their order and wait until all answer."""
-    ports = choose_ports(home)
+    listeners = listen_on_ports(home)
+    ports = read_ports(home)
     prefect, mlflow, api = (f"http://127.0.0.1:{ports[name]}" for name in ("prefect", "mlflow", "api"))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= prefect_environment(home.root) | {
@@ -111,18 +113,18 @@ def start(home: Home, parts: Parts, stopping: Event, say: Say) -> None:
         say(f"{name} is not used: only proxies whose address begins http:// or https:// can be")
     python = [sys.executable, "-m"]
 
-    def add(name: str, command: list[str]) -> Part:
-        return parts.add(Part(name, [*python, *command], environment, home.logs / f"{name}.log"))
+    def add(name: str, command: list[str], listener: socket | None = None) -> Part:
+        return parts.add(Part(name, [*python, *command], environment, home.logs / f"{name}.log", listener))
 
     def answers(address: str) -> Callable[[], bool]:
         return lambda: status_of(address) == 200
 
     with operation_lock(home, "mlflow"):  # If two processes create its database, one of them fails.
         subprocess.run([*python, "sentiment.registry.store", str(home.root)], cwd=PROJECT, env=environment, check=True)
-        add("mlflow", mlflow_command(home, ports["mlflow"]))
-        add("api", ["flows.cli.app", "serve", "--port", str(ports["api"])])
+        add("mlflow", mlflow_command(home, ports["mlflow"]), listeners["mlflow"])
+        add("api", ["flows.cli.app", "serve", "--port", str(ports["api"])], listeners["api"])
         now = datetime.now(UTC).isoformat()
-        add("prefect-server", ["flows.server.app", "permanent", "127.0.0.1", str(ports["prefect"]), now])
+        add("prefect-server", ["flows.server.app", "handed-over", now], listeners["prefect"])
         wait_until(answers(f"{prefect}/api/health"), stopping, "Prefect's server", home.logs)
         if not stopping.is_set():
             deploy([*python, "flows.server.deploy"], environment, home.logs / "deploy.log", say)
@@ -176,6 +178,7 @@ def mlflow_command(home: Home, port: int) -> list[str]:
     pages = ["--allowed-hosts", ",".join(hosts), "--x-frame-options", "SAMEORIGIN"]
     pages += ["--cors-allowed-origins", ",".join([f"http://127.0.0.1:{port}", *origins])]
     pages += ["--app-name", "sentiment", "--workers", "1"]
+    pages += ["--uvicorn-opts", "--fd 0"]  # The listening socket is its standard input.
     return ["mlflow", "server", *store, *pages, "--host", "127.0.0.1", "--port", str(port)]
 
 

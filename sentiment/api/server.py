@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -75,11 +76,13 @@ def serve(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """A socket that listens: the standard input if it is one, as `sentiment up` and `inetd` hand it over, else a new one.
 
     Raises:
         InputError: another program has the port, or the machine has no such address.
     """
+    if (handed_over := handed_over_listener()) is not None:
+        return handed_over
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -89,3 +92,17 @@ def listen(host: str, port: int) -> socket.socket:
         raise InputError(
             f"{host}:{port} cannot be listened on ({reason}). Choose another port with --port, or 0 for any free one."
         ) from error
+
+
+def handed_over_listener() -> socket.socket | None:
+    """The standard input if it is a listening socket, else None."""
+    try:
+        if not stat.S_ISSOCK(os.fstat(0).st_mode):
+            return None
+    except OSError:  # It is closed.
+        return None
+    found = socket.socket(fileno=os.dup(0))
+    if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return found
+    found.close()
+    return None

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,11 @@ class Servers:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """All four, started side by side."""
     home = Home(tmp_path_factory.mktemp("origins") / "home", Settings(allowed_hosts=(TRUSTED,))).create()
-    ports = {name: free_port() for name in ("prefect", "api", "mlflow")}
+    listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in ("prefect", "api", "mlflow")}
+    ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
     python = [sys.executable, "-m"]
     commands = {
-        "prefect": ["flows.server.app", "permanent", "127.0.0.1", str(ports["prefect"])],
+        "prefect": ["flows.server.app", "handed-over", datetime.now(UTC).isoformat()],
         "api": ["flows.cli.app", "serve", "--port", str(ports["api"])],
         "mlflow": mlflow_command(home, ports["mlflow"]),
     }
@@ -95,9 +97,14 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     subprocess.run([*python, "sentiment.registry.store", str(home.root)], env=environment, check=True)
     with ExitStack() as stack:
         for name, command in commands.items():
-            with (home.logs / f"{name}.log").open("wb") as log:
+            with (home.logs / f"{name}.log").open("wb") as log, listeners[name] as listener:
                 process = subprocess.Popen(
-                    [*python, *command], env=environment, stdout=log, stderr=log, start_new_session=True
+                    [*python, *command],
+                    env=environment,
+                    stdin=listener.fileno(),
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
             stack.callback(end, process)
         temporary_home = Home(tmp_path_factory.mktemp("origins") / "home").create()
@@ -109,12 +116,6 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         for name in commands:
             wait_for(found, name)
         yield found
-
-
-def free_port() -> int:
-    """A port that is free here and where the relay listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

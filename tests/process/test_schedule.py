@@ -17,7 +17,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +26,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from flows.ports import choose_ports, read_ports
+from flows.ports import listen_on_ports, read_ports
 from flows.server.ephemeral import DIRECT, running_server
 from sentiment.settings import Home
 
@@ -92,7 +93,9 @@ def test_what_is_killed_comes_back_and_nothing_outlives_the_supervisor(
     for part in parts:
         os.kill(part, signal.SIGKILL)
     wait_until(lambda: set(children_of(up.pid)).isdisjoint(parts) and len(children_of(up.pid)) == len(parts))
-    wait_until(lambda: running_server(home) == url)
+    with DIRECT.open(f"{url}/health", timeout=SECONDS_TO_WAIT) as answer:
+        assert answer.status == 200  # Asked while the server is on its way, it answers late and not with a refusal.
+    assert running_server(home) == url
 
     parts = children_of(up.pid)
     up.kill()
@@ -110,13 +113,39 @@ def test_what_is_killed_comes_back_and_nothing_outlives_the_supervisor(
 
 def test_ports_are_kept_and_not_shared_with_what_runs(tmp_path: Path) -> None:
     first, second = (Home(tmp_path / name).create() for name in ("first", "second"))
-    ports = choose_ports(first)
-    assert len(set(ports.values())) == len(ports)
-    assert choose_ports(first) == ports == read_ports(first)
-    with socket.create_server(("127.0.0.1", ports["prefect"])):
-        assert choose_ports(second)["prefect"] != ports["prefect"]
-        assert choose_ports(first)["prefect"] != ports["prefect"]
-        assert choose_ports(first)["mlflow"] == ports["mlflow"]
+    with listening(first) as ports:
+        assert len(set(ports.values())) == len(ports)
+        assert read_ports(first) == ports
+        with listening(second) as others:
+            assert not set(ports.values()) & set(others.values())
+    with listening(first) as again:
+        assert again == ports
+    with socket.create_server(("127.0.0.1", ports["prefect"])), listening(first) as moved:
+        assert moved["prefect"] != ports["prefect"]
+        assert moved["mlflow"] == ports["mlflow"]
+
+
+@pytest.mark.timeout(300)
+def test_two_homes_that_start_at_once_get_a_server_each(tmp_path: Path) -> None:
+    homes = [tmp_path / name for name in ("first", "second")]
+    for home in homes:
+        home.mkdir()
+    with ThreadPoolExecutor() as threads, ExitStack() as all_up:
+        list(threads.map(all_up.enter_context, map(running_up, homes)))
+        servers = [running_server(home) for home in homes]
+    assert None not in servers
+    assert len(set(servers)) == len(servers)
+
+
+@contextmanager
+def listening(home: Home) -> Iterator[dict[str, int]]:
+    """The ports of a home while it listens on them."""
+    listeners = listen_on_ports(home)
+    try:
+        yield {name: listener.getsockname()[1] for name, listener in listeners.items()}
+    finally:
+        for listener in listeners.values():
+            listener.close()
 
 
 @contextmanager
