@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 
 from sentiment import clock
-from sentiment.errors import InputError, SentimentError
+from sentiment.errors import InputError, ModelError, SentimentError
 from sentiment.gate import evidence
 from sentiment.gate.decide import decide_on
 from sentiment.ingest.corrections import correct
@@ -267,11 +267,21 @@ def contents(root: Path) -> dict[str, Any]:
             found[table] = _digest(warehouse.connection, table, root)
     with reader(home) as snapshot:
         found["published tweets"] = snapshot.connection.execute("select count(*) from scored_tweets").fetchone()
-    champion = Registry(home).champion()
+    registry = Registry(home)
+    champion = registry.champion()
     found["champion"] = champion and champion.model_version
+    found["damaged versions"] = [number for number in registry.numbers() if not _is_whole(registry, number)]
     # What a kill leaves in `work` is removed by housekeeping.
     found["drafts"] = sorted(path.name for path in root.rglob("*.part") if home.work not in path.parents)
     return found
+
+
+def _is_whole(registry: Registry, number: int) -> bool:
+    with suppress(ModelError):
+        registry.load(number)
+        version = registry.version(number)
+        return None not in (registry.fed_rows(version), registry.reference_predictions(version))
+    return False
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, table: str, root: Path) -> tuple[Any, ...]:
