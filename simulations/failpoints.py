@@ -1,4 +1,4 @@
-"""End an operation at each of its failpoints and run it again: `python -m simulations.failpoints [OPERATION ...] [--kills N]`.
+"""End an operation at each of its failpoints and run it again: `python -m simulations.failpoints [OPERATION ...]`.
 
 A failpoint is the moment before or after something becomes lasting: a commit of DuckDB or SQLite, a statement outside a
 transaction, a rename or a removal in the home. They are found by watching the operation run once, so that a new one cannot be
@@ -11,7 +11,8 @@ failpoints instead, which takes a run more for each.
 
 A power cut loses more than a kill: what was not flushed to the disk. So every rename in the home is checked too: what is renamed
 must have been flushed since it was written, or at the end of the operation where MLflow renames, and the folder must be flushed
-after. DuckDB and SQLite do so themselves.
+after; at the end nothing may be left to flush. With `--power-cuts` the operation goes on from each failpoint without what had not
+been flushed by then: files that are empty, files and folders that are missing. DuckDB and SQLite flush their own files.
 """
 
 from __future__ import annotations
