@@ -17,7 +17,8 @@ from sentiment.warehouse.session import Warehouse
 
 NOT_PROMISED = ("locks", "work")
 """Folders whose content means nothing after the process that wrote it."""
-_DATABASES = (".db", ".duckdb", ".wal", "-journal")
+_DATABASES = (".db", ".duckdb")
+_LOGS = (".wal", "-journal")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Moment:
 
     Attributes:
         unflushed: what a power cut may do to what was written since the operation began and not flushed, by path below the root:
-            `empty`, `missing` or both. DuckDB's and SQLite's files are left to them.
+            `empty`, `missing` or both. What is in the files of DuckDB and SQLite is left to them, and so are their logs.
     """
 
     number: int
@@ -91,10 +92,16 @@ class Watch:
             known = self._names.get((status.st_dev, status.st_ino), set())
             for name in (*folders, *files):
                 path = folder / name
-                if name.endswith(_DATABASES):
+                if name.endswith(_LOGS):
                     continue
                 fates = ["missing"] if name not in known else []
-                if name in files and not path.is_symlink() and path.exists() and self._not_flushed(path):
+                if (
+                    name in files
+                    and not name.endswith(_DATABASES)
+                    and not path.is_symlink()
+                    and path.exists()
+                    and self._not_flushed(path)
+                ):
                     fates.append("empty")
                 if fates:
                     found[str(path.relative_to(self.root))] = tuple(fates)

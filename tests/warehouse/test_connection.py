@@ -120,6 +120,16 @@ def test_a_writer_waits_for_another_process_says_so_once_and_gives_up_in_a_sente
     assert said == ["waiting for another run, which holds warehouse"]
 
 
+def test_the_name_of_a_new_warehouse_survives_a_power_cut(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr("sentiment.warehouse.connection.flush_to_disk", flushed.append)
+    home.warehouse.unlink(missing_ok=True)
+    for _ in range(2):
+        with writer(home):
+            pass
+    assert flushed == [home.root]
+
+
 def test_a_writer_says_whom_it_waits_for(home: Home) -> None:
     with working_as("retrain next subset"), operation_lock(home, "warehouse"):
         said: list[str] = []
