@@ -9,19 +9,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .compilation import compiled
 from .features import Features
-from .kernels import compiled
 
 NONE, NEGATES, INTENSIFIES, DAMPENS, TURNS, STOPS, CONCEDES, NEGATES_OR_ASKS = range(8)
 """What a word does to others. `NEGATES_OR_ASKS`: a negated auxiliary, such as `isn't`."""
 NEGATED = np.float32(-0.74)
 COMPARES, IS_UNIVERSAL, ASKS, REACHES_FAR = 64, 128, 256, 512
 """Flags of a word next to its role: a comparative such as `better`, or `than`; a negator without exception, such as `never`;
-a question mark, or a word that begins a question; a negator of a whole clause, such as `don't think`."""
+a question mark, or a word that begins a question; a negator of a whole clause, such as `don't think` or `nobody`."""
+WISHES, COORDINATES, IS_DEGREE, CONSTRUCTS = 2048, 4096, 8192, 16384
+"""Flags of entries from `valence-v4` on: a comparative after it says what is not, such as `could`; `nor`, which no other
+negator reaches past, and `or`, after which a negation goes on; a word of degree that makes a denial an extreme, such as `so`;
+a word that a construction is found by."""
 _DEGREE = np.float32(0.293)
 _FADING = np.array([1.0, 0.95, 0.9], dtype=np.float32)
-_FARTHEST = 5
-"""How far `don't think` reaches: past the subject and verb of the clause that it governs."""
+_NEAR, _FARTHEST = 3, 5
+"""How far a negator reaches, and one like `don't think`: past the subject and verb of the clause that it governs."""
 _BEFORE_TURN, _BEHIND_TURN = 0.5, 1.5
 _COMPLAINT_CLAUSE = np.float32(0.25)
 _ZERO = np.float32(0)
@@ -70,69 +74,113 @@ def settle_questions(marks: Marks, features: Features) -> np.ndarray:
 
 @compiled
 def apply_words_before(
-    values: np.ndarray, marks: Marks, positions: np.ndarray, room: np.ndarray, by_clause: bool
+    values: np.ndarray, marks: Marks, positions: np.ndarray, room: np.ndarray, version: int
 ) -> np.ndarray:
-    """Negate, intensify and dampen values, in place, by the up to three words before, of the same row.
+    """Negate, intensify and dampen values, in place, by the words before, of the same row: those up to three words away,
+    words of degree not counted, and up to five if they negate a whole clause.
 
     Args:
         values: float32, shape (hits,).
         positions: int64, shape (hits,).
         room: int64, shape (hits,): words of the row up to and with this one.
-        by_clause: contrast ends a clause, too, and what is a clause or a negation of its own is not negated; rules before
-            `valence-v3` did not know that.
+        version: of the rules. From 3 on contrast ends a clause, too, and what is a clause or a negation of its own is not
+            negated; from 4 on comparatives and words of degree matter, and words of degree do not count as distance.
 
     Returns:
         int64, shape (hits,): how many words before the word that negates is; 0 for values that are not negated.
     """
     negators = np.zeros(len(values), dtype=np.int64)
     for hit in range(len(values)):
-        position, is_negated, is_open, degree = positions[hit], False, True, _ZERO
+        position, is_negated, is_open, degree, near, joined = positions[hit], False, True, _ZERO, _NEAR, 0
+        compares = _compares(marks, position, version)
+        is_extreme = compares or _has_degree(marks, position, room[hit])
         for distance in range(1, min(_FARTHEST + 1, room[hit])):
             role, flags = marks.roles[position - distance], marks.flags[position - distance]
-            is_open = is_open and not (ends_clause(role) if by_clause else role == STOPS)
-            if distance <= len(_FADING):
-                if role == INTENSIFIES:
-                    degree += _DEGREE * _FADING[distance - 1]
-                elif role == DAMPENS:
-                    degree -= _DEGREE * _FADING[distance - 1]
-            elif not flags & REACHES_FAR:
+            is_open = is_open and not (ends_clause(role) if version >= 3 else role == STOPS)
+            if distance <= len(_FADING) and (role in (INTENSIFIES, DAMPENS)):
+                degree += (_DEGREE if role == INTENSIFIES else -_DEGREE) * _FADING[distance - 1]
+            near += version >= 4 and (role in (INTENSIFIES, DAMPENS))
+            if not is_open:
                 continue
-            # "Never been better" is as good as it gets.
-            is_superlative = marks.flags[position] & COMPARES and flags & IS_UNIVERSAL
-            if role == NEGATES and is_open and not is_superlative:
+            turns = compares and flags & WISHES > 0
+            if role == NEGATES and (distance <= near or flags & REACHES_FAR):
+                # "Never been better" is as good as it gets.
+                turns = turns or not (is_extreme and flags & IS_UNIVERSAL)
+            if turns:
                 is_negated = not is_negated
                 negators[hit] = distance
+            if flags & COORDINATES and distance <= near:
+                is_open = is_open and role != NEGATES
+                joined = distance if role == NONE else joined
+        if joined > 0 and not is_negated and hit > 0 and negators[hit - 1] > 0:
+            before = position - positions[hit - 1]
+            if joined < before <= joined + _NEAR and before < room[hit]:
+                is_negated = True
+                negators[hit] = before + negators[hit - 1]
         values[hit] += np.sign(values[hit]) * degree
         own = marks.roles[position]
-        if is_negated and not (by_clause and (own in (NEGATES, STOPS))):
+        if is_negated and not (version >= 3 and (own in (NEGATES, STOPS))):
             values[hit] *= NEGATED
         else:
             negators[hit] = 0
     return negators
 
 
+@compiled
+def _compares(marks: Marks, position: int, version: int) -> bool:
+    """Whether a word is a comparative such as `nicer` or, from version 4 on, follows `more` or `less`."""
+    if marks.flags[position] & COMPARES:
+        return True
+    before = position - 1
+    return version >= 4 and before >= 0 and marks.flags[before] & COMPARES > 0 and marks.roles[before] != CONCEDES
+
+
+@compiled
+def _has_degree(marks: Marks, position: int, room: int) -> bool:
+    """Whether one of the two words before is a word of degree such as `so`."""
+    flags = marks.flags
+    return flags[position - 1] & IS_DEGREE > 0 or (room > 2 and flags[position - 2] & IS_DEGREE > 0)
+
+
+@compiled
+def clause_begin(roles: np.ndarray, position: int, first: int) -> int:
+    """Where the clause of a position begins, in a row whose words begin at `first`."""
+    while position > first and not ends_clause(roles[position - 1]):
+        position -= 1
+    return position
+
+
+@compiled
+def clause_end(roles: np.ndarray, position: int, end: int) -> int:
+    """Where the clause of the word before a position ends, in a row that ends before `end`."""
+    while position < end and not ends_clause(roles[position]):
+        position += 1
+    return position
+
+
 def weigh_clauses(roles: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """How much each word counts: float32, shape (positions,). Words before a row's first `but` count less, those after it
     more; the clause that `although` or `than` begins counts less and the rest more."""
     weights = np.ones(int(offsets[-1]), dtype=np.float32)
-    contrasts = np.flatnonzero((roles == TURNS) | (roles == CONCEDES))
-    if len(contrasts) == 0:
-        return weights
-    rows, first = np.unique(np.searchsorted(offsets, contrasts, side="right") - 1, return_index=True)
-    begins, contrasts, ends = offsets[rows], contrasts[first], offsets[rows + 1]
-    concedes = (roles[contrasts] == CONCEDES)[:, None]
-    clause_ends = np.append(np.flatnonzero(roles == STOPS), len(roles))
-    stops = np.minimum(clause_ends[np.searchsorted(clause_ends, contrasts)], ends)
-    # Each of these rows in three: before the contrast, its clause, and the rest.
-    lengths = np.stack([contrasts - begins, stops - contrasts, ends - stops], axis=1)
-    turned, conceded = (
-        np.array(values, dtype=np.float32)
-        for values in ((_BEFORE_TURN, _BEHIND_TURN, _BEHIND_TURN), (_BEHIND_TURN, _BEFORE_TURN, _BEHIND_TURN))
-    )
-    of_rows = np.zeros(len(offsets) - 1, dtype=bool)
-    of_rows[rows] = True
-    weights[np.repeat(of_rows, np.diff(offsets))] = np.repeat(np.where(concedes, conceded, turned), lengths.ravel())
+    _weigh_clauses(weights, roles, offsets, np.flatnonzero((roles == TURNS) | (roles == CONCEDES)))
     return weights
+
+
+@compiled
+def _weigh_clauses(weights: np.ndarray, roles: np.ndarray, offsets: np.ndarray, contrasts: np.ndarray) -> None:
+    row, end = 0, 0
+    for contrast in contrasts:
+        if contrast < end:
+            continue
+        while offsets[row + 1] <= contrast:
+            row += 1
+        end, stop = offsets[row + 1], contrast
+        while stop < end and roles[stop] != STOPS:
+            stop += 1
+        concedes = roles[contrast] == CONCEDES
+        weights[offsets[row] : contrast] = _BEHIND_TURN if concedes else _BEFORE_TURN
+        weights[contrast:stop] = _BEFORE_TURN if concedes else _BEHIND_TURN
+        weights[stop:end] = _BEHIND_TURN
 
 
 def discount_composed(
@@ -167,13 +215,7 @@ def _discount(
             learnt[position - 1] = _ZERO
     for word, _ in complaints:
         row = np.searchsorted(offsets, word, side="right") - 1
-        first = word
-        while first > offsets[row] and not ends_clause(roles[first - 1]):
-            first -= 1
-        end = word + 1
-        while end < offsets[row + 1] and not ends_clause(roles[end]):
-            end += 1
-        for position in range(first, end):
+        for position in range(clause_begin(roles, word, offsets[row]), clause_end(roles, word + 1, offsets[row + 1])):
             learnt[position] = min(learnt[position], _COMPLAINT_CLAUSE)
     for word, negator in complaints:
         learnt[word] = learnt[negator] = _ZERO
@@ -181,8 +223,4 @@ def _discount(
         if not marks.flags[begin] & COMPARES:
             continue
         row = np.searchsorted(offsets, begin, side="right") - 1
-        learnt[begin] = _ZERO
-        position = begin + 1
-        while position < offsets[row + 1] and not ends_clause(roles[position]):
-            learnt[position] = _ZERO
-            position += 1
+        learnt[begin : clause_end(roles, begin + 1, offsets[row + 1])] = _ZERO

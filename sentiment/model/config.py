@@ -44,10 +44,10 @@ class LexiconConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rules: Literal["valence-v1", "valence-v2", "valence-v3"] = Field(
-        default="valence-v3",
+    rules: Literal["valence-v1", "valence-v2", "valence-v3", "valence-v4"] = Field(
+        default="valence-v4",
         description="v2: negation and contrast also change what was learnt of words; v3: less of it counts where words "
-        "mean something else together",
+        "mean something else together; v4: constructions of several words and comparatives",
     )
     count_entries: int = Field(ge=0, description="words, phrases and emoji; the words themselves are among the weights")
     notice: str = Field(default="", description="licence of the word list; must stay with the values")

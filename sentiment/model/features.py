@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from .kernels import compiled
+from .compilation import compiled
 from .words import Words, hash_words
 
 _SEPARATOR = np.uint64(0x5E9A4A7024C0FFEE)

@@ -12,21 +12,9 @@ first is a separator. `token_weights` is float, (positions,): how much each word
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def compiled(function: _Function) -> _Function:
-    """Compile with numba for any types the function is called with, and cache the result on disk."""
-    is_cached = "NUMBA_CACHE_DIR" in os.environ or os.access(Path(__file__).parent, os.W_OK)
-    return cast(_Function, numba.njit(nogil=True, fastmath=True, error_model="numpy", cache=is_cached)(function))
+from .compilation import AHEAD, compiled, inlined, prefetch_row
 
 
 @compiled
@@ -95,10 +83,26 @@ def embed_forward(
         inputs: float, shape (positions, size); written.
     """
     size = len(bias)
+    arrays = (word_table, pair_table, bias, words, pairs, offsets, token_weights, inputs)
+    if size == 64:
+        _embed_forward(arrays, 64)
+    elif size == 128:
+        _embed_forward(arrays, 128)
+    else:
+        _embed_forward(arrays, size)
+
+
+@inlined
+def _embed_forward(arrays: tuple[np.ndarray, ...], size: int) -> None:
+    word_table, pair_table, bias, words, pairs, offsets, token_weights, inputs = arrays
     for row in range(len(offsets) - 1):
         first, end = offsets[row], offsets[row + 1]
         inputs[first] = 0
         for position in range(first + 1, end):
+            ahead = position + AHEAD
+            if ahead < len(words):
+                prefetch_row(word_table, words[ahead], 3 * size)
+                prefetch_row(pair_table, pairs[ahead], size)
             word, pair, weight = words[position], pairs[position], token_weights[position]
             pair_weight = _pair_weight(token_weights, position, end)
             for k in range(size):
@@ -130,6 +134,18 @@ def embed_backward(
         bias_grad: float, shape (size,); written.
     """
     size = grad.shape[1]
+    arrays = (grad, offsets, token_weights, word_grad, pair_grad, bias_grad)
+    if size == 64:
+        _embed_backward(arrays, 64)
+    elif size == 128:
+        _embed_backward(arrays, 128)
+    else:
+        _embed_backward(arrays, size)
+
+
+@inlined
+def _embed_backward(arrays: tuple[np.ndarray, ...], size: int) -> None:
+    grad, offsets, token_weights, word_grad, pair_grad, bias_grad = arrays
     bias_grad[:] = 0
     for row in range(len(offsets) - 1):
         first, end = offsets[row], offsets[row + 1]
@@ -182,6 +198,18 @@ def gated_scan_forward(inputs: np.ndarray, offsets: np.ndarray, states: np.ndarr
         states, gates: float, shape (positions, width); written, zero at separators.
     """
     width = states.shape[1]
+    arrays = (inputs, offsets, states, gates)
+    if width == 32:
+        _scan_forward(arrays, 32)
+    elif width == 64:
+        _scan_forward(arrays, 64)
+    else:
+        _scan_forward(arrays, width)
+
+
+@inlined
+def _scan_forward(arrays: tuple[np.ndarray, ...], width: int) -> None:
+    inputs, offsets, states, gates = arrays
     half = width // 2
     for row in range(len(offsets) - 1):
         first, end = offsets[row], offsets[row + 1]
@@ -216,6 +244,18 @@ def gated_scan_backward(
         input_grad: float, shape (positions, 2 * width); written, zero at separators.
     """
     width = states.shape[1]
+    arrays = (grad, inputs, offsets, gates, states, input_grad)
+    if width == 32:
+        _scan_backward(arrays, 32)
+    elif width == 64:
+        _scan_backward(arrays, 64)
+    else:
+        _scan_backward(arrays, width)
+
+
+@inlined
+def _scan_backward(arrays: tuple[np.ndarray, ...], width: int) -> None:
+    grad, inputs, offsets, gates, states, input_grad = arrays
     half = width // 2
     carried = np.zeros(width, dtype=states.dtype)
     for row in range(len(offsets) - 1):

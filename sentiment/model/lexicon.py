@@ -10,7 +10,8 @@ The rules, over the words of a tweet: one of up to three words before may negate
 of a clause is between), intensify or dampen (0.29 to or from the value, less with distance); capitals among lower-case letters
 and exclamation marks add to it; words before `but` count half, words after it one and a half times, and the clause that
 `although` or `than` begins the other way round; a phrase of two words replaces its words. `composition` has the rules in
-detail. The sum s becomes s / sqrt(s^2 + 15), so that no tweet is entirely certain.
+detail, `constructions` those of several words together. The sum s becomes s / sqrt(s^2 + 15), so that no tweet is entirely
+certain.
 
 A tweet has 15 words and two of them in the lexicon, so every step after the first look-up works on few positions. Costs about
 a third of what the features cost; no loop over tweets.
@@ -35,8 +36,11 @@ from .composition import (
     ASKS,
     COMPARES,
     CONCEDES,
+    CONSTRUCTS,
+    COORDINATES,
     DAMPENS,
     INTENSIFIES,
+    IS_DEGREE,
     IS_UNIVERSAL,
     NEGATES,
     NEGATES_OR_ASKS,
@@ -44,6 +48,7 @@ from .composition import (
     REACHES_FAR,
     STOPS,
     TURNS,
+    WISHES,
     Marks,
     apply_words_before,
     changes,
@@ -52,6 +57,7 @@ from .composition import (
     weigh_clauses,
 )
 from .config import LexiconConfig
+from .constructions import FOUND_BY, settle_constructions, settle_equatives
 from .features import Features
 from .words import hash_words
 
@@ -169,6 +175,8 @@ class Lexicon(torch.nn.Module):
         symbols, people, marked = (positions[flags & flag > 0] for flag in (_SYMBOL, _PERSON, _EXCLAIMS))
         is_known[people] = True
         self._apply_phrases(features, positions[flags & _BEGINS_PHRASE > 0], value_at, marks)
+        if self._rules_version >= 4:
+            settle_constructions(marks, features, positions[flags & CONSTRUCTS > 0], value_at)
         # `no` and `damn` mean something by themselves, but not before a word whose meaning they change.
         changes_next = positions[changes(marks.roles[positions]) & (value_at[positions + 1] != 0)]
         value_at[changes_next] = 0
@@ -176,9 +184,11 @@ class Lexicon(torch.nn.Module):
         positions = positions[value_at[positions] != 0]
         rows = np.searchsorted(features.offsets, positions, side="right") - 1
         values = value_at[positions]
+        if self._rules_version >= 4:
+            settle_equatives(marks, features, positions)
         _add_capitals(values, features, positions, rows)
         is_complaint = values < _COMPLAINT
-        negators = apply_words_before(values, marks, positions, positions - features.offsets[rows], self._composes)
+        negators = apply_words_before(values, marks, positions, positions - features.offsets[rows], self._rules_version)
         clause_weights = weigh_clauses(marks.roles, features.offsets)
         values *= clause_weights[positions]
         sums = np.bincount(rows, weights=values, minlength=len(features.offsets) - 1).astype(np.float64)
@@ -187,8 +197,11 @@ class Lexicon(torch.nn.Module):
         scale = 1 / np.sqrt(sums * sums + _SATURATION)
         learnt = np.ones(len(features.hashes), dtype=np.float32)
         learnt[symbols] = learnt[people] = 0
-        if self._composes:
+        if self._rules_version >= 3:
             is_complaint &= negators > 0
+            if self._rules_version >= 4:
+                # Rare constructions, of which n-grams and encoders have learnt as little as of negated complaints.
+                is_complaint |= (negators > 0) & (marks.flags[positions - negators] & (WISHES | REACHES_FAR) > 0)
             words = positions[is_complaint]
             complaints = np.stack([words, words - negators[is_complaint]], axis=1)
             discount_composed(learnt, marks, features.offsets, positions, complaints)
@@ -207,8 +220,8 @@ class Lexicon(torch.nn.Module):
         )
 
     @property
-    def _composes(self) -> bool:
-        return self.config.rules == "valence-v3"
+    def _rules_version(self) -> int:
+        return int(self.config.rules.removeprefix("valence-v"))
 
     def _look_up(self, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions whose word is in the lexicon, ascending, and their values and roles."""
@@ -222,11 +235,16 @@ class Lexicon(torch.nn.Module):
         starts = starts[starts + 1 < len(features.hashes)]
         entries, is_found = self._find(_pair(features.hashes[starts], features.hashes[starts + 1]))
         starts, flags = starts[is_found], self._indexed().roles[entries]
+        if self._rules_version >= 4:
+            # Of phrases that share a word ("never fails", "fails to"), the first applies.
+            is_first = np.diff(starts, prepend=-2) != 1
+            starts, flags, entries = starts[is_first], flags[is_first], entries[is_first]
+            marks.flags[starts] = 0
         value_at[starts + 1] = 0
         value_at[starts] = self._indexed().values[entries]
         marks.roles[starts] = NONE
         marks.roles[starts + 1] = flags & _ROLE
-        marks.flags[starts + 1] = np.where(flags & _ROLE == NEGATES, REACHES_FAR, 0)
+        marks.flags[starts + 1] = np.where(flags & _ROLE == NEGATES, flags & ~_ROLE | REACHES_FAR, flags & ~_ROLE)
 
     def _find(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The entries of the hashes that have one, and which these are."""
@@ -300,17 +318,25 @@ def _read_entries() -> Iterator[tuple[int, tuple[float, int]]]:
         _BEGINS_PHRASE: {phrase.split()[0] for phrase in phrases},
         _SYMBOL: {symbol for listed_symbols in tweets["emoji"].values() for symbol in listed_symbols.split()},
         _PERSON: set(rules["people"].split()),
-        COMPARES: {*_comparatives(values), *rules["comparison"].split()},
-        IS_UNIVERSAL: set(rules["universal_negators"].split()),
+        COMPARES: {*_comparatives(values), *rules["comparison"].split(), *rules["phrases"]["concession"]},
+        IS_UNIVERSAL: {*rules["universal_negators"].split(), *rules["phrases"]["universal_negators"]},
         ASKS: set(rules["questions"].split()),
         _EXCLAIMS: {"!", "!!"},
+        REACHES_FAR: set(rules["negators_of_clauses"].split()),
+        WISHES: set(rules["wishes"].split()),
+        COORDINATES: set(rules["coordination"].split()),
+        IS_DEGREE: set(rules["degree"].split()),
+        CONSTRUCTS: FOUND_BY | {word for word, role in roles.items() if role == CONCEDES},
     }
-    names = sorted(values.keys() | roles.keys() | set().union(*flags.values()))
+
+    def marks(name: str) -> int:
+        return sum(flag for flag, marked in flags.items() if name in marked)
+
+    names = sorted((values.keys() | roles.keys()).union(*flags.values()) - phrases.keys())
     for name, word_hash in zip(names, _hash_each(names), strict=True):
-        marks = sum(flag for flag, marked in flags.items() if name in marked)
-        yield word_hash, (values.get(name, 0.0), roles.get(name, NONE) | marks)
+        yield word_hash, (values.get(name, 0.0), roles.get(name, NONE) | marks(name))
     first, second = (_hash_each([phrase.split()[place] for phrase in phrases]) for place in (0, 1))
-    entries = ((value, phrase_roles.get(phrase, NONE)) for phrase, value in phrases.items())
+    entries = ((value, phrase_roles.get(phrase, NONE) | marks(phrase)) for phrase, value in phrases.items())
     yield from zip(_pair(first, second).tolist(), entries, strict=True)
 
 

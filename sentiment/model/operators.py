@@ -12,6 +12,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -52,7 +53,14 @@ class _CompiledOperator:
     ) -> None:
         """As `torch.library.register_autograd`."""
         self._registered.register_autograd(backward, setup_context=setup_context)
-        methods = {"forward": self._run, "setup_context": setup_context, "backward": backward}
+
+        def forward(ctx: Any, *arguments: Any) -> Any:
+            results = self._run(*arguments)
+            setup_context(ctx, arguments, results)
+            return results
+
+        # Not with a `setup_context` of its own: torch would then look up the signature at each call, for longer than it runs.
+        methods = {"forward": forward, "backward": backward}
         name = self._allocate.__name__.removeprefix("_")
         function = type(
             name, (torch.autograd.Function,), {key: staticmethod(method) for key, method in methods.items()}
@@ -72,8 +80,12 @@ class _CompiledOperator:
     def _run(self, *arguments: Any) -> Any:
         results = self._allocate(*arguments)
         values = (*arguments, *(results if isinstance(results, tuple) else (results,)))
-        self._kernel(*(value.detach().numpy() for value in values if isinstance(value, Tensor)))
+        self._kernel(*[_as_array(value) for value in values if isinstance(value, Tensor)])
         return results
+
+
+def _as_array(tensor: Tensor) -> np.ndarray:
+    return (tensor.detach() if tensor.requires_grad else tensor).numpy()
 
 
 def _compiled_operator(kernel: Callable[..., None]) -> Callable[[Callable[..., Any]], _CompiledOperator]:

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .compilation import compiled
 from .composition import NEGATED
 from .config import ModelConfig
 from .features import Features
-from .kernels import compiled
 from .lexicon import Reading
 
 _SYMBOL_BOOST = np.float32(3.0)

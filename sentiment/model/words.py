@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from . import hashing
-from .kernels import compiled
+from .compilation import compiled
 from .symbols import in_python, spell_out, spell_out_one
 
 _OTHER, _WORD, _AT, _FIRST_MARK = 0, 1, 2, 3

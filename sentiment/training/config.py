@@ -56,7 +56,7 @@ class TrainingConfig(BaseModel):
         description="rows that the user's own module trains on, of all passes together; all unless given",
         exclude_if=lambda value: value is None,
     )
-    recipe: Literal[4] = Field(default=4, description="raised when the same rows, config and seed give other weights")
+    recipe: Literal[5] = Field(default=5, description="raised when the same rows, config and seed give other weights")
     checkpoint_rows: int = Field(default=400_000, ge=1, description="rows between two checkpoints")
 
 

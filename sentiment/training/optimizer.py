@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sentiment.model import operators
-from sentiment.model.kernels import compiled
+from sentiment.model.compilation import AHEAD, compiled, prefetch, prefetch_row
 
 
 class RowwiseAdagrad(torch.optim.Optimizer):
@@ -137,13 +137,15 @@ def _adagrad(
 def _rowwise_adagrad(
     table: np.ndarray, accumulator: np.ndarray, rows: np.ndarray, grads: np.ndarray, lr: float, initial: float
 ) -> None:
-    width = grads.shape[1]
+    width, last = grads.shape[1], len(rows) - 1
     for entry in range(len(rows)):
+        prefetch(accumulator, rows[min(entry + AHEAD, last)])
         square = lr * 0
         for k in range(width):
             square += grads[entry, k] * grads[entry, k]
         accumulator[rows[entry]] += square / width
     for entry in range(len(rows)):
+        prefetch_row(table, rows[min(entry + AHEAD, last)], width)
         row = rows[entry]
         rate = lr / np.sqrt(accumulator[row] + initial)
         for k in range(width):

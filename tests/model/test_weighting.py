@@ -66,12 +66,12 @@ def expected(texts: list[str], rules: bool) -> tuple[np.ndarray, np.ndarray, np.
     return np.array(ngrams).reshape(-1, 4), np.array(encoder), np.array(lexicon)
 
 
-@pytest.mark.parametrize("rules", ["valence-v1", "valence-v3"])
+@pytest.mark.parametrize("rules", ["valence-v1", "valence-v4"])
 @given(st.lists(st.lists(st.sampled_from(WORDS), max_size=9), min_size=1, max_size=5))
 def test_words_count_as_the_rules_say(rules: str, rows: list[list[str]]) -> None:
     texts = [" ".join(row) for row in rows]
     features = extract(pl.Series(texts), FEATURES)
     config = CONFIG.model_copy(update={"lexicon": LEXICON.config.model_copy(update={"rules": rules})})
     found = weigh_words(features, LEXICON.read(features), VOCABULARY, config)
-    for values, right in zip(found, expected(texts, rules == "valence-v3"), strict=True):
+    for values, right in zip(found, expected(texts, rules == "valence-v4"), strict=True):
         np.testing.assert_allclose(values.numpy(), right, rtol=1e-5, atol=1e-6)
