@@ -91,6 +91,39 @@ def test_no_rows_show_nothing() -> None:
     assert (found.count_rows, found.lower, found.upper, found.p_value, found.detectable) == (0, -1, 1, 1, 1)
 
 
+def test_rows_of_one_cluster_prove_as_much_as_one_row() -> None:
+    whole = paired_difference(*pairs(60, 0, 4, 30))
+    alike = paired_difference(
+        *pairs(60, 0, 40, 30), clusters=np.repeat(["both", *"abcd", "none"], [60, 10, 10, 10, 10, 30])
+    )
+    assert (alike.count_lost, alike.difference) == (40, -40 / 130)
+    assert alike.p_value == pytest.approx(whole.p_value)
+    assert alike.lower / alike.difference == pytest.approx(whole.lower / whole.difference)
+    uneven = paired_difference(*pairs(0, 0, 14, 100), clusters=np.repeat([*"abc", "none"], [9, 4, 1, 100]))
+    assert uneven.upper > 0, "14 rows of three clusters, which count as two, could be chance"
+    assert paired_difference(*pairs(0, 0, 14, 100)).upper < 0
+
+
+def test_clusters_of_one_row_change_nothing() -> None:
+    rows = pairs(50, 20, 6, 9)
+    assert paired_difference(*rows, clusters=np.arange(85).astype(str)) == paired_difference(*rows)
+    agreed = pairs(50, 0, 0, 9)
+    assert paired_difference(*agreed, clusters=np.arange(59).astype(str)) == paired_difference(*agreed)
+
+
+@hypothesis(max_examples=50, deadline=None)
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 9), st.sampled_from([0.05, 0.05 / 17]))
+def test_the_interval_of_clusters_excludes_zero_exactly_when_the_test_rejects(
+    gained: int, lost: int, count_clusters: int, alpha: float
+) -> None:
+    rows = pairs(20, gained, lost, 5)
+    clusters = (np.arange(len(rows[0])) % count_clusters).astype(str)
+    found = paired_difference(*rows, alpha, clusters)
+    if abs(found.p_value - alpha) > 1e-7:
+        assert (found.lower > 0 or found.upper < 0) == (found.p_value < alpha)
+    assert found.lower <= found.difference <= found.upper
+
+
 @pytest.mark.parametrize(("count", "discordance"), [(2_000, 0.1), (20_000, 0.06)])
 def test_the_detectable_difference_is_detected_four_times_in_five(
     rng: np.random.Generator, count: int, discordance: float
