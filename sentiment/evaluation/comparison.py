@@ -76,17 +76,24 @@ def paired_difference(
     Args:
         champion_right, challenger_right: shape (rows,), whether each is right.
         alpha: two-sided; the interval covers 1 - alpha.
-        clusters: shape (rows,): rows of one cluster are right or wrong together, and prove as much as one row does. Of n
-            discordant rows, n_c of them in cluster c, n^2 / sum(n_c^2) count in test and interval (Kish 1965);
-            `detectable` and bootstrap take all as independent.
+        clusters: shape (rows,): rows of one cluster tend to be right or wrong together. Counts are divided by the design
+            effect in test and interval (Rao and Scott 1992); `detectable` and bootstrap take rows as independent.
     """
-    is_gained, is_lost = challenger_right & ~champion_right, champion_right & ~challenger_right
-    gained, lost = int(is_gained.sum()), int(is_lost.sum())
-    independent = 1.0
-    if clusters is not None and gained + lost:
-        _, sizes = np.unique(clusters[is_gained | is_lost], return_counts=True)
-        independent = (gained + lost) / float(np.sum(sizes**2))
-    return paired_difference_of_counts(len(champion_right), gained, lost, alpha, independent)
+    gained, lost = int((challenger_right & ~champion_right).sum()), int((champion_right & ~challenger_right).sum())
+    effect = 1.0 if clusters is None else _design_effect(challenger_right.astype(np.float64) - champion_right, clusters)
+    return paired_difference_of_counts(len(champion_right), gained, lost, alpha, 1 / effect)
+
+
+def _design_effect(differences: NDArray[np.float64], clusters: NDArray[np.str_]) -> float:
+    """How many times larger the variance of the mean is than that of as many independent rows; 1 where one cluster is all."""
+    _, cluster_of_row = np.unique(clusters, return_inverse=True)
+    deviations = differences - differences.mean() if len(differences) else differences
+    sums = np.bincount(cluster_of_row, deviations)
+    independent = float(deviations @ deviations)
+    if len(sums) < 2 or independent == 0:
+        return 1.0
+    between, within = len(sums) / (len(sums) - 1), len(deviations) / (len(deviations) - 1)
+    return max(1.0, float(sums @ sums) * between / (independent * within))
 
 
 def paired_difference_of_counts(

@@ -247,10 +247,9 @@ def compare_groups(
     groups, templates = np.array([case.group for case in cases]), _templates(cases)
     names = dict.fromkeys(groups.tolist())
     masks = {name: groups == name for name in names}
-    return {
-        name: paired_difference(before[mask], after[mask], BEHAVIOUR_ALPHA / len(names), templates[mask])
-        for name, mask in masks.items()
-    }
+    # As for slices, only the side that is worse matters, and groups share it.
+    share = 2 * BEHAVIOUR_ALPHA / len(names)
+    return {name: paired_difference(before[mask], after[mask], share, templates[mask]) for name, mask in masks.items()}
 
 
 def _templates(cases: Sequence[Case]) -> NDArray[np.str_]:

@@ -91,17 +91,25 @@ def test_no_rows_show_nothing() -> None:
     assert (found.count_rows, found.lower, found.upper, found.p_value, found.detectable) == (0, -1, 1, 1, 1)
 
 
-def test_rows_of_one_cluster_prove_as_much_as_one_row() -> None:
-    whole = paired_difference(*pairs(60, 0, 4, 30))
-    alike = paired_difference(
-        *pairs(60, 0, 40, 30), clusters=np.repeat(["both", *"abcd", "none"], [60, 10, 10, 10, 10, 30])
-    )
-    assert (alike.count_lost, alike.difference) == (40, -40 / 130)
-    assert alike.p_value == pytest.approx(whole.p_value)
-    assert alike.lower / alike.difference == pytest.approx(whole.lower / whole.difference)
-    uneven = paired_difference(*pairs(0, 0, 14, 100), clusters=np.repeat([*"abc", "none"], [9, 4, 1, 100]))
-    assert uneven.upper > 0, "14 rows of three clusters, which count as two, could be chance"
-    assert paired_difference(*pairs(0, 0, 14, 100)).upper < 0
+def test_rows_of_clusters_that_agree_prove_as_much_as_a_row_for_each() -> None:
+    whole, tenfold = pairs(30, 1, 9, 0), pairs(300, 10, 90, 0)
+    alike = paired_difference(*tenfold, clusters=np.repeat(np.arange(40), 10).astype(str))
+    apart = paired_difference(*whole)
+    assert (alike.count_lost, alike.difference) == (90, apart.difference)
+    assert alike.p_value == pytest.approx(apart.p_value, rel=0.2)
+    assert (alike.lower, alike.upper) == pytest.approx((apart.lower, apart.upper), abs=0.01)
+
+
+def test_a_loss_in_a_few_large_clusters_may_be_chance() -> None:
+    rows = pairs(240, 0, 14, 0)
+    templates = np.array([*np.arange(240) % 20, *np.repeat([0, 1, 2], [9, 4, 1])]).astype(str)
+    assert paired_difference(*rows).p_value < 0.001
+    assert paired_difference(*rows, clusters=templates).p_value > 0.05
+
+
+def test_a_loss_in_all_of_one_cluster_is_one() -> None:
+    rows = pairs(0, 0, 20, 0)
+    assert paired_difference(*rows, clusters=np.full(20, "only")) == paired_difference(*rows)
 
 
 def test_clusters_of_one_row_change_nothing() -> None:
