@@ -310,6 +310,7 @@ def test_a_probability_that_is_no_number_in_a_fresh_process_is_refused(
 
     def one_is_nan(*arguments: Any) -> pl.Series:
         found = answers(*arguments)
+        assert isinstance(found, pl.Series)
         return pl.concat([pl.Series(found.name, [math.nan], dtype=found.dtype), found[1:]])
 
     monkeypatch.setattr(evidence, "predict_in_fresh_process", one_is_nan)
