@@ -1,7 +1,8 @@
 """Training and scoring on the processor and on a GPU: `python -m benchmarks.devices [FOLDER]`.
 
-Efforts 1 to 4, and of a classifier of the shape of BERT-base, with random weights, a few batches. Then what a GPU promises: probabilities like those of the processor, the same
-weights for the same seed, and a killed training that goes on elsewhere. Without a GPU only the processor is measured.
+Efforts 1 to 4, and of a classifier of the shape of BERT-base, with random weights, a few batches. Then what a GPU promises:
+probabilities like those of the processor, the same weights for the same seed, and a killed training that goes on elsewhere.
+Without a GPU only the processor is measured.
 
 FOLDER holds `train.parquet` and `holdout.parquet`, as the project exports them; by default those of all tweets. Each row is
 printed when it is measured; the last lines of output are what `results/devices.json` gets.
