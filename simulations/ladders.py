@@ -172,28 +172,41 @@ def shown(ladder: Ladder) -> str:
     )
 
 
+def keep(site: Site, ladders: list[Ladder]) -> None:
+    """Write down the ladders of a home, in place of those that it had."""
+    home = {"tweets": site.count_tweets, "effort": site.config.effort, "seed": site.seed}
+    found = {
+        "ladders": [asdict(ladder) for ladder in ladders],
+        "versions": [{**home, **described} for described in site.described],
+    }
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"ladders": [], "versions": []}
+    for kind, rows in found.items():
+        others = [row for row in known[kind] if any(row.get(name) != value for name, value in home.items())]
+        found[kind] = sorted([*others, *rows], key=lambda row: (row["tweets"], row["seed"]))
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+
+
 def main() -> None:
-    """Climb every ladder, print a line for each, write the figures down."""
+    """Climb every ladder, print a line for each, write the figures down; other homes keep those of earlier runs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tweets", type=int, nargs="+", default=TWEETS, help="tweets in the home")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--effort", type=int, default=1)
     chosen = parser.parse_args()
     ladders: list[Ladder] = []
-    versions: list[dict[str, Any]] = []
     for seed, tweets in itertools.product(chosen.seeds, chosen.tweets):
         with tempfile.TemporaryDirectory() as folder, sample(tweets, seed) as path:
             site = Site(Path(folder) / "home", path, seed, chosen.effort)
             firsts = [rows for rows in FIRST_CHAMPIONS if rows < site.export.count_train_rows]
+            climbed = []
             for first in firsts:
-                ladders.append(site.climb(first))
-                print(shown(ladders[-1]), flush=True)
-                for refusal in ladders[-1].refusals:
+                climbed.append(site.climb(first))
+                print(shown(climbed[-1]), flush=True)
+                for refusal in climbed[-1].refusals:
                     print(f"    {refusal.rows:,} rows: {json.dumps(refusal.harms)}", file=sys.stderr, flush=True)
-            versions += [{"tweets": tweets, "seed": seed, **row} for row in site.described]
-            result = {"ladders": [asdict(ladder) for ladder in ladders], "versions": versions}
-            RESULTS.parent.mkdir(exist_ok=True)
-            RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+            keep(site, climbed)
+            ladders += climbed
     stuck = [ladder for ladder in ladders if not ladder.is_climbed]
     print(f"{len(ladders) - len(stuck)} of {len(ladders)} ladders end with the model on all rows as champion")
 

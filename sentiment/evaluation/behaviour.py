@@ -114,11 +114,13 @@ class Case:
         name: `group/test/number`, the same as long as the file is.
         group: name of the file, without its ending.
         texts: the text, then its variants.
+        template: what the text was made from. Cases of one template tend to fail together.
     """
 
     name: str
     group: str
     texts: tuple[str, ...]
+    template: str
     test: _Test = field(repr=False)
 
     @property
@@ -265,8 +267,8 @@ def _load(path: Path) -> Iterator[Case]:
 
 
 def _cases_of(group: str, name: str, test: _Test, words: _Words) -> Iterator[Case]:
-    texts = [text for template in test.texts for text in _expand(template, words)]
-    for number, text in enumerate(texts, start=1):
+    texts = [(template, text) for template in test.texts for text in _expand(template, words)]
+    for number, (template, text) in enumerate(texts, start=1):
         made = test.variants_of(text, words) if isinstance(test, _Perturbed) else ()
         variants = [variant for variant in made if variant != text]
         if isinstance(test, _Perturbed) and not variants:
@@ -274,7 +276,7 @@ def _cases_of(group: str, name: str, test: _Test, words: _Words) -> Iterator[Cas
                 f"found no variant of {text!r} that differs from it, expected one. Add to `variants`, or make a key of "
                 "`replace` a part of the text."
             )
-        yield Case(f"{group}/{name}/{number}", group, (text, *variants), test)
+        yield Case(f"{group}/{name}/{number}", group, (text, *variants), template, test)
 
 
 class _TemplateError(ValueError):

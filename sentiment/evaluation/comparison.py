@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOOKS_A_YEAR = 52
-
-
 FIRST_LOOK_SHARE = 1 / 3
+POWER = 0.8
 
 
 def alpha_of_look(look: int, alpha: float) -> float:
@@ -27,9 +26,6 @@ def alpha_of_look(look: int, alpha: float) -> float:
         return 2 * alpha * FIRST_LOOK_SHARE
     share = 2 * alpha * (1 - FIRST_LOOK_SHARE) / LOOKS_A_YEAR
     return share if look < LOOKS_A_YEAR else share * 0.5 ** (look - LOOKS_A_YEAR + 1)
-
-
-POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -70,20 +66,39 @@ class PairedDifference:
 
 
 def paired_difference(
-    champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool_], alpha: float = 0.05
+    champion_right: NDArray[np.bool_],
+    challenger_right: NDArray[np.bool_],
+    alpha: float = 0.05,
+    clusters: NDArray[np.str_] | None = None,
 ) -> PairedDifference:
     """Compare two models row by row: `paired_difference_of_counts` of the rows that just one of them has right.
 
     Args:
         champion_right, challenger_right: shape (rows,), whether each is right.
         alpha: two-sided; the interval covers 1 - alpha.
+        clusters: shape (rows,): rows of one cluster tend to be right or wrong together. Counts are divided by the design
+            effect in test and interval (Rao and Scott 1992); `detectable` and bootstrap take rows as independent.
     """
-    gained = int((challenger_right & ~champion_right).sum())
-    lost = int((champion_right & ~challenger_right).sum())
-    return paired_difference_of_counts(len(champion_right), gained, lost, alpha)
+    gained, lost = int((challenger_right & ~champion_right).sum()), int((champion_right & ~challenger_right).sum())
+    effect = 1.0 if clusters is None else _design_effect(challenger_right.astype(np.float64) - champion_right, clusters)
+    return paired_difference_of_counts(len(champion_right), gained, lost, alpha, 1 / effect)
 
 
-def paired_difference_of_counts(count_rows: int, gained: int, lost: int, alpha: float = 0.05) -> PairedDifference:
+def _design_effect(differences: NDArray[np.float64], clusters: NDArray[np.str_]) -> float:
+    """How many times larger the variance of the mean is than that of as many independent rows; 1 where one cluster is all."""
+    _, cluster_of_row = np.unique(clusters, return_inverse=True)
+    deviations = differences - differences.mean() if len(differences) else differences
+    sums = np.bincount(cluster_of_row, deviations)
+    independent = float(deviations @ deviations)
+    if len(sums) < 2 or independent == 0:
+        return 1.0
+    between, within = len(sums) / (len(sums) - 1), len(deviations) / (len(deviations) - 1)
+    return max(1.0, float(sums @ sums) * between / (independent * within))
+
+
+def paired_difference_of_counts(
+    count_rows: int, gained: int, lost: int, alpha: float = 0.05, independent: float = 1.0
+) -> PairedDifference:
     """Compare two models by the rows on which just one of them is right; the others say nothing of their difference.
 
     The interval is that of the mid-p McNemar test (Fagerland, Lydersen and Laake 2013): given the discordant rows, the
@@ -94,10 +109,12 @@ def paired_difference_of_counts(count_rows: int, gained: int, lost: int, alpha: 
         count_rows: all compared rows.
         gained, lost: rows that only the challenger, or only the champion, has right.
         alpha: two-sided; the interval covers 1 - alpha.
+        independent: the share of these rows that count, where some are right or wrong together.
     """
     if count_rows == 0:
         return PairedDifference(0, 0, 0, 0.0, -1.0, 1.0, 1.0, alpha)
-    share_lower, share_upper = _mid_p_interval(gained, gained + lost, alpha)
+    count = (gained + lost) * independent
+    share_lower, share_upper = _mid_p_interval(gained * independent, count, alpha)
     scale = (gained + lost) / count_rows
     return PairedDifference(
         count_rows=count_rows,
@@ -106,7 +123,7 @@ def paired_difference_of_counts(count_rows: int, gained: int, lost: int, alpha: 
         difference=(gained - lost) / count_rows,
         lower=(2 * share_lower - 1) * scale,
         upper=(2 * share_upper - 1) * scale,
-        p_value=min(1.0, 2 * _mid_p_upper_tail(max(gained, lost), gained + lost, 0.5)),
+        p_value=min(1.0, 2 * _mid_p_upper_tail(max(gained, lost) * independent, count, 0.5)),
         alpha=alpha,
     )
 
@@ -142,7 +159,7 @@ def detectable_difference(count_rows: int, discordance: float, alpha: float) -> 
     return float(max(by_approximation, all_gained))
 
 
-def _mid_p_upper_tail(successes: int, trials: int, share: float) -> float:
+def _mid_p_upper_tail(successes: float, trials: float, share: float) -> float:
     """Probability of more successes, plus half of that of just as many: the mean of the tails with and without the point."""
     from scipy.special import betainc
 
@@ -151,11 +168,11 @@ def _mid_p_upper_tail(successes: int, trials: int, share: float) -> float:
     return float(with_point + without) / 2
 
 
-def _mid_p_interval(successes: int, trials: int, alpha: float) -> tuple[float, float]:
+def _mid_p_interval(successes: float, trials: float, alpha: float) -> tuple[float, float]:
     """Mid-p interval of a binomial share: where each tail, half of the point itself included, is alpha / 2."""
     from scipy.optimize import brentq
 
-    def lower_end(successes: int) -> float:
+    def lower_end(successes: float) -> float:
         if successes == 0:
             return 0.0
         return float(

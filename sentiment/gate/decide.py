@@ -25,6 +25,9 @@ from sentiment.settings import Home, Settings
 from sentiment.training.subsets import Export
 from sentiment.warehouse.connection import writer
 
+RULES = 2
+"""Raised when the same evidence is judged otherwise, so that what earlier rules refused is judged again."""
+
 
 def decide_on(home: Home, registry: Registry, export: Export, challenger: RegisteredVersion) -> Decision:
     """Judge a challenger against the champion on the same frozen rows, record it, and promote it if it passed.
@@ -102,6 +105,7 @@ def _decision_key(
 ) -> str:
     behaviour = "".join(f"{case.name}{case.texts}{case.test.model_dump_json()}" for case in cases)
     parts = (
+        RULES,
         challenger.model_version,
         champion.model_version if champion else None,
         export.holdout_digest,

@@ -10,6 +10,7 @@ import functools
 import numpy as np
 import polars as pl
 
+from .compilation import compiled
 from .composition import (
     COMPARES,
     CONCEDES,
@@ -24,7 +25,6 @@ from .composition import (
     ends_clause,
 )
 from .features import Features
-from .kernels import compiled
 from .words import hash_words
 
 FOUND_BY = frozenset({"no", "too", "less", "though", "tho", "cant", "cannot", "couldnt"})

@@ -91,6 +91,47 @@ def test_no_rows_show_nothing() -> None:
     assert (found.count_rows, found.lower, found.upper, found.p_value, found.detectable) == (0, -1, 1, 1, 1)
 
 
+def test_rows_of_clusters_that_agree_prove_as_much_as_a_row_for_each() -> None:
+    whole, tenfold = pairs(30, 1, 9, 0), pairs(300, 10, 90, 0)
+    alike = paired_difference(*tenfold, clusters=np.repeat(np.arange(40), 10).astype(str))
+    apart = paired_difference(*whole)
+    assert (alike.count_lost, alike.difference) == (90, apart.difference)
+    assert alike.p_value == pytest.approx(apart.p_value, rel=0.2)
+    assert (alike.lower, alike.upper) == pytest.approx((apart.lower, apart.upper), abs=0.01)
+
+
+def test_a_loss_in_a_few_large_clusters_may_be_chance() -> None:
+    rows = pairs(240, 0, 14, 0)
+    templates = np.array([*np.arange(240) % 20, *np.repeat([0, 1, 2], [9, 4, 1])]).astype(str)
+    assert paired_difference(*rows).p_value < 0.001
+    assert paired_difference(*rows, clusters=templates).p_value > 0.05
+
+
+def test_a_loss_in_all_of_one_cluster_is_one() -> None:
+    rows = pairs(0, 0, 20, 0)
+    assert paired_difference(*rows, clusters=np.full(20, "only")) == paired_difference(*rows)
+
+
+def test_clusters_of_one_row_change_nothing() -> None:
+    rows = pairs(50, 20, 6, 9)
+    assert paired_difference(*rows, clusters=np.arange(85).astype(str)) == paired_difference(*rows)
+    agreed = pairs(50, 0, 0, 9)
+    assert paired_difference(*agreed, clusters=np.arange(59).astype(str)) == paired_difference(*agreed)
+
+
+@hypothesis(max_examples=50, deadline=None)
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 9), st.sampled_from([0.05, 0.05 / 17]))
+def test_the_interval_of_clusters_excludes_zero_exactly_when_the_test_rejects(
+    gained: int, lost: int, count_clusters: int, alpha: float
+) -> None:
+    rows = pairs(20, gained, lost, 5)
+    clusters = (np.arange(len(rows[0])) % count_clusters).astype(str)
+    found = paired_difference(*rows, alpha, clusters)
+    if abs(found.p_value - alpha) > 1e-7:
+        assert (found.lower > 0 or found.upper < 0) == (found.p_value < alpha)
+    assert found.lower <= found.difference <= found.upper
+
+
 @pytest.mark.parametrize(("count", "discordance"), [(2_000, 0.1), (20_000, 0.06)])
 def test_the_detectable_difference_is_detected_four_times_in_five(
     rng: np.random.Generator, count: int, discordance: float

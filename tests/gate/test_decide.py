@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -289,6 +290,31 @@ def test_a_refused_challenger_keeps_its_verdict_when_it_is_judged_again(
     assert (first.outcome, again.outcome) == (Outcome.REFUSED, Outcome.REFUSED_BEFORE)
     assert again == replace(first, outcome=Outcome.REFUSED_BEFORE)
     assert rows_of(world, DECISIONS) == before
+
+
+def test_what_earlier_rules_refused_is_judged_again(
+    world: Home, champion: RegisteredVersion, register: Callable, decide: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worse = register(10)
+    decide(worse)
+    monkeypatch.setattr(gate, "RULES", gate.RULES + 1)
+    again = decide(worse)
+    assert again.outcome is Outcome.REFUSED
+    assert "look 2 at the hold-out" in by_name(again)["better"].reason
+
+
+def test_a_probability_that_is_no_number_in_a_fresh_process_is_refused(
+    register: Callable, decide: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = evidence.predict_in_fresh_process
+
+    def one_is_nan(*arguments: Any) -> pl.Series:
+        found = answers(*arguments)
+        assert isinstance(found, pl.Series)
+        return pl.concat([pl.Series(found.name, [math.nan], dtype=found.dtype), found[1:]])
+
+    monkeypatch.setattr(evidence, "predict_in_fresh_process", one_is_nan)
+    assert failed(decide(register(20))) == ["loads"]
 
 
 def test_further_looks_at_the_same_holdout_are_paid_for(

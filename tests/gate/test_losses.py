@@ -45,7 +45,7 @@ def test_the_loss_of_a_behaviour_case_shows_the_variant_that_moves_most() -> Non
     from sentiment.evaluation.behaviour import _Test
 
     test = TypeAdapter(_Test).validate_python({"kind": "invariance", "texts": ["a"], "variants": ["b"]})
-    case = Case("link/added/1", "link", ("good", "good 1", "good 2"), test)
+    case = Case("link/added/1", "link", ("good", "good 1", "good 2"), "good", test)
     before, after = (
         run_cases([case], lambda _, moved=moved: np.array([0.9, 0.9, moved], dtype=np.float32)) for moved in (0.9, 0.2)
     )
