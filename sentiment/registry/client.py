@@ -42,6 +42,7 @@ from sentiment.registry.names import (
 )
 from sentiment.registry.store import create_store, flush_artifacts, purge_runs, refuse_damaged_store
 from sentiment.settings import Home
+from sentiment.warehouse.connection import translated_errors
 from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.seals import digest_of_file
 
@@ -65,7 +66,7 @@ class Registry:
             read_only: create nothing, wait for nobody, and notice when the store's file is replaced. The store must exist.
 
         Raises:
-            HomeError: the home cannot be written, or MLflow's database is damaged.
+            HomeError: the home cannot be written, the disk is full, or MLflow's database is damaged.
         """
         mlflow = import_mlflow()
         self.home = home
@@ -76,7 +77,7 @@ class Registry:
             self.client: MlflowClient = mlflow.MlflowClient(self.uri, self.uri)
             return
         # If two processes create the store at once, one of them fails.
-        with operation_lock(home, "mlflow"):
+        with operation_lock(home, "mlflow"), translated_errors(home):
             create_store(home)
             self.client = mlflow.MlflowClient(self.uri, self.uri)
             experiment = self.client.get_experiment_by_name(EXPERIMENT)

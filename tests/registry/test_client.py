@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from mlflow.exceptions import MlflowException
 
-from sentiment.errors import ModelError
+from sentiment.errors import HomeError, ModelError
 from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import EncoderConfig
 from sentiment.registry import client as registry_module
@@ -210,6 +211,20 @@ def test_parameters_metrics_curve_and_dataset_are_logged(registry: Registry, fro
     history = registry.client.get_metric_history(run_id, "curve_loss")
     assert [(point.step, point.value) for point in history] == [(10, 0.6), (20, 0.5)]
     assert [each.dataset.name for each in run.inputs.dataset_inputs] == ["tweets, first 5 rows"]
+
+
+def test_a_disk_that_is_full_when_the_first_run_is_prepared_is_said_in_a_sentence(
+    new_home: Callable[[], Home], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise MlflowException("(sqlite3.OperationalError) database or disk is full")
+
+    home = new_home()
+    with monkeypatch.context() as patched:
+        patched.setattr("mlflow.MlflowClient.create_experiment", fail)
+        with pytest.raises(HomeError, match=r"disk that holds .* is full"):
+            Registry(home)
+    assert Registry(home).numbers() == []
 
 
 def test_a_store_whose_creation_was_killed_is_made_anew(new_home: Callable[[], Home]) -> None:
