@@ -230,6 +230,15 @@ def trials(
         return sorted((trial for part in pool.map(work, range(processes)) for trial in part), key=lambda t: t.number)
 
 
+def keep(found: list[Trial], seed: int) -> None:
+    """Add the verdicts of a seed to those of others, or replace its own."""
+    target = Path(__file__).with_name("results") / "damage.json"
+    kept: dict[str, Any] = json.loads(target.read_text()) if target.exists() else {}
+    verdicts = {kind: dict(Counter(trial.verdict for trial in found if trial.kind == kind)) for kind in KINDS}
+    kept[str(seed)] = {"trials": len(found), "files": verdicts}
+    target.write_text(json.dumps(kept, indent=2) + "\n")
+
+
 def main() -> None:
     """Print each trial that went wrong, and the table by kind of file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -242,12 +251,8 @@ def main() -> None:
     found = trials(options.trials, options.seed, options.files or tuple(KINDS), options.workers, options.minutes)
     print(table(found))
     bad = sum(trial.verdict in BAD for trial in found)
-    target = Path(__file__).with_name("results") / "damage.json"
     if options.files is None:
-        verdicts: dict[str, Any] = {
-            kind: dict(Counter(trial.verdict for trial in found if trial.kind == kind)) for kind in KINDS
-        }
-        target.write_text(json.dumps({"trials": len(found), "seed": options.seed, "files": verdicts}, indent=2) + "\n")
+        keep(found, options.seed)
     sys.exit(1 if bad else 0)
 
 

@@ -1,4 +1,4 @@
-"""End an operation at each of its failpoints and run it again: `python -m simulations.failpoints [OPERATION ...] [--kills N]`.
+"""End an operation at each of its failpoints and run it again: `python -m simulations.failpoints [OPERATION ...]`.
 
 A failpoint is the moment before or after something becomes lasting: a commit of DuckDB or SQLite, a statement outside a
 transaction, a rename or a removal in the home. They are found by watching the operation run once, so that a new one cannot be
@@ -11,19 +11,21 @@ failpoints instead, which takes a run more for each.
 
 A power cut loses more than a kill: what was not flushed to the disk. So every rename in the home is checked too: what is renamed
 must have been flushed since it was written, or at the end of the operation where MLflow renames, and the folder must be flushed
-after. DuckDB and SQLite do so themselves.
+after; at the end nothing may be left to flush. With `--power-cuts` the operation goes on from each failpoint without what had not
+been flushed by then: files that are empty, files and folders that are missing. DuckDB and SQLite flush their own files.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,19 +36,20 @@ from typing import Any
 from sentiment.gate import evidence
 from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
+from sentiment.warehouse.seals import digest_of_file
 from simulations.children import CONTEXT
-from simulations.failpoint_watch import Watch
+from simulations.failpoint_watch import Moment, Watch
 from simulations.operations import OPERATIONS, SETTINGS, copy_home, load_here, run_operation, templates
 
 
 def _child(name: str, root: Path, stop_at: int | None, line: Connection) -> None:
     evidence.predict_in_fresh_process = load_here  # type: ignore[attr-defined]
 
-    def stop(number: int) -> None:
+    def stop(moment: Moment) -> None:
         if stop_at is None:
-            line.send(number)
+            line.send(moment)
             line.recv()
-        elif number == stop_at:
+        elif moment.number == stop_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     watch = Watch(root.parent, stop)
@@ -57,13 +60,13 @@ def _child(name: str, root: Path, stop_at: int | None, line: Connection) -> None
 
 
 def watched(
-    name: str, root: Path, stop_at: int | None = None, at_point: Callable[[int], None] = lambda number: None
+    name: str, root: Path, stop_at: int | None = None, at_point: Callable[[Moment], None] = lambda moment: None
 ) -> tuple[list[str], list[str]] | None:
     """Run an operation in a process of its own that is held at each failpoint, or killed at one.
 
     Args:
         stop_at: number of the failpoint at which it is killed.
-        at_point: called with the number of each failpoint, while the process waits.
+        at_point: called at each failpoint, while the process waits.
 
     Returns:
         the failpoints it passed, and what it renamed without flushing it; None if it was killed.
@@ -77,7 +80,7 @@ def watched(
     there.close()
     found = None
     with suppress(EOFError):
-        while isinstance(found := here.recv(), int):
+        while isinstance(found := here.recv(), Moment):
             at_point(found)
             here.send(None)
     process.join()
@@ -131,29 +134,98 @@ def kills(whole: Undisturbed, folder: Path, count: int) -> Iterator[dict[str, An
         yield from pool.map(trial, chosen)
 
 
-def images(whole: Undisturbed, folder: Path, every: int, first: int) -> Iterator[dict[str, Any]]:
-    """Go on from the files as they were at each `every`th failpoint, and say what differs."""
-    # An image takes the place of the home that it was taken of: paths are in MLflow's database.
-    home = copy_home(whole.template, folder / f"world-{first}")
+def images(
+    whole: Undisturbed, folder: Path, numbers: Sequence[int], losses: Callable[[Moment], Iterator[dict[str, str]]]
+) -> Iterator[dict[str, Any]]:
+    """Go on from the files as they were at these failpoints, and say what differs.
 
-    def keep(number: int) -> None:
-        if number % every == first:
-            shutil.copytree(home.parent, folder / f"image-{number}", symlinks=True)
+    Where nothing has changed since the failpoint before, as with a table that is created only if it is missing, the files are
+    tried once.
+
+    Args:
+        losses: of a moment, what becomes of files in each trial: `empty` or `missing`, by path.
+    """
+    # An image takes the place of the home that it was taken of: paths are in MLflow's database.
+    home = copy_home(whole.template, folder / f"world-{numbers[0]}")
+    kept: list[Moment] = []
+    before: dict[Path, Any] = {}
+
+    def keep(moment: Moment) -> None:
+        nonlocal before
+        if moment.number in numbers and (now := _files(home.parent)) != before:
+            shutil.copytree(home.parent, folder / f"image-{moment.number}", symlinks=True)
+            kept.append(moment)
+            before = now
 
     found = watched(whole.name, home, at_point=keep)
     assert found is not None
-    for number in range(first, len(found[0]), every):
-        shutil.rmtree(home.parent)
-        (folder / f"image-{number}").rename(home.parent)
-        yield whole.outcome(found[0][number], home)
+    for moment in kept:
+        image = folder / f"image-{moment.number}"
+        for fates in losses(moment):
+            shutil.rmtree(home.parent)
+            shutil.copytree(image, home.parent, symlinks=True)
+            for name, fate in fates.items():
+                _suffer(home.parent / name, fate)
+            yield whole.outcome(found[0][moment.number], home) | {"lost": fates}
+        shutil.rmtree(image)
 
 
-def all_failpoints(whole: Undisturbed, folder: Path) -> Iterator[dict[str, Any]]:
-    """Go on from the files of every failpoint."""
-    processes = os.cpu_count() or 1
-    with ThreadPoolExecutor(processes) as pool:
-        parts = pool.map(lambda first: list(images(whole, folder, processes, first)), range(processes))
-        yield from (outcome for part in parts for outcome in part)
+def as_killed(moment: Moment) -> Iterator[dict[str, str]]:
+    """A kill loses nothing that was written."""
+    yield {}
+
+
+def after_power_cuts(moment: Moment) -> Iterator[dict[str, str]]:
+    """What power cuts may leave of what was not flushed: each combination for one or two paths, or else two extremes."""
+    # What lies next to a home is the simulation's own.
+    choices = {name: ("", *fates) for name, fates in moment.unflushed.items() if "/" in name}
+    if len(choices) <= 2:
+        combined = [dict(zip(choices, fates, strict=True)) for fates in itertools.product(*choices.values())]
+    else:
+        combined = [
+            {name: fates[1] for name, fates in choices.items()},
+            {name: fates[-1] for name, fates in choices.items()},
+        ]
+    for fates in combined:
+        if lost := {name: fate for name, fate in fates.items() if fate}:
+            yield lost
+
+
+def _suffer(path: Path, fate: str) -> None:
+    if fate == "missing" and path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif fate == "missing":
+        path.unlink(missing_ok=True)
+    elif path.exists():
+        path.write_bytes(b"")
+
+
+def _files(folder: Path) -> dict[Path, Any]:
+    """Content and time of all files but for locks, which nobody holds after a kill."""
+    found: dict[Path, Any] = {}
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            found[path] = path.readlink()
+        elif path.is_dir():
+            found[path] = None
+        elif path.parent.name != "locks":
+            found[path] = path.stat().st_mtime_ns, digest_of_file(path)
+    return found
+
+
+def all_failpoints(
+    whole: Undisturbed,
+    folder: Path,
+    losses: Callable[[Moment], Iterator[dict[str, str]]] = as_killed,
+    workers: int = os.cpu_count() or 1,
+) -> Iterator[dict[str, Any]]:
+    """Go on from the files of every failpoint, as a kill or a power cut leaves them."""
+    numbers = range(len(whole.seen))
+    size = max(1, -(-len(numbers) // workers))
+    parts = [images(whole, folder, numbers[start : start + size], losses) for start in range(0, len(numbers), size)]
+    with ThreadPoolExecutor(workers) as pool:
+        while outcomes := [outcome for outcome in pool.map(lambda part: next(part, None), parts) if outcome]:
+            yield from outcomes
 
 
 def main() -> None:
@@ -161,24 +233,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("operations", nargs="*", help=f"of {', '.join(OPERATIONS)}")
     parser.add_argument("--kills", type=int, help="kill each operation at so many failpoints, evenly spread")
+    parser.add_argument("--power-cuts", action="store_true", help="lose what was not flushed, at each failpoint")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     failed = 0
     with templates() as template_of:
         for name in options.operations or OPERATIONS:
-            with tempfile.TemporaryDirectory(prefix="failpoints-") as folder:
-                whole = undisturbed(name, template_of(name), Path(folder))
-                found = (
-                    kills(whole, Path(folder), options.kills) if options.kills else all_failpoints(whole, Path(folder))
+            tried, bad = 0, 0
+            with tempfile.TemporaryDirectory(prefix="failpoints-") as text:
+                folder = Path(text)
+                whole = undisturbed(name, template_of(name), folder)
+                trials = (
+                    kills(whole, folder, options.kills)
+                    if options.kills
+                    else all_failpoints(
+                        whole, folder, after_power_cuts if options.power_cuts else as_killed, options.workers
+                    )
                 )
-                outcomes = [{"operation": name, "failpoint": "none", "different": whole.unflushed}, *found]
-            bad = [outcome for outcome in outcomes if outcome["different"] or not outcome.get("killed", True)]
-            for outcome in bad:
-                print(json.dumps(outcome), flush=True)
-            failed += len(bad)
-            print(
-                f"{name}: {len(whole.seen)} failpoints, {len(outcomes) - 1} tried, {len(bad)} ended otherwise",
-                flush=True,
-            )
+                if whole.unflushed:
+                    bad += 1
+                    print(json.dumps({"operation": name, "not flushed": whole.unflushed}), flush=True)
+                for outcome in trials:
+                    tried += 1
+                    if outcome["different"] or not outcome.get("killed", True):
+                        bad += 1
+                        print(json.dumps(outcome), flush=True)
+            failed += bad
+            print(f"{name}: {len(whole.seen)} failpoints, {tried} tried, {bad} ended otherwise", flush=True)
     sys.exit(1 if failed else 0)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from sentiment.errors import InputError, SentimentError
+from sentiment import clock
+from sentiment.errors import InputError, ModelError, SentimentError
 from sentiment.gate import evidence
 from sentiment.gate.decide import decide_on
 from sentiment.ingest.corrections import correct
 from sentiment.ingest.load import ingest_file
+from sentiment.maintenance import retention
 from sentiment.maintenance.backup import backup, restore
 from sentiment.maintenance.erasure import finish_forgetting, forget
 from sentiment.maintenance.retention import keep_house
@@ -141,6 +144,25 @@ def _restore(home: Home) -> None:
     restore(fresh, path)
 
 
+def _leave_behind(home: Home) -> None:
+    """What housekeeping removes once it is old: a version that never became champion, a failed run, files of killed ones."""
+    _retrain(500)(home)
+    registry = Registry(home)
+    with suppress(InterruptedError), registry.training_run("0", "a run that fails"):
+        raise InterruptedError
+    for folder in (home.reports, home.logs, home.checkpoints, home.work, home.published.parent):
+        folder.mkdir(exist_ok=True)
+        (folder / "error-left.txt.part").with_suffix(".txt" if folder == home.logs else ".part").write_text("left")
+
+
+def _keep_house(home: Home) -> None:
+    """A year later, where no version is new and no free block worth keeping."""
+    retention.NEWEST_VERSIONS = retention.FREE_BYTES = 0
+    retention.FREE_SHARE = 0.0
+    with clock.play(datetime.now(UTC) + timedelta(days=365)):
+        keep_house(home, Registry(home))
+
+
 SCORED = ("ingest", "retrain", "score")
 TWO_CHAMPIONS = (*SCORED, "challenge", "promote", "rescore")
 OPERATIONS = {
@@ -161,8 +183,10 @@ OPERATIONS = {
     ),
     "backup": Operation(_backup, SCORED),
     "restore": Operation(_restore, (*SCORED, "backup")),
-    "housekeeping": Operation(lambda home: keep_house(home, Registry(home)) and None, TWO_CHAMPIONS),
+    "housekeeping": Operation(_keep_house, (*TWO_CHAMPIONS, "rollback", "leave behind")),
 }
+_ALL = OPERATIONS | {"leave behind": Operation(_leave_behind, ())}
+"""With what is done only to make the homes that others start from."""
 
 
 def load_here(files: Path, texts: pl.Series, folder: Path) -> pl.Series:
@@ -195,10 +219,10 @@ def _child(name: str, root: Path, does: bool, looks: bool, answer: Connection) -
     tempfile.tempdir = str(root / "work")
     try:
         if does:
-            OPERATIONS[name].run(Home(root, SETTINGS))
+            _ALL[name].run(Home(root, SETTINGS))
         ending = Ending("done")
     except SentimentError as error:
-        ending = Ending("done" if OPERATIONS[name].is_done(error) else "sentence", str(error))
+        ending = Ending("done" if _ALL[name].is_done(error) else "sentence", str(error))
     except BaseException as error:
         ending = Ending("trace", f"{type(error).__name__}: {error}"[:600])
     if looks and ending.how == "done":
@@ -243,11 +267,21 @@ def contents(root: Path) -> dict[str, Any]:
             found[table] = _digest(warehouse.connection, table, root)
     with reader(home) as snapshot:
         found["published tweets"] = snapshot.connection.execute("select count(*) from scored_tweets").fetchone()
-    champion = Registry(home).champion()
+    registry = Registry(home)
+    champion = registry.champion()
     found["champion"] = champion and champion.model_version
+    found["damaged versions"] = [number for number in registry.numbers() if not _is_whole(registry, number)]
     # What a kill leaves in `work` is removed by housekeeping.
     found["drafts"] = sorted(path.name for path in root.rglob("*.part") if home.work not in path.parents)
     return found
+
+
+def _is_whole(registry: Registry, number: int) -> bool:
+    with suppress(ModelError):
+        registry.load(number)
+        version = registry.version(number)
+        return None not in (registry.fed_rows(version), registry.reference_predictions(version))
+    return False
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, table: str, root: Path) -> tuple[Any, ...]:

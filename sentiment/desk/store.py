@@ -224,9 +224,13 @@ class Next(Thread):
             for _ in store.prepare(view):
                 if store.is_closed:
                     return
-        except Exception:
+        except Exception as error:
             # Anyone who asks for that page gets the error; the others need not wait for it.
-            log.exception("What pages will ask of %s could not be computed beforehand", self.snapshot)
+            if tells_of_damage(error):
+                what = str(error).partition("\n")[0]
+                log.warning("A page could not be computed: %s or %s is damaged (%s)", self.snapshot, index, what)
+            else:
+                log.exception("What pages will ask of %s could not be computed beforehand", self.snapshot)
         if store.shown_index != index:
             store.show(view)
 

@@ -13,12 +13,13 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,8 +28,8 @@ from typing import IO, Any
 
 import zstandard
 
-from sentiment.errors import InputError
-from sentiment.model.atomic import atomic_write, flush_to_disk, put_in_place
+from sentiment.errors import HomeError, InputError
+from sentiment.model.atomic import atomic_write, flush_to_disk, flush_tree, put_in_place
 from sentiment.registry.champion import champion_lock
 from sentiment.registry.store import refuse_damaged_store, relocate
 from sentiment.settings import Home
@@ -107,15 +108,16 @@ def restore(home: Home, path: Path) -> BackupReport:
     """Restore a backup into an empty home, at any path, and publish its snapshot.
 
     Raises:
-        InputError: the home is not empty, or the file is no backup, is damaged, or was made by a newer version.
-        HomeError: the home cannot be written.
+        InputError: the home is not empty, or a restore of another file into it was interrupted; or the file is no backup, is
+            damaged, or was made by a newer version.
+        HomeError: the home cannot be written, or files of an interrupted restore are gone.
     """
     began = time.perf_counter()
     with operation_lock(home, "upkeep"), translated_errors(home):
-        unpacked = home.root / _UNPACKED
-        # Left by a restore that was killed: the home was empty before.
-        is_continued = (home.root / f"{_UNPACKED}.json").exists()
-        if not is_continued:
+        unpacked, noted = home.root / _UNPACKED, home.root / f"{_UNPACKED}.json"
+        if noted.exists():
+            manifest = _begun(home, noted, path)
+        else:
             shutil.rmtree(unpacked, ignore_errors=True)
             if not path.is_file():
                 raise InputError(f"There is no file {path}. Name one that `sentiment backup` wrote.")
@@ -125,28 +127,53 @@ def restore(home: Home, path: Path) -> BackupReport:
             except BaseException:
                 shutil.rmtree(unpacked, ignore_errors=True)
                 raise
-            put_in_place(unpacked / MANIFEST, home.root / f"{_UNPACKED}.json")
-        else:
-            manifest = json.loads((home.root / f"{_UNPACKED}.json").read_text())
-        for name in manifest["files"]:
-            source, target = unpacked / name, home.root / name
-            if source.exists():
-                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                put_in_place(source, target)
+            (unpacked / MANIFEST).write_text(json.dumps({**manifest, "backup": str(path.absolute())}))
+            # From here on nothing of it is read from the backup again.
+            flush_tree(unpacked)
+            put_in_place(unpacked / MANIFEST, noted)
+        _move(manifest["files"], unpacked, home)
         if (store := home.mlflow / "mlflow.db").exists():
             relocate(store, home)
         shutil.rmtree(unpacked, ignore_errors=True)
     publish(home)
     # Last of all, so that a restore that was killed is continued until readers have a snapshot.
-    (home.root / f"{_UNPACKED}.json").unlink(missing_ok=True)
+    noted.unlink(missing_ok=True)
     files = manifest["files"]
     return BackupReport(
         str(path.absolute()),
         len(files),
         sum(entry["bytes"] for entry in files.values()),
-        path.stat().st_size,
+        path.stat().st_size if path.exists() else 0,
         time.perf_counter() - began,
     )
+
+
+def _begun(home: Home, noted: Path, path: Path) -> dict[str, Any]:
+    """The manifest of a restore that was interrupted; the home was empty before."""
+    manifest: dict[str, Any] = json.loads(noted.read_text())
+    if (other := manifest.get("backup", str(path.absolute()))) != str(path.absolute()):
+        raise InputError(
+            f"A restore of {other} into {home.root} was interrupted, so {path.name} was not touched. Finish that one: "
+            f"sentiment restore {shlex.quote(other)}; or set SENTIMENT_HOME to a new folder."
+        )
+    return manifest
+
+
+def _move(files: Iterable[str], unpacked: Path, home: Home) -> None:
+    """Move files into the home, those left that an interrupted restore has not moved."""
+    # None is moved into a folder that a power cut may take away.
+    for folder in {(home.root / name).parent for name in files}:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (home.root, *(made for made in home.root.rglob("*") if made.is_dir())):
+        flush_to_disk(folder)
+    for name in files:
+        source, target = unpacked / name, home.root / name
+        if source.exists():
+            put_in_place(source, target)
+        elif not target.exists():
+            raise HomeError(
+                f"{target} is missing, though its restore had begun. Empty {home.root}, and restore the backup once more."
+            )
 
 
 def _copy_databases(home: Home, folder: Path) -> dict[str, Path]:

@@ -23,9 +23,11 @@ through every file of the home, seconds for 1.6 million tweets.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -35,7 +37,7 @@ from typing import Any
 import polars as pl
 
 from sentiment import clock
-from sentiment.errors import BusyError, InputError
+from sentiment.errors import BusyError, HomeError, InputError
 from sentiment.ingest.blocklist import Forgotten, digest_of, open_key, user_key
 from sentiment.maintenance import text_search
 from sentiment.model.atomic import atomic_write
@@ -279,7 +281,13 @@ def empty_folder(folder: Path) -> None:
 
 def _split_rows(path: Path, request: Request) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of a Parquet file that stay, and those that are forgotten."""
-    frame = pl.read_parquet(path)
+    try:
+        frame = pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise HomeError(
+            f"{path} is damaged, so what is to be forgotten cannot be taken out of it. Remove it, or restore it from a backup, "
+            f"and go on: rm {shlex.quote(str(path))} && sentiment forget"
+        ) from error
     is_forgotten = pl.lit(False)
     if "tweet_id" in frame.columns:
         is_forgotten |= pl.col("tweet_id").is_in(list(request.tweet_ids)).fill_null(False)
@@ -301,14 +309,29 @@ def _needles(request: Request) -> list[bytes]:
 
 def _read_journal(home: Home) -> Request:
     try:
-        written = json.loads(home.forgetting.read_text())
+        written = json.loads(home.forgetting.read_bytes())
+        # Those of earlier versions have none.
+        if written.pop("sha256", None) not in (None, _digest(written)):
+            raise ValueError("other bytes were written")
+        written["learnt"] = map(tuple, written["learnt"])
+        parts: dict[str, Any] = {
+            name: value if isinstance(value, str) else tuple(value) for name, value in written.items()
+        }
+        return Request(**parts)
     except FileNotFoundError:
         return Request()
-    written["learnt"] = map(tuple, written["learnt"])
-    parts: dict[str, Any] = {name: value if isinstance(value, str) else tuple(value) for name, value in written.items()}
-    return Request(**parts)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise HomeError(
+            f"{home.forgetting}, which names who is still to be forgotten, is damaged. Remove it and ask once more: "
+            f"rm {shlex.quote(str(home.forgetting))} && sentiment forget --user NAME"
+        ) from error
 
 
 def _write_journal(home: Home, request: Request) -> None:
     with translated_errors(home), atomic_write(home.forgetting, mode=0o600) as draft:
-        draft.write_text(json.dumps(asdict(request)))
+        written = json.loads(json.dumps(asdict(request)))
+        draft.write_text(json.dumps({"sha256": _digest(written), **written}))
+
+
+def _digest(written: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(written).encode()).hexdigest()

@@ -16,7 +16,7 @@ predictions a year for each version; these rules keep two versions' predictions,
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -55,7 +55,7 @@ class HousekeepingReport:
     is_all_forgotten: bool = True
 
 
-def keep_house(home: Home, registry: Registry, on_wait: Callable[[str], None] | None = None) -> HousekeepingReport:
+def keep_house(home: Home, registry: Registry) -> HousekeepingReport:
     """Apply the rules, relative to the time of this run.
 
     Raises:

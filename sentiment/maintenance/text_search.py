@@ -52,7 +52,8 @@ def contains_file(path: Path, needles: Sequence[bytes]) -> bool:
         for piece in source:
             if contains([before + piece], needles)[0]:
                 return True
-            before = piece[-overlap:] if overlap else b""
+            # A piece of a compressed file may be shorter than what is searched for.
+            before = (before + piece)[-overlap:] if overlap else b""
     return False
 
 

@@ -55,7 +55,8 @@ def withdraw(home: Home, name: str) -> WithdrawReport:
 
     Raises:
         InputError: no such file was loaded.
-        HomeError: an earlier version loaded it, which did not keep what its duplicate lines said.
+        HomeError: an earlier version loaded it, which did not keep what its duplicate lines said; or a list of what a version
+            was trained on is damaged, which only the result needs.
         BusyError: a training or scoring run takes longer than `settings.writer_wait_seconds`.
     """
     path = Path(name).expanduser().absolute()
@@ -69,8 +70,8 @@ def withdraw(home: Home, name: str) -> WithdrawReport:
         except InputError:
             publish(home)  # It may be gone already, by a run that was killed before readers saw it.
             raise
-        rows_learnt = _count_learnt(home, gone)
         publish(home)
+        rows_learnt = _count_learnt(home, gone)
     is_gold = accounts["gold_set"].is_not_null()
     return WithdrawReport(
         accounts["path"].unique(maintain_order=True).to_list(),
@@ -126,7 +127,15 @@ def _count_learnt(home: Home, gone: pl.Series) -> dict[int, int]:
     ids = gone.alias("tweet_id").to_frame()
     found = []
     for path in (home.mlflow / "artifacts").rglob(FED_ROWS):
-        count = pl.scan_parquet(path).select("tweet_id").join(ids.lazy(), on="tweet_id", how="semi").collect().height
+        try:
+            count = (
+                pl.scan_parquet(path).select("tweet_id").join(ids.lazy(), on="tweet_id", how="semi").collect().height
+            )
+        except pl.exceptions.PolarsError as error:
+            raise HomeError(
+                f"The tweets were taken out. But {path} is damaged, so whether its version was trained on them cannot be said: "
+                "restore it from a backup, or train again with sentiment retrain."
+            ) from error
         if count:
             # <artifacts>/<run>/artifacts/<name>
             found.append((path.parents[1].name, count))

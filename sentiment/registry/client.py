@@ -294,24 +294,28 @@ class Registry:
             int(version.version): version for version in self.client.search_model_versions(f"name = '{self.name}'")
         }
         removed = [number for number in model_versions if number in there]
-        runs = [there[number].run_id for number in removed if there[number].run_id]
-        for number in removed:
-            self.client.delete_model_version(self.name, str(number))
         # The time is a number of our own making, never a user's text.
         query = f"attributes.status != 'FINISHED' and attributes.start_time < {int(dead_before.timestamp() * 1000)}"
-        registered = {version.run_id for version in there.values()}
         found = self.client.search_runs([self.experiment_id], query)
-        dead = [run.info.run_id for run in found if run.info.run_id not in registered]
-        for run_id in (*runs, *dead):
-            for logged in self.client.search_logged_models([self.experiment_id], f"source_run_id = '{run_id}'"):
-                self.client.delete_logged_model(logged.model_id)
-            self.client.delete_run(run_id)
+        dead = {run.info.run_id for run in found} - {version.run_id for version in there.values()}
+        # Keep a run while one of its versions is registered: its files list what the version was fed.
+        needed = {version.run_id for number, version in there.items() if number not in removed}
+        for run_id in dead | {there[number].run_id or "" for number in removed} - needed:
+            self._delete_run(run_id)
+        # After their runs: nobody would look for the run of a version that is gone.
+        for number in removed:
+            self.client.delete_model_version(self.name, str(number))
         deleted = self.client.search_runs([self.experiment_id], run_view_type=ViewType.DELETED_ONLY)
-        # Keep a deleted run while its version is registered: its files list what the version was fed.
-        unused = [run.info.run_id for run in deleted if run.info.run_id not in registered - set(runs)]
-        if unused:
+        if unused := [run.info.run_id for run in deleted if run.info.run_id not in needed]:
             purge_runs(self.uri, unused)
         return removed, len(dead)
+
+    def _delete_run(self, run_id: str) -> None:
+        """Delete a run and its models, unless somebody has done it in MLflow's pages."""
+        for logged in self.client.search_logged_models([self.experiment_id], f"source_run_id = '{run_id}'"):
+            self.client.delete_logged_model(logged.model_id)
+        if self.client.search_runs([self.experiment_id], f"attributes.run_id = '{run_id}'"):
+            self.client.delete_run(run_id)
 
     def load(self, model_version: int) -> SentimentModel:
         """The weights of a version, straight from its files.

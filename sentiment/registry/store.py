@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlparse, urlsplit
 from urllib.request import url2pathname
 
 from sentiment.errors import HomeError, ModelError
-from sentiment.model.atomic import atomic_write, flush_tree, put_in_place
+from sentiment.model.atomic import atomic_write, flush_to_disk, flush_tree, put_in_place
 from sentiment.registry.environment import MLFLOW_ENVIRONMENT, import_mlflow
 from sentiment.registry.names import CHAMPION, digest_tag
 from sentiment.settings import Home
@@ -129,8 +129,16 @@ def refuse_damaged_store(store: Path) -> None:
 
 
 def flush_artifacts(address: str) -> None:
-    """MLflow flushes its database and not its files: after a power cut a version would be there without its weights."""
-    flush_tree(Path(url2pathname(urlsplit(address).path)))
+    """MLflow flushes its database and not its files: after a power cut a version would be there without its weights.
+
+    Args:
+        address: of a folder `<home>/mlflow/artifacts/<run>/artifacts` or `…/artifacts/models/<model>/artifacts`.
+    """
+    folder = Path(url2pathname(urlsplit(address).path))
+    flush_tree(folder)
+    # MLflow makes these as well, and each is a name in the one above.
+    for parent in folder.parents[:4]:
+        flush_to_disk(parent)
 
 
 def purge_runs(uri: str, run_ids: Sequence[str]) -> None:

@@ -133,7 +133,8 @@ def fit(
     rows_total = PASSES * subset.count_train_rows
     rows_at_checkpoint, written = run.rows_seen, time.perf_counter()
     groups = read_groups(subset, recipe, passes=PASSES, seed=job.seed, first_step=run.step)
-    with _threads(recipe.parts) as run_all, FedRows(fed_rows_path, subset) as fed, closing(groups):
+    fed_rows = FedRows(fed_rows_path, subset)
+    with _deterministic(recipe.device), _threads(recipe.parts) as run_all, fed_rows as fed, closing(groups):
         fed.add_again(min(run.step, count_groups))
         for group in groups:
             if run.step < count_groups:
@@ -238,6 +239,21 @@ def _train_on_group(
     run.rows_seen += len(labels)
     run.loss_sum += loss
     return loss / max(len(labels), 1)
+
+
+@contextmanager
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """Let a GPU add up in one order, so that a seed gives the same weights; torch warns of a module that has no such way."""
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # Read when the first product is computed.
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def _autocast(device: torch.device) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 
 from sentiment.errors import BusyError, HomeError, SentimentError
-from sentiment.model.atomic import put_in_place
+from sentiment.model.atomic import flush_to_disk, put_in_place
 from sentiment.settings import Home
 from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.migrations import migrate, missing_migrations, remove_unfinished_file
@@ -29,8 +29,6 @@ from sentiment.warehouse.session import CONFIG, Warehouse, set_quiet
 @contextmanager
 def writer(home: Home) -> Iterator[Warehouse]:
     """Open the warehouse for writing, alone; wait for another writer if there is one.
-
-    Args:
 
     Raises:
         BusyError: another process wrote for longer than `settings.writer_wait_seconds`.
@@ -120,11 +118,13 @@ def rewrite(
 
 def _connect(home: Home) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + home.settings.writer_wait_seconds
-    is_waiting = False
+    is_waiting, is_new = False, not home.warehouse.exists()
     while True:
         try:
-            connection = duckdb.connect(str(home.warehouse), config=bounded(home))
-            return configured(connection)
+            connection = configured(duckdb.connect(str(home.warehouse), config=bounded(home)))
+            if is_new:  # DuckDB flushes what is in the file, and not its name.
+                flush_to_disk(home.root)
+            return connection
         except duckdb.IOException as error:
             # Somebody opened the writer's file with another tool: wait for them as for any other process.
             if "Could not set lock" not in str(error) or time.monotonic() > deadline:

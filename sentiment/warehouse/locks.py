@@ -79,7 +79,7 @@ def operation_lock(home: Home, name: str) -> Iterator[None]:
             lock.acquire(timeout=wait_seconds, poll_interval=0.05)
     except Timeout as error:
         raise BusyError(
-            f"Another process has held {name} of {home.root} for more than {wait_seconds:.0f} s. "
+            f"{name} of {home.root} has been held by {holder_of(path)} for more than {wait_seconds:.0f} s. "
             "Wait for it to end (`sentiment status` names the last runs) or raise SENTIMENT_WRITER_WAIT_SECONDS."
         ) from error
     except OSError as error:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -83,6 +84,22 @@ def test_a_damaged_index_is_built_again(scored: Home, make_desk: Callable, tmp_p
         assert desk.get("/tweets").status_code == 503
         wait_until(lambda: desk.get("/tweets").status_code == 200)
         assert desk.get("/tweets").text == expected.text
+
+
+def test_a_page_that_meets_damage_is_one_sentence_in_the_log(scored: Home, caplog: pytest.LogCaptureFixture) -> None:
+    def prepare(_: View) -> Iterator[None]:
+        raise duckdb.IOException(
+            "Corrupt database file: computed checksum 1 does not match stored checksum 2\nin block 3"
+        )
+
+    store = Store(scored, prepare)
+    index = first_view(store).index_path
+    wait_until(lambda: caplog.records != [])
+    (said,) = caplog.records
+    assert {str(scored.published.resolve()), str(index)} <= set(said.getMessage().split())
+    assert "\n" not in said.getMessage()
+    assert said.exc_info is None
+    store.close()
 
 
 def test_closing_ends_what_is_being_prepared_after_its_step(scored: Home) -> None:

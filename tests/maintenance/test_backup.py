@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.errors import InputError
+from sentiment.errors import HomeError, InputError
 from sentiment.maintenance import backup as module
 from sentiment.maintenance.backup import backup, restore
 from sentiment.maintenance.erasure import forget
@@ -173,10 +174,29 @@ def test_a_restore_that_was_killed_is_finished_by_the_next(
             patch.setattr(module, step, die)
             with pytest.raises(KeyboardInterrupt):
                 restore(elsewhere, made)
+        if step == "relocate":
+            with pytest.raises(InputError, match=re.escape(f"sentiment restore {made}")):
+                restore(elsewhere, tmp_path / "other.tar.zst")
         if step == "publish":
             publish(elsewhere)
     assert contents(elsewhere) == contents(used)
+    made.unlink()
+    restore(elsewhere, made)  # All of it was unpacked.
+    assert contents(elsewhere) == contents(used)
     assert Registry(elsewhere).load(1)
+
+
+def test_a_file_that_an_interrupted_restore_lost_is_named(
+    used: Home, elsewhere: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Path(backup(used, tmp_path).path)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_move", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            restore(elsewhere, made)
+    (elsewhere.root / ".restoring" / "mlflow" / "mlflow.db").unlink()
+    with pytest.raises(HomeError, match=r"mlflow\.db is missing"):
+        restore(elsewhere, made)
 
 
 @pytest.mark.parametrize(("name", "words"), [("there.tar.zst", "exists already"), ("no/where.tar.zst", "no folder")])

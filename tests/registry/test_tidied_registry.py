@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,6 +16,7 @@ from sentiment.maintenance.retention import keep_house
 from sentiment.registry import champion
 from sentiment.registry.client import EXPERIMENT, Registry
 from sentiment.registry.names import CHAMPION
+from sentiment.registry.store import purge_runs
 from sentiment.scoring.score import Selection, score
 from sentiment.settings import GateThresholds, Home, Settings
 from sentiment.training.subsets import Export
@@ -117,6 +119,36 @@ def test_housekeeping_keeps_the_files_of_a_registered_version_whose_run_was_dele
     registry.client.restore_run(version.run_id)
     assert registry.fed_rows(version) is not None
     assert registry.load(2) is not None
+
+
+@pytest.mark.parametrize("step", ["delete_logged_model", "delete_run", "delete_model_version"])
+def test_a_removal_that_is_interrupted_leaves_nothing_behind(
+    two_champions: Home, registry: Registry, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version, long_ago = registry.version(1), datetime(2020, 1, 1, tzinfo=UTC)
+    work = getattr(registry.client, step)
+
+    def end(*arguments: str) -> None:
+        work(*arguments)
+        raise InterruptedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(registry.client, step, end)
+        with pytest.raises(InterruptedError):
+            registry.remove([1], dead_before=long_ago)
+    registry.remove([1], dead_before=long_ago)
+    artifacts = two_champions.mlflow / "artifacts"
+    assert registry.numbers() == [2]
+    assert len(list(artifacts.rglob("*.safetensors"))) == 1
+    assert not (artifacts / version.run_id / "artifacts").exists()
+    assert registry.load(2) is not None
+
+
+def test_a_version_whose_run_is_gone_is_removed(two_champions: Home, registry: Registry) -> None:
+    registry.client.delete_run(registry.version(1).run_id)
+    purge_runs(registry.uri, [registry.version(1).run_id])
+    assert registry.remove([1], dead_before=datetime(2020, 1, 1, tzinfo=UTC)) == ([1], 0)
+    assert registry.numbers() == [2]
 
 
 def test_a_deleted_experiment_is_named_with_the_command_that_restores_it(

@@ -113,11 +113,21 @@ def test_a_writer_waits_for_another_process_says_so_once_and_gives_up_in_a_sente
     said: list[str] = []
     with (
         process(HOLD_LOCK, home.locks / "warehouse.lock"),
-        pytest.raises(BusyError, match=r"Another process has held warehouse of .* for more than 0 s"),
+        pytest.raises(BusyError, match=r"warehouse of .* held by another run for more than 0 s"),
         writer(replace(home.with_patience(0), on_wait=said.append)),
     ):
         pass
     assert said == ["waiting for another run, which holds warehouse"]
+
+
+def test_the_name_of_a_new_warehouse_survives_a_power_cut(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr("sentiment.warehouse.connection.flush_to_disk", flushed.append)
+    home.warehouse.unlink(missing_ok=True)
+    for _ in range(2):
+        with writer(home):
+            pass
+    assert flushed == [home.root]
 
 
 def test_a_writer_says_whom_it_waits_for(home: Home) -> None:
