@@ -13,6 +13,7 @@ NAMES = (
     "curve",
     "training",
     "accuracy",
+    "devices",
     "api",
     "publish",
     "lake",

@@ -1,7 +1,6 @@
 """Training and scoring on the processor and on a GPU: `python -m benchmarks.devices [FOLDER]`.
 
-Efforts 1 to 4 and a classifier of the shape of BERT-base with random weights, in one process each device after the other.
-Of the classifier a few batches are measured, in rows a second. Then what a GPU promises: probabilities like those of the processor, the same
+Efforts 1 to 4, and of a classifier of the shape of BERT-base, with random weights, a few batches. Then what a GPU promises: probabilities like those of the processor, the same
 weights for the same seed, and a killed training that goes on elsewhere. Without a GPU only the processor is measured.
 
 FOLDER holds `train.parquet` and `holdout.parquet`, as the project exports them; by default those of all tweets. Each row is
@@ -48,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, help="with train.parquet and holdout.parquet")
     parser.add_argument("--efforts", nargs="*", type=int, default=list(EFFORTS), help="to measure; all by default")
-    parser.add_argument("--rows", type=int, help="to train on; all by default")
+    parser.add_argument("--rows", type=int, default=100_000, help="to train on; 100,000 by default")
     arguments = parser.parse_args()
     folder = arguments.folder or _exported()
     devices: list[Device] = ["cuda", "cpu"] if torch.cuda.is_available() else ["cpu"]
@@ -76,10 +75,10 @@ def said(measure: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, A
 class Bench:
     """The rows to train on and to score."""
 
-    def __init__(self, folder: Path, scratch: Path, rows: int | None = None) -> None:
+    def __init__(self, folder: Path, scratch: Path, rows: int) -> None:
         self.train, self.scratch = folder / "train.parquet", scratch
         self.holdout = pl.read_parquet(folder / "holdout.parquet", columns=["label", "text"])
-        self.rows = rows or pq.read_metadata(self.train).num_rows
+        self.rows = min(rows, pq.read_metadata(self.train).num_rows)
 
     def fit(self, rows: int, effort: int, device: Device, **options: Any) -> SentimentModel:
         """A trained model."""
@@ -151,23 +150,22 @@ class Bench:
 
     def goes_on_elsewhere(self) -> dict[str, Any]:
         """The accuracy of a training that was killed on the GPU and went on on the processor, and how much was left to do."""
-        checkpoint, steps = self.scratch / "checkpoint", list[Progress]()
+        checkpoint, before, after = self.scratch / "checkpoint", list[Progress](), list[Progress]()
 
         def kill(progress: Progress) -> None:
+            before.append(progress)
             if progress.rows_done > 1.2 * REPEATED_ROWS:
                 raise Killed
 
         try:
             self.fit(REPEATED_ROWS, 2, "cuda", checkpoint_folder=checkpoint, on_progress=kill)
         except Killed:
-            model = self.fit(REPEATED_ROWS, 2, "cpu", checkpoint_folder=checkpoint, on_progress=steps.append)
+            model = self.fit(REPEATED_ROWS, 2, "cpu", checkpoint_folder=checkpoint, on_progress=after.append)
         texts, labels = self.holdout["text"], self.holdout["label"].to_numpy()
         accuracy = np.mean((model.predict_probability(texts) >= 0.5) == (labels == 1))
-        return {
-            "rows_done_before": steps[0].rows_done,
-            "rows_in_all": steps[0].rows_total,
-            "holdout": round(float(accuracy), 4),
-        }
+        # The last group before the kill is in no checkpoint.
+        groups = {"groups_on_the_gpu": len(before) - 1, "groups_on_the_processor": len(after)}
+        return groups | {"holdout": round(float(accuracy), 4)}
 
 
 def rows_per_second(work: Callable[[], float], rows: int) -> float:

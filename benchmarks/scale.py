@@ -144,7 +144,7 @@ def plain_pool(home: Home, registry: Registry) -> dict[str, float]:
                 pl.DataFrame(batch).write_parquet(content, compression=store.compression)
                 store.write(name := f"{number}.parquet", content.getvalue())
                 digest = hashlib.sha256(content.getvalue()).hexdigest()
-                tasks.append(ShardTask(folder, name, digest, files, ONE_THREAD_ROWS, 3, versions()))
+                tasks.append(ShardTask(folder, name, digest, files, ONE_THREAD_ROWS, 3, "cpu", versions()))
             count = snapshot.value("steps/warehouse/count_tweets")
         with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), initializer=use_one_thread) as pool:
             for future in [pool.submit(timed, task) for task in tasks[:2]]:

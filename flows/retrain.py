@@ -67,8 +67,10 @@ class RetrainOptions(BaseModel):
         description="Rows that your own model trains on, of both passes together, evenly spread; a slow one needs fewer. "
         "Empty: SENTIMENT_MODEL_ROWS, or all.",
     )
-    device: Device = Field(
-        default="auto", description="Where to train: auto takes a GPU where there is one; cpu; cuda, or fail."
+    device: Device | None = Field(
+        default=None,
+        description="Where to train: cpu, cuda, or auto, which takes a GPU for a model of your own if there is one. "
+        "Empty: SENTIMENT_DEVICE.",
     )
     as_of: AsOf = None
 
@@ -179,7 +181,7 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
             config=config_of(options, model, home.settings.model_rows),
             seed=options.seed,
             word_vectors=options.word_vectors,
-            device=options.device,
+            device=options.device or home.settings.device,
             model=model,
         ),
         on_progress=lambda progress: step(progress.rows_done, progress.rows_total, progress.current_pass),

@@ -32,7 +32,7 @@ UNFINISHED_SUFFIXES = frozenset({".part", ".tmp", ".crdownload", ".swp"})
 
 
 Device = Literal["auto", "cpu", "cuda"]
-"""Where to train."""
+"""Where models train and score."""
 CheckName = Literal["no_leak", "loads", "floor", "better", "gold", "neutral", "slices", "behaviour", "speed"]
 
 
@@ -93,6 +93,10 @@ class Settings(BaseSettings):
     )
     model_rows: int | None = Field(
         default=None, ge=1, description="Rows that your own model trains on, of both passes together; all unless given."
+    )
+    device: Device = Field(
+        default="auto",
+        description="Where models train and score: `cpu`, `cuda`, or `auto`, a GPU where there is one and it is faster.",
     )
     labels: Literal[2, 3] = Field(
         default=3,

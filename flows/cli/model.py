@@ -105,7 +105,7 @@ def retrain(
     word_vectors: WordVectors = None,
     model: Model = None,
     model_rows: ModelRows = None,
-    device: TrainingDevice = "auto",
+    device: TrainingDevice = None,
     as_json: AsJson = False,
 ) -> None:
     """Train on the next growing subset and let the gate decide.

@@ -60,7 +60,12 @@ ModelRows = Annotated[
 
 
 TrainingDevice = Annotated[
-    Device, typer.Option("--device", help="Where to train; auto takes a GPU where there is one.")
+    Device | None,
+    typer.Option(
+        "--device",
+        help="Where to train; auto takes a GPU where there is one for a model of your own. SENTIMENT_DEVICE unless given.",
+        show_default=False,
+    ),
 ]
 
 

@@ -124,9 +124,12 @@ class ChampionFollower(Thread):
     def _load(self, champion: ChampionFiles) -> Served:
         import torch
 
+        from sentiment.model.device import for_few_texts
+
         # Requests are gathered and predicted by one thread; torch's own would only wait for each other.
         torch.set_num_threads(1)
-        model = champion.load(self.home.settings.model_name)
+        settings = self.home.settings
+        model = for_few_texts(champion.load(settings.model_name), settings.device)
         model.predict_probability(["what a lovely morning", ""])
         # A hundred thousand objects of torch stay for good; to walk through them all, the collector would stop every request
         # for a tenth of a second.

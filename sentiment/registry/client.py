@@ -318,14 +318,15 @@ class Registry:
             self.client.delete_run(run_id)
 
     def load(self, model_version: int) -> SentimentModel:
-        """The weights of a version, straight from its files.
+        """The weights of a version, straight from its files, where it scores many texts.
 
         Raises:
-            ModelError: the version or its files are missing or damaged.
+            ModelError: the version or its files are missing or damaged, or there is no GPU though one was asked for.
         """
         from sentiment.model.classifier import SentimentModel
+        from sentiment.model.device import for_many_texts
 
-        return SentimentModel.load(self.model_files(model_version))
+        return for_many_texts(SentimentModel.load(self.model_files(model_version)), self.home.settings.device)
 
     def model_files(self, model_version: int) -> Path:
         """The folder of a version's weights and configuration, as they were registered.

@@ -291,8 +291,8 @@ class _Job:
                 digest = hashlib.sha256(content).hexdigest()
                 name = f"{SHARDS}/{digest[:20]}.parquet"
                 self.store.write(name, content)
-                labels = self.home.settings.labels
-                task = ShardTask(self.store.address, name, digest, files, batch_rows, labels, versions())
+                labels, device = self.home.settings.labels, self.home.settings.device
+                task = ShardTask(self.store.address, name, digest, files, batch_rows, labels, device, versions())
                 tasks.append(_Shard(piece, task))
         draft.unlink(missing_ok=True)
         return tasks

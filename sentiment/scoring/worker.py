@@ -30,6 +30,7 @@ from sentiment.scoring.store import ShardStore, reported_missing
 
 if TYPE_CHECKING:
     from sentiment.model.classifier import SentimentModel
+    from sentiment.settings import Device
 
 SHARDS, PREDICTIONS, MODELS = "shards", "predictions", "models"
 _PACKAGES = ("torch", "polars", "numpy")
@@ -64,6 +65,7 @@ class ShardTask:
         digest: SHA-256 of that file.
         batch_rows: tweets that are predicted at a time.
         count_labels: 2, or 3 with neutral.
+        device: of the worker, to predict on.
         versions: of the program and of what it computes with, where the run was planned.
     """
 
@@ -73,6 +75,7 @@ class ShardTask:
     model: ModelFiles
     batch_rows: int
     count_labels: Literal[2, 3]
+    device: Device
     versions: Mapping[str, str]
 
     @property
@@ -111,7 +114,7 @@ def predict_shard(task: ShardTask) -> ShardResult:
         content = store.read(task.shard)
     if hashlib.sha256(content).hexdigest() != task.digest:
         raise WorkerError(f"The shard {task.shard} in {task.store} is damaged. Run it again, and it is rewritten.")
-    model = load_model(task.model)
+    model = load_model(task.model, task.device)
     with pq.ParquetFile(pa.BufferReader(content)) as file:
         parts = [
             predict_frame(model, pl.DataFrame(batch), task.count_labels).drop("text")
@@ -159,14 +162,15 @@ def digest_files(names: tuple[str, ...], contents: list[bytes]) -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def load_model(files: ModelFiles) -> SentimentModel:
+def load_model(files: ModelFiles, device: Device = "cpu") -> SentimentModel:
     """Load a model from its folder or store, verified by its digest; the last one is cached.
 
     Raises:
         WorkerError: the files are not those that the run named, or the disk is full.
-        ModelError: they cannot be loaded.
+        ModelError: they cannot be loaded, or there is no GPU though one was asked for.
     """
     from sentiment.model.classifier import SentimentModel
+    from sentiment.model.device import for_many_texts
 
     store = ShardStore(files.address)
     with reported_missing(f"A file of the model in {files.address}"):
@@ -180,7 +184,7 @@ def load_model(files: ModelFiles) -> SentimentModel:
                 path = Path(folder) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
-            return SentimentModel.load(Path(folder))
+            return for_many_texts(SentimentModel.load(Path(folder)), device)
     except OSError as error:
         raise WorkerError(
             f"The worker on {socket.gethostname()} cannot keep the model, {sum(map(len, contents)) >> 20} MiB, in its folder "

@@ -70,8 +70,8 @@ class TrainingJob:
         word_vectors: the file of `config.vectors`.
         model: what `config.custom` describes, as the user named it.
         custom_folder: where what it is made from was copied to.
-        device: `cpu`, `cuda`, or `auto` for a GPU where there is one. It is no part of a version's identity, and a killed
-            run may continue on another.
+        device: `cpu`, `cuda`, or `auto` for a GPU where there is one and a user's own module is trained. It is no part of a
+            version's identity, and a killed run may continue on another.
     """
 
     rows: int

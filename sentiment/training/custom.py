@@ -25,7 +25,9 @@ from sentiment.model.atomic import atomic_folder
 from sentiment.model.batch import Batch
 from sentiment.model.config import CustomConfig
 from sentiment.model.custom import HUGGING_FACE, CustomEncoder
+from sentiment.model.device import choose_device
 from sentiment.model.features import FeatureConfig, extract
+from sentiment.settings import Device
 from sentiment.training.parts import Part, smoothed_log_loss
 from sentiment.training.pretrained import described_files, load_pretrained, pretrained_folder
 
@@ -106,28 +108,33 @@ class Budget(NamedTuple):
     """Tweets to take the time of."""
 
 
-def try_out(config: CustomConfig, folder: Path, features: FeatureConfig, budget: Budget | None) -> None:
+def try_out(
+    config: CustomConfig, folder: Path, features: FeatureConfig, budget: Budget | None, device: Device = "cpu"
+) -> None:
     """Build a module, train it on a few texts and let it score some; its weights are drawn again afterwards.
+
+    Args:
+        device: that it is to train and score on.
 
     Raises:
         TrainingError: it cannot be trained or used, or is too slow for the gate; says what was found and what to change.
     """
     try:
-        encoder = CustomEncoder(config, folder)
+        encoder = CustomEncoder(config, folder).to(place := choose_device(device, gains=True))
         _refuse_weights(encoder)
         _optimizers(encoder)
-        _learn_once(encoder, _batch(_TEXTS, features))
+        _learn_once(encoder, _batch(_TEXTS, features, place))
         encoder.eval()
-        _refuse_neighbours(encoder, features)
+        _refuse_neighbours(encoder, features, place)
         if budget is not None:
-            _refuse_slow(encoder, budget, features)
+            _refuse_slow(encoder, budget, features, place)
     except ModelError as error:
         raise TrainingError(str(error)) from error
 
 
-def _batch(texts: Any, features: FeatureConfig) -> Batch:
+def _batch(texts: Any, features: FeatureConfig, device: torch.device) -> Batch:
     column = pl.Series("text", list(texts), dtype=pl.String)
-    return Batch.of(extract(column, features), texts=column.to_list())
+    return Batch.of(extract(column, features), device, column.to_list())
 
 
 def _refuse_weights(encoder: CustomEncoder) -> None:
@@ -177,10 +184,10 @@ def _learn_once(encoder: CustomEncoder, batch: Batch) -> None:
         )
 
 
-def _refuse_neighbours(encoder: CustomEncoder, features: FeatureConfig) -> None:
+def _refuse_neighbours(encoder: CustomEncoder, features: FeatureConfig, device: torch.device) -> None:
     """A text's logit must be its own: scoring puts it next to others each time."""
-    together = encoder(_batch(_TEXTS, features))
-    alone, again = (torch.cat([encoder(_batch([text], features)) for text in _TEXTS]) for _ in range(2))
+    together = encoder(_batch(_TEXTS, features, device))
+    alone, again = (torch.cat([encoder(_batch([text], features, device)) for text in _TEXTS]) for _ in range(2))
     name = encoder.config.name
     if (apart := float((alone - again).abs().max())) > _SAME:
         raise TrainingError(
@@ -194,14 +201,14 @@ def _refuse_neighbours(encoder: CustomEncoder, features: FeatureConfig) -> None:
         )
 
 
-def _refuse_slow(encoder: CustomEncoder, budget: Budget, features: FeatureConfig) -> None:
+def _refuse_slow(encoder: CustomEncoder, budget: Budget, features: FeatureConfig, device: torch.device) -> None:
     if budget.texts.is_empty():
         return
-    encoder(_batch(budget.texts.head(8), features))
+    encoder(_batch(budget.texts.head(8), features, device))
     speeds: list[float] = []
     began = time.perf_counter()
     while len(speeds) < _MOST_TIMINGS and time.perf_counter() - began < _SECONDS_OF_TIMINGS:
-        batch = _batch(budget.texts.slice(len(speeds) * _TIMED_ROWS % len(budget.texts), _TIMED_ROWS), features)
+        batch = _batch(budget.texts.slice(len(speeds) * _TIMED_ROWS % len(budget.texts), _TIMED_ROWS), features, device)
         before = time.perf_counter()
         encoder(batch)
         speeds.append(batch.count_rows / (time.perf_counter() - before))

@@ -115,8 +115,8 @@ def fit(
         on_progress: called after each row group.
 
     Raises:
-        TrainingError: fewer rows than asked for, too few of a class, word vectors without an encoder, or no GPU though one was
-            asked for.
+        TrainingError: fewer rows than asked for, too few of a class, or word vectors without an encoder.
+        ModelError: no GPU though one was asked for.
         InputError: the word vectors cannot be used.
     """
     bounds = (GROUP_ROWS, MOST_HELD_BACK) if job.config.custom else (None, MOST_EARLY_STOPPING_ROWS)
@@ -247,7 +247,6 @@ def _deterministic(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # Read when the first product is computed.
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:

@@ -17,9 +17,9 @@ from sentiment.errors import TrainingError
 from sentiment.model.batch import Batch
 from sentiment.model.classifier import SentimentModel
 from sentiment.model.config import ModelConfig
+from sentiment.model.device import choose_device
 from sentiment.model.features import Features, extract
 from sentiment.model.lexicon import Lexicon
-from sentiment.settings import Device
 from sentiment.training.blending import fit_blend, fit_out_of_domain_blend
 from sentiment.training.config import EFFORTS, TrainingConfig, TrainingJob
 from sentiment.training.custom import CUSTOM_PART, by_length, custom_part
@@ -86,12 +86,12 @@ class BlendRecipe:
         """Set up the model and its parts.
 
         Raises:
-            TrainingError: word vectors without an encoder, or a GPU that is not there.
+            TrainingError: word vectors without an encoder.
             InputError: the word vectors, or the weights to fine-tune, cannot be used.
-            ModelError: the user's own module cannot be built.
+            ModelError: the user's own module cannot be built, or there is no GPU though one was asked for.
         """
         config, seed = job.config, job.seed
-        self.subset, self.device = subset, choose_device(job.device)
+        self.subset, self.device = subset, choose_device(job.device, gains=config.custom is not None)
         self.lexicon = lexicon = Lexicon.shipped()
         torch.manual_seed(seed)
         self.model = SentimentModel(
@@ -173,22 +173,6 @@ class BlendRecipe:
         if custom is not None:
             custom.remember(False)
         return model.cpu(), blend.accuracy
-
-
-def choose_device(device: Device) -> torch.device:
-    """The device of a name; `auto` is a GPU where there is one.
-
-    Raises:
-        TrainingError: there is no GPU that torch can use.
-    """
-    has_gpu = torch.cuda.is_available()
-    if device == "cuda" and not has_gpu:
-        build = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is a build for CPUs alone"
-        raise TrainingError(
-            f"Asked to train on a GPU, but torch finds none; torch {torch.__version__} {build}. Install a CUDA build and "
-            "NVIDIA's driver, or train with the device auto or cpu."
-        )
-    return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
 
 
 def _pretrained(config: TrainingConfig, subset: Subset, path: Path | None) -> WordVectors | None:

@@ -255,7 +255,7 @@ def _try_out(home: Home, export: Export, job: TrainingJob, folder: Path) -> Trai
     custom.copy_source(job.model, job.config.custom, folder)
     is_asked = "speed" not in gate.switched_off
     try:
-        custom.try_out(job.config.custom, folder, job.config.features, budget if is_asked else None)
+        custom.try_out(job.config.custom, folder, job.config.features, budget if is_asked else None, job.device)
     except TrainingError:
         shutil.rmtree(folder)
         raise

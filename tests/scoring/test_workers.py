@@ -169,7 +169,14 @@ def task(tmp_path: Path, lexicon_model: Callable) -> ShardTask:
     store.write("shards/one.parquet", content)
     files = worker.describe_model(tmp_path / "model")
     return ShardTask(
-        store.address, "shards/one.parquet", hashlib.sha256(content).hexdigest(), files, 1000, 2, worker.versions()
+        store.address,
+        "shards/one.parquet",
+        hashlib.sha256(content).hexdigest(),
+        files,
+        1000,
+        2,
+        "cpu",
+        worker.versions(),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from sentiment.errors import TrainingError
+from sentiment.errors import ModelError, TrainingError
 from sentiment.model import hashing, operators
 from sentiment.model.features import FeatureConfig
 from sentiment.training.calibration import fit_calibration, fit_weights, log_loss, raise_last_weight
@@ -291,7 +291,7 @@ def test_without_a_gpu_auto_trains_on_the_cpu_and_cuda_is_refused(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     job = TrainingJob(600, TrainingConfig(features=FEATURES), device="auto")
     fit(job, subset, fed_rows_path=subset.with_name("fed.parquet"))
-    with pytest.raises(TrainingError, match="torch finds none") as refusal:
+    with pytest.raises(ModelError, match="torch finds none") as refusal:
         fit(dataclasses.replace(job, device="cuda"), subset, fed_rows_path=subset.with_name("fed.parquet"))
     assert "auto or cpu" in str(refusal.value)
 
