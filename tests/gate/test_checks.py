@@ -338,6 +338,13 @@ def test_nothing_to_compare_on_is_said_and_refuses_nothing() -> None:
     assert "No slice has the 500 rows" in found["slices"].reason
 
 
+def test_the_floor_never_shows_more_error_than_it_found() -> None:
+    off = dataclasses.replace(GOOD, calibration_error=0.067)
+    found = checks(dataclasses.replace(FIRST, challenger=off, calibration_error_lower=0.073))["floor"]
+    assert not found.passed
+    assert "calibration error 7.30 %, shown to be at least 7.30 %, allowed 5.00 %" in found.reason
+
+
 def test_what_cannot_be_loaded_passes_neither_behaviour_nor_speed() -> None:
     found = checks(dataclasses.replace(FIRST, load_difference=None, behaviour=None, rescoring_seconds=None))
     assert not found["behaviour"].passed
