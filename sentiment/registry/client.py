@@ -115,8 +115,7 @@ class Registry:
 
     def find(self, training_key: str) -> RegisteredVersion | None:
         """The version that was trained on the same rows with the same config and seed."""
-        query = f"name = '{self.name}' and tags.{TRAINING_KEY} = '{training_key}'"
-        found = self.client.search_model_versions(query)
+        found = self.client.search_model_versions(f"name = '{self.name}' and tags.{TRAINING_KEY} = '{training_key}'")
         return min(map(_registered, found), key=lambda version: version.model_version, default=None)
 
     @contextmanager
