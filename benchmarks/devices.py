@@ -5,7 +5,7 @@ probabilities like those of the processor, the same weights for the same seed, a
 Without a GPU only the processor is measured.
 
 FOLDER holds `train.parquet` and `holdout.parquet`, as the project exports them; by default those of all tweets. Each row is
-printed when it is measured; the last lines of output are what `results/devices.json` gets.
+printed when it is measured; the last lines of output are what `results/devices.json` gets, one entry for each machine.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def main() -> None:
                 found["same_weights"] = said(bench.same_weights)
                 found["goes_on_elsewhere"] = said(bench.goes_on_elsewhere)
     if not arguments.folder:
-        RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+        kept = [other for other in json.loads(RESULTS.read_text()) if other["machine"] != found["machine"]]
+        RESULTS.write_text(json.dumps([*kept, found], indent=2) + "\n")
     print(json.dumps(found, indent=2))
 
 
