@@ -125,6 +125,15 @@ def test_ports_are_kept_and_not_shared_with_what_runs(tmp_path: Path) -> None:
         assert moved["mlflow"] == ports["mlflow"]
 
 
+def test_connections_send_answers_at_once(tmp_path: Path) -> None:
+    """Without TCP_NODELAY, which servers do not set for sockets that are handed over, an answer waits for 40 ms."""
+    for listener in listen_on_ports(Home(tmp_path / "home").create()).values():
+        with listener, socket.create_connection(listener.getsockname()):
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.timeout(300)
 def test_two_homes_that_start_at_once_get_a_server_each(tmp_path: Path) -> None:
     homes = [tmp_path / name for name in ("first", "second")]
