@@ -94,7 +94,7 @@ def taken(lock: FileLock) -> bool:
 def start(home: Home, parts: Parts, stopping: Event, say: Say) -> None:
     """Start the parts in their order and wait until all answer."""
     listeners = listen_on_ports(home)
-    ports = read_ports(home)
+    ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
     prefect, mlflow, api = (f"http://127.0.0.1:{ports[name]}" for name in ("prefect", "mlflow", "api"))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= prefect_environment(home.root) | {
