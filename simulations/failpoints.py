@@ -99,15 +99,15 @@ class Undisturbed:
     unflushed: list[str]
     expected: dict[str, Any]
 
-    def outcome(self, failpoint: str, home: Path) -> dict[str, Any]:
-        """What differs after a run that follows one that ended at a failpoint."""
+    def outcome(self, failpoint: str, home: Path, again: bool = True) -> dict[str, Any]:
+        """What differs after a run that follows one that ended at a failpoint; or at once, if it is not run again."""
         # Readers have a whole snapshot in this very moment.
         with reader(Home(home, SETTINGS)) as snapshot:
             snapshot.connection.execute("select count(*) from scored_tweets").fetchone()
-        again = run_operation(self.name, home, looks=True)
-        different = sorted(key for key in self.expected if again.contents.get(key) != self.expected[key])
-        if again.how != "done":
-            different = [f"{again.how}: {again.said}"]
+        ending = run_operation(self.name, home, does=again, looks=True)
+        different = sorted(key for key in self.expected if ending.contents.get(key) != self.expected[key])
+        if ending.how != "done":
+            different = [f"{ending.how}: {ending.said}"]
         return {"operation": self.name, "failpoint": failpoint, "different": different}
 
 
