@@ -25,9 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulations.disk import FORGOTTEN, PAGE, Disk, Point, Recording, Step, points
+from simulations.disk import PAGE, Disk, Point, Step, points
 from simulations.failpoints import Undisturbed
 from simulations.operations import OPERATIONS, copy_home, run_operation, templates
+from simulations.recording import FORGOTTEN, Recording
 from simulations.system_calls import TRACER, recorded
 
 MOST = 32
@@ -75,7 +76,7 @@ class Recorded:
     """An operation, what it did to the disk, and what it left behind.
 
     Attributes:
-        world: folder of the home and what lies next to it; states are made there, since MLflow notes paths.
+        world: folder of the home and what is next to it; states are made there, since MLflow notes paths.
     """
 
     whole: Undisturbed
@@ -176,11 +177,17 @@ def main() -> None:
     """Print each state from which an operation did not go on as it should, and the counts by operation."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("operations", nargs="*", help=f"of {', '.join(OPERATIONS)}")
-    parser.add_argument("--states", type=int, default=1_000_000, help="try so many states of each operation, evenly spread")
-    parser.add_argument("--random", type=int, default=4, help="random choices at each flush before which much is pending")
+    parser.add_argument(
+        "--states", type=int, default=1_000_000, help="try so many states of each operation, evenly spread"
+    )
+    parser.add_argument(
+        "--random", type=int, default=4, help="random choices at each flush before which much is pending"
+    )
     options = parser.parse_args()
     if TRACER is None:
-        parser.error("strace is missing; it notes what an operation does to files. Install it, for example: apt install strace")
+        parser.error(
+            "strace is missing; it notes what an operation does to files. Install it, for example: apt install strace"
+        )
     failed = 0
     with templates() as template_of:
         for name in options.operations or OPERATIONS:

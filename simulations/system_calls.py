@@ -20,6 +20,29 @@ _TRACED = (
     "symlink,symlinkat,unlink,unlinkat,mkdir,mkdirat,rmdir,copy_file_range,sendfile,fsync,fdatasync,sync,syncfs,mmap,lseek,"
     "utimensat,stat,lstat,fstat,newfstatat,statx"
 )
+_NAMES = {
+    "openat": "open",
+    "creat": "open",
+    "pwrite64": "write",
+    "writev": "write",
+    "pwritev": "write",
+    "pwritev2": "write",
+    "truncate": "ftruncate",
+    "renameat": "rename",
+    "renameat2": "rename",
+    "linkat": "link",
+    "symlinkat": "symlink",
+    "unlinkat": "unlink",
+    "rmdir": "unlink",
+    "mkdirat": "mkdir",
+    "fdatasync": "fsync",
+    "syncfs": "sync",
+    "lstat": "stat",
+    "fstat": "stat",
+    "newfstatat": "stat",
+    "statx": "stat",
+}
+"""Calls that differ only in how a place is given, or in what does not matter here."""
 _HEX = r"(?:\\x[0-9a-f]{2})*"
 _LINE = re.compile(r"(\d+) +(\d+)\.(\d+) (.*)", re.DOTALL)
 _WHOLE = re.compile(r"(\w+)\((.*)\) += (-?\d+|0x[0-9a-f]+)(.*)", re.DOTALL)
@@ -60,7 +83,20 @@ def recorded(command: Sequence[str], folder: Path, log: Path, environment: dict[
         RuntimeError: it failed, or did what cannot be followed.
     """
     assert TRACER is not None, "look first"
-    options = ["-f", "--seccomp-bpf", "-y", "-xx", "-v", "-s", str(1 << 24), "-ttt", "-o", str(log), "-e", f"trace={_TRACED}"]
+    options = [
+        "-f",
+        "--seccomp-bpf",
+        "-y",
+        "-xx",
+        "-v",
+        "-s",
+        str(1 << 24),
+        "-ttt",
+        "-o",
+        str(log),
+        "-e",
+        f"trace={_TRACED}",
+    ]
     done = subprocess.run([TRACER, *options, *command], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{command} ended with status {done.returncode}: {done.stderr[-2_000:]}")
@@ -83,7 +119,9 @@ def calls_in(log: Path, folder: Path) -> Iterator[Call]:
                 continue
             if text.startswith("<... "):
                 text = begun.pop(thread, "") + text.partition(" resumed>")[2]
-            if inside in text and (call := _call(text, int(seconds) * 10**9 + int(fraction.ljust(9, "0")), str(folder))):
+            if (inside in text or text.startswith("sync(")) and (
+                call := _call(text, int(seconds) * 10**9 + int(fraction.ljust(9, "0")), str(folder))
+            ):
                 yield call
 
 
@@ -96,18 +134,16 @@ def _call(text: str, time: int, folder: str) -> Call | None:
     name, arguments, result, rest = found.groups()
     if result.startswith("-"):
         return None
-    name = re.sub(r"at2?$|^p(?=write)|64$|(?<=writev)2", "", name) if name not in ("newfstatat", "fstat", "stat") else "stat"
-    if name in ("lst", "statx", "lstat"):
-        name = "stat"
+    name = _NAMES.get(name, name)
     if name == "mmap":
         if "PROT_WRITE" in arguments and "MAP_SHARED" in arguments:
-            raise RuntimeError(f"a file was written by mapped memory: {_decoded(arguments)[:400]!r}")
+            raise RuntimeError(f"a file was written by mapped memory: {_places(arguments)[0]}")
         return None
     data = b""
-    if name in ("write", "writev"):
-        data = b"".join(bytes.fromhex(base.replace("\\x", "")) for base in (_BASE if "iov_base" in arguments else _TEXT).findall(arguments))
-        data, arguments = data[: int(result)], _BASE.sub("", _TEXT.sub("", arguments))
-    elif name in ("symlink",):
+    if name == "write":
+        parts = (_BASE if "iov_base" in arguments else _TEXT).findall(arguments)
+        data, arguments = b"".join(map(_decoded, parts))[: int(result)], _BASE.sub("", _TEXT.sub("", arguments))
+    elif name == "symlink":
         data = _decoded(_TEXT.findall(arguments)[0])
         arguments = arguments.partition(", ")[2]
     if name == "stat":
@@ -115,24 +151,24 @@ def _call(text: str, time: int, folder: str) -> Call | None:
         if times is None:
             return None
         time = _nanoseconds(times)
-    if name == "utimens":
-        times = _SET_TIME.findall(arguments)
-        time = int(times[-1][0]) * 10**9 + int(times[-1][1]) if times else time
-    paths, descriptors = _places(arguments + (rest if name in ("open", "creat") else ""), name)
-    if not any(path == folder or path.startswith(f"{folder}/") for path in paths):
+    if name == "utimensat":
+        given = _SET_TIME.findall(arguments)
+        time = int(given[-1][0]) * 10**9 + int(given[-1][1]) if given else time
+    paths, descriptors = _places(arguments + (rest if name == "open" else ""))
+    if name != "sync" and not any(path == folder or path.startswith(f"{folder}/") for path in paths):
         return None
-    if name in ("open", "creat"):
+    if name == "open":
         paths, descriptors = paths[-1:], (int(result),)
     return Call(name, paths, descriptors, _TEXT.sub("", _PLACE.sub("", arguments)), data, int(result, 0), time)
 
 
-def _places(arguments: str, name: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def _places(arguments: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
     paths, descriptors = [], []
     for number, place, deleted, relative, alone in _PLACE.findall(arguments):
         if number:
             path = os.fsdecode(_decoded(place)) + (" (deleted)" if deleted else "")
             if relative:
-                path = os.path.join(path, os.fsdecode(_decoded(relative)))
+                path = str(Path(path, os.fsdecode(_decoded(relative))))
             if number != "AT_FDCWD":
                 descriptors.append(int(number))
         else:
@@ -142,9 +178,7 @@ def _places(arguments: str, name: str) -> tuple[tuple[str, ...], tuple[int, ...]
 
 
 def _decoded(text: str) -> bytes:
-    return re.sub(r"(?:\\x[0-9a-f]{2})+", lambda match: match[0], text).replace("\\x", "") and bytes.fromhex(
-        "".join(re.findall(r"\\x([0-9a-f]{2})", text))
-    )
+    return bytes.fromhex(text.replace("\\x", ""))
 
 
 def _nanoseconds(found: re.Match[str]) -> int:

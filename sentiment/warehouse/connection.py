@@ -35,9 +35,8 @@ def writer(home: Home) -> Iterator[Warehouse]:
         BusyError: another process wrote for longer than `settings.writer_wait_seconds`.
         HomeError: the file is damaged, the disk is full, or the home is read-only.
     """
-    with operation_lock(home, "warehouse"), translated_errors(home):
-        with _opened(home) as warehouse:
-            yield warehouse
+    with operation_lock(home, "warehouse"), translated_errors(home), _opened(home) as warehouse:
+        yield warehouse
 
 
 @contextmanager
@@ -103,9 +102,10 @@ def rewrite(
 @contextmanager
 def _opened(home: Home) -> Iterator[Warehouse]:
     put_back_torn_metadata(home.warehouse)
-    safeguard = Safeguard(connection := _connect(home), home.warehouse, read_sql("steps/warehouse/select_metadata_blocks"))
+    query = read_sql("steps/warehouse/select_metadata_blocks")
+    safeguard = Safeguard(_connect(home), home.warehouse, query)
     try:
-        warehouse = Warehouse(connection, safeguard)
+        warehouse = Warehouse(safeguard.connection, safeguard)
         migrate(warehouse)
         remove_unfinished_file(warehouse)
         yield warehouse

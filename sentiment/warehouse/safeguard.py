@@ -2,14 +2,16 @@
 
 DuckDB flushes what it writes, and trusts the disk in four places (1.5.6; `python -m simulations.power_cuts` finds them):
 
-- A checkpoint writes blocks of metadata in place, 256 KiB each, while the old header refers to them. Torn, the file never opens
-  again. So a copy of these blocks is kept in a file of its own from before the checkpoint, and put back while the header is the old one.
-- A commit that was torn in the write-ahead log is an error, and the file does not open. Nobody was told that it was committed: the
-  log is cut before it. Damage before a whole commit is left as it is, and named.
+- A checkpoint writes blocks of metadata in place, 256 KiB each, while the old header refers to them. Torn, the file never
+  opens again. So a copy of these blocks is kept in a file of its own from before the checkpoint, and put back while the header
+  is the old one.
+- A commit that was torn in the write-ahead log is an error, and the file does not open. Nobody has heard that it was
+  committed: the log is cut before it. Damage before a whole commit is left as it is, and named.
 - The name of a new log is not flushed: on some file systems the commits in it were lost.
 - Nor is its removal: an old log that is there again would be applied to a newer file.
 
-A commit costs two reads of 8 KiB. After a checkpoint the next opening copies the metadata, 1 MiB or so, and flushes it: some milliseconds.
+A commit costs two reads of 8 KiB. The commit or opening after a checkpoint copies the metadata, 1 MiB or so, and flushes it:
+some milliseconds.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ import duckdb
 from sentiment.model.atomic import flush_to_disk
 
 _HEADERS = 4096, 8192
-"""Offset and size of the two headers; blocks come after them. A checkpoint ends when it has written the older one anew."""
+"""Offset and size of the two headers; blocks come after them. A checkpoint ends when it has written the older one again."""
 _BLOCK = struct.Struct("<qI")
 _DIGEST_BYTES = 32
 # Size, checksum and content of the entry that ends a transaction.
@@ -48,8 +50,8 @@ def log_of(path: Path) -> Path:
 class Safeguard:
     """Watches over one open connection that writes.
 
-    Reading the file takes a descriptor that stays open as long as DuckDB's: closing any descriptor of a file ends this process's
-    locks on it, DuckDB's too.
+    Reading the file takes a descriptor that stays open as long as DuckDB's: closing any descriptor of a file ends this
+    process's locks on it, DuckDB's too.
 
     Args:
         path: the database file. `close` closes the connection.
@@ -60,7 +62,6 @@ class Safeguard:
         self._descriptor = os.open(path, os.O_RDONLY)
         self._flushed: tuple[bool, bytes] = (False, self._header())
         self._kept = _kept(path)[: _HEADERS[1]]
-        self.before()
 
     def before(self) -> None:
         """Keep the metadata of the last checkpoint, before there can be another one."""
@@ -75,10 +76,9 @@ class Safeguard:
         content = b"".join((header, *blocks))
         copy = metadata_copy_of(self.path)
         is_new = not copy.exists()
-        with copy.open("wb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
-            file.flush()
-            os.fsync(file.fileno())
+        # In place: it is needed from the next checkpoint on, and nothing is lost if this one is torn.
+        copy.write_bytes(hashlib.sha256(content).digest() + content)
+        flush_to_disk(copy)
         if is_new:
             flush_to_disk(self.path.parent)
         self._kept = header
@@ -147,7 +147,7 @@ def put_back_torn_metadata(path: Path) -> bool:
                 os.pwrite(descriptor, block, place)
                 torn = True
         if torn:
-            os.fsync(descriptor)
+            flush_to_disk(path)
             _say(path, "a checkpoint was interrupted, and is made again")
     except BlockingIOError:
         return False
@@ -181,8 +181,7 @@ def cut_torn_commit(path: Path, error: duckdb.Error) -> bool:
         if size >= len(content):
             return False
         file.truncate(size)
-        file.flush()
-        os.fsync(file.fileno())
+    flush_to_disk(log_of(path))
     _say(path, "a transaction that was not finished was removed from its log")
     return True
 
