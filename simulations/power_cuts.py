@@ -104,7 +104,7 @@ class Recorded:
         if different := recording.now.differs_from(Disk.read(world)):
             raise RuntimeError(f"{name}: the system calls do not explain {different}")
         expected = run_operation(name, home, does=False, looks=True).contents
-        return cls(Undisturbed(name, template, [], [], expected), world, before, recording)
+        return cls(Undisturbed(name, template, [], expected), world, before, recording)
 
     def disks(self, cuts: Iterator[Cut] | Sequence[Cut]) -> Iterator[tuple[Cut, Disk]]:
         """The disks after cuts, which come in the order of their points."""
@@ -177,9 +177,7 @@ def main() -> None:
     """Print each state from which an operation did not go on as it should, and the counts by operation."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("operations", nargs="*", help=f"of {', '.join(OPERATIONS)}")
-    parser.add_argument(
-        "--states", type=int, default=1_000_000, help="try so many states of each operation, evenly spread"
-    )
+    parser.add_argument("--states", type=int, default=100, help="try so many of each operation, evenly spread")
     parser.add_argument(
         "--random", type=int, default=4, help="random choices at each flush before which much is pending"
     )
