@@ -39,7 +39,7 @@ _COMMIT = bytes.fromhex("0500000000000000e7fe7d722fed3d5e640064ffff")
 
 def metadata_copy_of(path: Path) -> Path:
     """Where the metadata of a database file is kept."""
-    return path.with_name(f".{path.name}.metadata")
+    return path.with_name(f"{path.name}.metadata")
 
 
 def log_of(path: Path) -> Path:
