@@ -10,8 +10,8 @@ DuckDB flushes what it writes, and trusts the disk in four places (1.5.6; `pytho
 - The name of a new log is not flushed: on some file systems the commits in it were lost.
 - Nor is its removal: an old log that is there again would be applied to a newer file.
 
-A commit costs two reads of 8 KiB. The commit or opening after a checkpoint copies the metadata, 1 MiB or so, and flushes it:
-some milliseconds.
+A commit costs two reads of 8 KiB. The commit or opening after a checkpoint copies the metadata and flushes it. Opening a small
+warehouse, committing and closing takes 36 to 45 ms of the processor with it, and 31 to 32 without.
 """
 
 from __future__ import annotations
