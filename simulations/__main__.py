@@ -13,6 +13,7 @@ NAMES = (
     "ladders",
     "planted",
     "failpoints",
+    "power_cuts",
     "damage",
     "full_disk",
     "kills",

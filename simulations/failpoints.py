@@ -9,16 +9,12 @@ each copy another process runs the operation again. What the home then holds mus
 checks in `sql/checks` must pass, and readers must have had a snapshot at every moment. With `--kills` a process is killed at so many
 failpoints instead, which takes a run more for each.
 
-A power cut loses more than a kill: what was not flushed to the disk. So every rename in the home is checked too: what is renamed
-must have been flushed since it was written, or at the end of the operation where MLflow renames, and the folder must be flushed
-after; at the end nothing may be left to flush. With `--power-cuts` the operation goes on from each failpoint without what had not
-been flushed by then: files that are empty, files and folders that are missing. DuckDB and SQLite flush their own files.
+A power cut loses more than a kill, what was not flushed to the disk: `simulations.power_cuts` tries that.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import shutil
@@ -38,38 +34,38 @@ from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
 from sentiment.warehouse.seals import digest_of_file
 from simulations.children import CONTEXT
-from simulations.failpoint_watch import Moment, Watch
+from simulations.failpoint_watch import Watch
 from simulations.operations import OPERATIONS, SETTINGS, copy_home, load_here, run_operation, templates
 
 
 def _child(name: str, root: Path, stop_at: int | None, line: Connection) -> None:
     evidence.predict_in_fresh_process = load_here  # type: ignore[attr-defined]
 
-    def stop(moment: Moment) -> None:
+    def stop(number: int) -> None:
         if stop_at is None:
-            line.send(moment)
+            line.send(number)
             line.recv()
-        elif moment.number == stop_at:
+        elif number == stop_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     watch = Watch(root.parent, stop)
     watch.install()
     OPERATIONS[name].run(Home(root, SETTINGS))
     watch.end()
-    line.send((watch.seen, watch.unflushed))
+    line.send(watch.seen)
 
 
 def watched(
-    name: str, root: Path, stop_at: int | None = None, at_point: Callable[[Moment], None] = lambda moment: None
-) -> tuple[list[str], list[str]] | None:
+    name: str, root: Path, stop_at: int | None = None, at_point: Callable[[int], None] = lambda number: None
+) -> list[str] | None:
     """Run an operation in a process of its own that is held at each failpoint, or killed at one.
 
     Args:
         stop_at: number of the failpoint at which it is killed.
-        at_point: called at each failpoint, while the process waits.
+        at_point: called with the number of each failpoint, while the process waits.
 
     Returns:
-        the failpoints it passed, and what it renamed without flushing it; None if it was killed.
+        the failpoints it passed; None if it was killed.
 
     Raises:
         RuntimeError: it failed.
@@ -80,7 +76,7 @@ def watched(
     there.close()
     found = None
     with suppress(EOFError):
-        while isinstance(found := here.recv(), Moment):
+        while isinstance(found := here.recv(), int):
             at_point(found)
             here.send(None)
     process.join()
@@ -96,18 +92,17 @@ class Undisturbed:
     name: str
     template: Path
     seen: list[str]
-    unflushed: list[str]
     expected: dict[str, Any]
 
-    def outcome(self, failpoint: str, home: Path) -> dict[str, Any]:
-        """What differs after a run that follows one that ended at a failpoint."""
+    def outcome(self, failpoint: str, home: Path, again: bool = True) -> dict[str, Any]:
+        """What differs after a run that follows one that ended at a failpoint; or at once, if it is not run again."""
         # Readers have a whole snapshot in this very moment.
         with reader(Home(home, SETTINGS)) as snapshot:
             snapshot.connection.execute("select count(*) from scored_tweets").fetchone()
-        again = run_operation(self.name, home, looks=True)
-        different = sorted(key for key in self.expected if again.contents.get(key) != self.expected[key])
-        if again.how != "done":
-            different = [f"{again.how}: {again.said}"]
+        ending = run_operation(self.name, home, does=again, looks=True)
+        different = sorted(key for key in self.expected if ending.contents.get(key) != self.expected[key])
+        if ending.how != "done":
+            different = [f"{ending.how}: {ending.said}"]
         return {"operation": self.name, "failpoint": failpoint, "different": different}
 
 
@@ -116,7 +111,7 @@ def undisturbed(name: str, template: Path, folder: Path) -> Undisturbed:
     home = copy_home(template, folder / "undisturbed")
     found = watched(name, home)
     assert found is not None, "nothing killed it"
-    return Undisturbed(name, template, *found, run_operation(name, home, does=False, looks=True).contents)
+    return Undisturbed(name, template, found, run_operation(name, home, does=False, looks=True).contents)
 
 
 def kills(whole: Undisturbed, folder: Path, count: int) -> Iterator[dict[str, Any]]:
@@ -134,70 +129,30 @@ def kills(whole: Undisturbed, folder: Path, count: int) -> Iterator[dict[str, An
         yield from pool.map(trial, chosen)
 
 
-def images(
-    whole: Undisturbed, folder: Path, numbers: Sequence[int], losses: Callable[[Moment], Iterator[dict[str, str]]]
-) -> Iterator[dict[str, Any]]:
+def images(whole: Undisturbed, folder: Path, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Go on from the files as they were at these failpoints, and say what differs.
 
     Where nothing has changed since the failpoint before, as with a table that is created only if it is missing, the files are
     tried once.
-
-    Args:
-        losses: of a moment, what becomes of files in each trial: `empty` or `missing`, by path.
     """
     # An image takes the place of the home that it was taken of: paths are in MLflow's database.
     home = copy_home(whole.template, folder / f"world-{numbers[0]}")
-    kept: list[Moment] = []
+    kept: list[int] = []
     before: dict[Path, Any] = {}
 
-    def keep(moment: Moment) -> None:
+    def keep(number: int) -> None:
         nonlocal before
-        if moment.number in numbers and (now := _files(home.parent)) != before:
-            shutil.copytree(home.parent, folder / f"image-{moment.number}", symlinks=True)
-            kept.append(moment)
+        if number in numbers and (now := _files(home.parent)) != before:
+            shutil.copytree(home.parent, folder / f"image-{number}", symlinks=True)
+            kept.append(number)
             before = now
 
     found = watched(whole.name, home, at_point=keep)
     assert found is not None
-    for moment in kept:
-        image = folder / f"image-{moment.number}"
-        for fates in losses(moment):
-            shutil.rmtree(home.parent)
-            shutil.copytree(image, home.parent, symlinks=True)
-            for name, fate in fates.items():
-                _suffer(home.parent / name, fate)
-            yield whole.outcome(found[0][moment.number], home) | {"lost": fates}
-        shutil.rmtree(image)
-
-
-def as_killed(moment: Moment) -> Iterator[dict[str, str]]:
-    """A kill loses nothing that was written."""
-    yield {}
-
-
-def after_power_cuts(moment: Moment) -> Iterator[dict[str, str]]:
-    """What power cuts may leave of what was not flushed: each combination for one or two paths, or else two extremes."""
-    # What lies next to a home is the simulation's own.
-    choices = {name: ("", *fates) for name, fates in moment.unflushed.items() if "/" in name}
-    if len(choices) <= 2:
-        combined = [dict(zip(choices, fates, strict=True)) for fates in itertools.product(*choices.values())]
-    else:
-        combined = [
-            {name: fates[1] for name, fates in choices.items()},
-            {name: fates[-1] for name, fates in choices.items()},
-        ]
-    for fates in combined:
-        if lost := {name: fate for name, fate in fates.items() if fate}:
-            yield lost
-
-
-def _suffer(path: Path, fate: str) -> None:
-    if fate == "missing" and path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    elif fate == "missing":
-        path.unlink(missing_ok=True)
-    elif path.exists():
-        path.write_bytes(b"")
+    for number in kept:
+        shutil.rmtree(home.parent)
+        (folder / f"image-{number}").rename(home.parent)
+        yield whole.outcome(found[number], home)
 
 
 def _files(folder: Path) -> dict[Path, Any]:
@@ -213,16 +168,11 @@ def _files(folder: Path) -> dict[Path, Any]:
     return found
 
 
-def all_failpoints(
-    whole: Undisturbed,
-    folder: Path,
-    losses: Callable[[Moment], Iterator[dict[str, str]]] = as_killed,
-    workers: int = os.cpu_count() or 1,
-) -> Iterator[dict[str, Any]]:
-    """Go on from the files of every failpoint, as a kill or a power cut leaves them."""
+def all_failpoints(whole: Undisturbed, folder: Path, workers: int = os.cpu_count() or 1) -> Iterator[dict[str, Any]]:
+    """Go on from the files of every failpoint, as a kill leaves them."""
     numbers = range(len(whole.seen))
     size = max(1, -(-len(numbers) // workers))
-    parts = [images(whole, folder, numbers[start : start + size], losses) for start in range(0, len(numbers), size)]
+    parts = [images(whole, folder, numbers[start : start + size]) for start in range(0, len(numbers), size)]
     with ThreadPoolExecutor(workers) as pool:
         while outcomes := [outcome for outcome in pool.map(lambda part: next(part, None), parts) if outcome]:
             yield from outcomes
@@ -233,7 +183,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("operations", nargs="*", help=f"of {', '.join(OPERATIONS)}")
     parser.add_argument("--kills", type=int, help="kill each operation at so many failpoints, evenly spread")
-    parser.add_argument("--power-cuts", action="store_true", help="lose what was not flushed, at each failpoint")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     failed = 0
@@ -246,13 +195,8 @@ def main() -> None:
                 trials = (
                     kills(whole, folder, options.kills)
                     if options.kills
-                    else all_failpoints(
-                        whole, folder, after_power_cuts if options.power_cuts else as_killed, options.workers
-                    )
+                    else all_failpoints(whole, folder, options.workers)
                 )
-                if whole.unflushed:
-                    bad += 1
-                    print(json.dumps({"operation": name, "not flushed": whole.unflushed}), flush=True)
                 for outcome in trials:
                     tried += 1
                     if outcome["different"] or not outcome.get("killed", True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -213,13 +214,18 @@ class Ending:
     contents: dict[str, Any] = field(default_factory=dict)
 
 
-def _child(name: str, root: Path, does: bool, looks: bool, answer: Connection) -> None:
+def do(name: str, root: Path) -> None:
+    """Run an operation in this process."""
     evidence.predict_in_fresh_process = load_here  # type: ignore[attr-defined]
     # Libraries that put something aside do it in the home as well.
     tempfile.tempdir = str(root / "work")
+    _ALL[name].run(Home(root, SETTINGS))
+
+
+def _child(name: str, root: Path, does: bool, looks: bool, answer: Connection) -> None:
     try:
         if does:
-            _ALL[name].run(Home(root, SETTINGS))
+            do(name, root)
         ending = Ending("done")
     except SentimentError as error:
         ending = Ending("done" if _ALL[name].is_done(error) else "sentence", str(error))
@@ -334,3 +340,7 @@ def templates() -> Iterator[Callable[[str], Path]]:
 def examined(name: str, home: Path) -> Path:
     """The home that an operation leaves behind: the restored one, or the one it worked in."""
     return home.parent / "restored" if name == "restore" else home
+
+
+if __name__ == "__main__":
+    do(sys.argv[1], Path(sys.argv[2]))

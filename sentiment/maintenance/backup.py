@@ -36,6 +36,7 @@ from sentiment.settings import Home
 from sentiment.warehouse.connection import checkpointed, translated_errors
 from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.migrations import known_migration
+from sentiment.warehouse.safeguard import forget_metadata, metadata_copy_of
 from sentiment.warehouse.seals import SEAL_SUFFIX
 from sentiment.warehouse.snapshot import publish
 
@@ -122,6 +123,7 @@ def restore(home: Home, path: Path) -> BackupReport:
             if not path.is_file():
                 raise InputError(f"There is no file {path}. Name one that `sentiment backup` wrote.")
             _refuse_unless_empty(home)
+            forget_metadata(home.warehouse)
             try:
                 manifest = _unpack(path, unpacked)
             except BaseException:
@@ -265,7 +267,13 @@ class _Passing(io.RawIOBase):
 
 
 def _refuse_unless_empty(home: Home) -> None:
-    found = [path for path in home.root.rglob("*") if path.is_file() and not path.is_relative_to(home.locks)]
+    # What is kept for a warehouse that is gone is worth nothing without it.
+    worthless = metadata_copy_of(home.warehouse)
+    found = [
+        path
+        for path in home.root.rglob("*")
+        if path.is_file() and path != worthless and not path.is_relative_to(home.locks)
+    ]
     if found:
         raise InputError(
             f"The home {home.root} is not empty: it holds {len(found):,} file(s), such as {found[0]}. A backup is put into "

@@ -173,6 +173,8 @@ def _finish(home: Home) -> ForgetReport:
         left=left,
         users_files=[str(path) for path in text_search.find_inbox(home, needles)],
     )
+    # What was removed and emptied must not be there again after a power cut, when the request is gone.
+    os.sync()
     home.forgetting.unlink()
     return report
 

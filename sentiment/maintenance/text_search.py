@@ -17,6 +17,7 @@ import polars as pl
 
 from sentiment.errors import SentimentError
 from sentiment.ingest.readers.byte_stream import open_source
+from sentiment.model.atomic import flush_to_disk
 from sentiment.settings import Home
 from sentiment.warehouse.session import read_sql
 
@@ -97,3 +98,4 @@ def _blank(database: Path, script: str, needles: Sequence[bytes]) -> None:
         connection.commit()
         connection.execute("vacuum")
         connection.execute("pragma wal_checkpoint(truncate)")
+    flush_to_disk(database.parent)

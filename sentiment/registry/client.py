@@ -307,7 +307,7 @@ class Registry:
             self.client.delete_model_version(self.name, str(number))
         deleted = self.client.search_runs([self.experiment_id], run_view_type=ViewType.DELETED_ONLY)
         if unused := [run.info.run_id for run in deleted if run.info.run_id not in needed]:
-            purge_runs(self.uri, unused)
+            purge_runs(self.home, unused)
         return removed, len(dead)
 
     def _delete_run(self, run_id: str) -> None:

@@ -23,7 +23,8 @@ from sentiment.model.atomic import flush_to_disk, put_in_place
 from sentiment.settings import Home
 from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.migrations import migrate, missing_migrations, remove_unfinished_file
-from sentiment.warehouse.session import CONFIG, Warehouse, set_quiet
+from sentiment.warehouse.safeguard import Safeguard, cut_torn_commit, forget_metadata, put_back_torn_metadata
+from sentiment.warehouse.session import CONFIG, Warehouse, read_sql, set_quiet
 
 
 @contextmanager
@@ -34,15 +35,8 @@ def writer(home: Home) -> Iterator[Warehouse]:
         BusyError: another process wrote for longer than `settings.writer_wait_seconds`.
         HomeError: the file is damaged, the disk is full, or the home is read-only.
     """
-    with operation_lock(home, "warehouse"), translated_errors(home):
-        connection = _connect(home)
-        try:
-            warehouse = Warehouse(connection)
-            migrate(warehouse)
-            remove_unfinished_file(warehouse)
-            yield warehouse
-        finally:
-            connection.close()
+    with operation_lock(home, "warehouse"), translated_errors(home), _opened(home) as warehouse:
+        yield warehouse
 
 
 @contextmanager
@@ -54,13 +48,8 @@ def checkpointed(home: Home) -> Iterator[Path]:
     """
     with operation_lock(home, "warehouse"), translated_errors(home):
         # A checkpoint of an unchanged file changes nothing, not even its time.
-        connection = _connect(home)
-        try:
-            migrate(Warehouse(connection))
-            remove_unfinished_file(Warehouse(connection))
-            connection.execute("checkpoint")
-        finally:
-            connection.close()
+        with _opened(home) as warehouse:
+            warehouse.connection.execute("checkpoint")
         yield home.warehouse
 
 
@@ -98,22 +87,30 @@ def rewrite(
         draft = home.work / "warehouse.draft.duckdb"
         for leftover in (draft, draft.with_name(f"{draft.name}.wal")):
             leftover.unlink(missing_ok=True)
-        connection = _connect(home)
-        try:
-            warehouse = Warehouse(connection)
-            migrate(warehouse)
-            remove_unfinished_file(warehouse)
+        with _opened(home) as warehouse:
             if change is not None:
                 with warehouse.transaction():
                     change(warehouse)
             # A file to attach cannot be a parameter; the path is the home's own.
-            connection.execute(f"attach '{str(draft).replace(chr(39), 2 * chr(39))}' as draft")
+            warehouse.connection.execute(f"attach '{str(draft).replace(chr(39), 2 * chr(39))}' as draft")
             warehouse.run("steps/warehouse/copy_to_draft")
-        finally:
-            connection.close()
-        # The old file was checkpointed when it was closed; its write-ahead log must not be applied to the new one.
-        home.warehouse.with_name(f"{home.warehouse.name}.wal").unlink(missing_ok=True)
+        # The old file was checkpointed when it was closed; what belongs to it must not be applied to the new one.
+        forget_metadata(home.warehouse)
         put_in_place(draft, home.warehouse)
+
+
+@contextmanager
+def _opened(home: Home) -> Iterator[Warehouse]:
+    put_back_torn_metadata(home.warehouse)
+    query = read_sql("steps/warehouse/select_metadata_blocks")
+    safeguard = Safeguard(_connect(home), home.warehouse, query)
+    try:
+        warehouse = Warehouse(safeguard.connection, safeguard)
+        migrate(warehouse)
+        remove_unfinished_file(warehouse)
+        yield warehouse
+    finally:
+        safeguard.close()
 
 
 def _connect(home: Home) -> duckdb.DuckDBPyConnection:
@@ -126,6 +123,8 @@ def _connect(home: Home) -> duckdb.DuckDBPyConnection:
                 flush_to_disk(home.root)
             return connection
         except duckdb.IOException as error:
+            if cut_torn_commit(home.warehouse, error):
+                continue
             # Somebody opened the writer's file with another tool: wait for them as for any other process.
             if "Could not set lock" not in str(error) or time.monotonic() > deadline:
                 raise

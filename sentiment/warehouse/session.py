@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from sentiment import clock
+from sentiment.warehouse.safeguard import Safeguard
 
 # In a wheel it is in the package, in a checkout next to it.
 SQL_FOLDER = next(
@@ -37,9 +38,14 @@ def set_quiet(connection: duckdb.DuckDBPyConnection) -> None:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """An open connection and the SQL files that run on it."""
+    """An open connection and the SQL files that run on it.
+
+    Attributes:
+        safeguard: keeps the file whole in a power cut, where this connection writes to it.
+    """
 
     connection: duckdb.DuckDBPyConnection
+    safeguard: Safeguard | None = None
 
     def run(self, script: str, /, **parameters: Any) -> duckdb.DuckDBPyConnection:
         """Execute `sql/<script>.sql`, statement by statement, each with the `$parameters` that it names; `$now` is given.
@@ -55,7 +61,8 @@ class Warehouse:
         parameters = {"now": clock.now(), **parameters}
         for statement in self.connection.extract_statements(read_sql(script)):
             names = statement.named_parameters
-            self.connection.execute(statement, {key: parameters[key] for key in names} if names else None)
+            with self._guarded():
+                self.connection.execute(statement, {key: parameters[key] for key in names} if names else None)
         return self.connection
 
     def value(self, script: str, /, **parameters: Any) -> Any:
@@ -100,12 +107,25 @@ class Warehouse:
         self.connection.begin()
         try:
             yield
+            if self.safeguard is not None:
+                self.safeguard.before()
         except BaseException:
             # An error such as a full disk has already ended the transaction.
             with suppress(duckdb.Error):
                 self.connection.rollback()
             raise
         self.connection.commit()
+        if self.safeguard is not None:
+            self.safeguard.after()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Around a statement, which may be a transaction of its own."""
+        if self.safeguard is not None:
+            self.safeguard.before()
+        yield
+        if self.safeguard is not None:
+            self.safeguard.after()
 
 
 @functools.cache

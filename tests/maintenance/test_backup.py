@@ -22,6 +22,7 @@ from sentiment.scoring.score import score
 from sentiment.settings import Home
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.query import query
+from sentiment.warehouse.safeguard import metadata_copy_of
 from sentiment.warehouse.snapshot import publish
 
 TABLES = ("tweets", "gold_tweets", "ingest_files", "rejected_rows", "predictions", "alias_history", "forgotten")
@@ -234,3 +235,12 @@ def test_a_backup_that_was_killed_leaves_nothing_under_its_name(
     assert list(tmp_path.glob("*.zst*")) == []
     with writer(home) as warehouse:
         assert warehouse.value("steps/warehouse/count_tweets") == 0
+
+
+def test_what_is_kept_for_a_warehouse_that_is_gone_is_no_reason_to_refuse(home: Home, tmp_path: Path) -> None:
+    made = backup(home, tmp_path)
+    empty = Home(tmp_path / "fresh", home.settings).create()
+    left = metadata_copy_of(empty.warehouse)
+    left.write_bytes(b"of another file")
+    assert made.count_files == restore(empty, Path(made.path)).count_files
+    assert left.read_bytes() != b"of another file"

@@ -146,7 +146,7 @@ def test_a_removal_that_is_interrupted_leaves_nothing_behind(
 
 def test_a_version_whose_run_is_gone_is_removed(two_champions: Home, registry: Registry) -> None:
     registry.client.delete_run(registry.version(1).run_id)
-    purge_runs(registry.uri, [registry.version(1).run_id])
+    purge_runs(registry.home, [registry.version(1).run_id])
     assert registry.remove([1], dead_before=datetime(2020, 1, 1, tzinfo=UTC)) == ([1], 0)
     assert registry.numbers() == [2]
 
