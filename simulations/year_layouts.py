@@ -108,7 +108,9 @@ def _reviews(lines: list[Line], broken: bool) -> bytes:
     rows = []
     for number, line in enumerate(lines):
         stars = str(_STARS[line.tweet.label][number % 2]) if line.has_label else ""
-        rows.append([line.own_id, f"{_time(line.tweet):%d.%m.%Y %H:%M}", line.tweet.user.decode(), _text(line.tweet), stars])
+        rows.append(
+            [line.own_id, f"{_time(line.tweet):%d.%m.%Y %H:%M}", line.tweet.user.decode(), _text(line.tweet), stars]
+        )
     if broken:
         rows.insert(5, [f"leer-{rows[0][0]}", rows[0][1], rows[0][2], "", ""])
     writer.writerows(rows)

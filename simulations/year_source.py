@@ -58,7 +58,16 @@ CHANGES = (
         ("estimated_accuracy", "vocabulary", "score_distribution", "text_length"),
     ),
 )
-CUT, SILENT, OFF, NDJSON_FROM, FLOOD, DAMAGED, CUT_GZIP, WITHDRAWN = 20, (65, 66), (105, 106, 107), 115, 145, 185, 225, 275
+CUT, SILENT, OFF, NDJSON_FROM, FLOOD, DAMAGED, CUT_GZIP, WITHDRAWN = (
+    20,
+    (65, 66),
+    (105, 106, 107),
+    115,
+    145,
+    185,
+    225,
+    275,
+)
 INCIDENTS = {
     CUT: "file cut short",
     SILENT[0]: "sources silent for two days",
@@ -151,13 +160,16 @@ class Source:
         for name in NAMES:
             self._contents.pop((name, day - KEPT_DAYS), None)
 
-    def send_withdrawn_again(self) -> str:
-        """Send the file that was withdrawn under another name; gives the first name."""
+    def name_of_withdrawn(self) -> str:
+        """The file that is withdrawn, below the inbox."""
+        return f"{NAMES[1]}/{START + timedelta(days=WITHDRAWN - 1)}{suffix_of(NAMES[1], WITHDRAWN)}"
+
+    def send_withdrawn_again(self) -> None:
+        """Send the file that was withdrawn under another name."""
         _, sent = self._contents[NAMES[1], WITHDRAWN]
         (self.inbox / sent.name).unlink()
         self.sent.remove(sent)
         self._put_again(NAMES[1], WITHDRAWN, prefix="again-")
-        return sent.name
 
     def _flood(self, day: int) -> None:
         again = [self._contents["", number] for number in range(day - 20, day)]
