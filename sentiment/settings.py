@@ -280,7 +280,7 @@ class Home:
         return self.root / "locks"
 
     def create(self) -> Home:
-        """Make the folders, readable by their owner alone, or in a shared home by its group, and prove that they can be written.
+        """Make the folders, for their owner alone or, in a shared home, for its group, and prove that they can be written.
 
         Raises:
             HomeError: the path is not a folder, cannot be written, or holds a character that cannot be used.

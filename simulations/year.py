@@ -27,7 +27,6 @@ import signal
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -36,63 +35,20 @@ from typing import Any
 from flows.server.ephemeral import TemporaryServer, connect
 from sentiment.settings import Home
 from simulations.year_account import account
+from simulations.year_diary import Diary, State
 from simulations.year_failures import Failure, Night, failures_of, own_disk
 from simulations.year_morning import Morning
+from simulations.year_people import ANN, BEN, GROUP, can_be_two, share
 from simulations.year_picture import draw
+from simulations.year_readers import Watching
 from simulations.year_source import LEAVERS, OFF, START, WITHDRAWN, Source
-from simulations.year_works import (
-    ANN,
-    BEN,
-    GROUP,
-    Ending,
-    Machine,
-    Troubles,
-    Watching,
-    Work,
-    can_be_two,
-    share,
-    write_corrections_file,
-)
+from simulations.year_works import Ending, Machine, Troubles, Work, write_corrections_file
 
 DAYS_BETWEEN_TRAININGS, DAYS_BETWEEN_DESKS, DAYS_BETWEEN_FILES = 28, 3, 8
 HOUSEKEEPING_ON, BACKUP_ON = 0, 6
 FORGET_FROM, DAYS_BETWEEN_FORGETS = 50, 55
 RESULTS = Path(__file__).with_name("results")
 PARTS = ("warehouse.duckdb", "published", "mlflow", "prefect", "exports", "reports", "checkpoints", "work", "logs")
-
-
-@dataclass
-class Diary:
-    """What happened, day by day; a row of `costs` and `disk` a day."""
-
-    alarms: list[dict[str, Any]] = field(default_factory=list)
-    refused_files: list[dict[str, Any]] = field(default_factory=list)
-    retrains: list[dict[str, Any]] = field(default_factory=list)
-    accuracy: list[dict[str, Any]] = field(default_factory=list)
-    costs: list[dict[str, Any]] = field(default_factory=list)
-    disk: list[dict[str, Any]] = field(default_factory=list)
-    failures: list[dict[str, Any]] = field(default_factory=list)
-    endings: list[dict[str, Any]] = field(default_factory=list)
-    corrections: list[tuple[int, str, str]] = field(default_factory=list)
-    forgotten: list[str] = field(default_factory=list)
-    desk: dict[str, Any] = field(default_factory=lambda: {"uses": 0, "pages": 0, "failed": []})
-    readers: dict[str, Any] = field(default_factory=lambda: {"looks": 0, "refused": 0, "wrong": []})
-    restores: int = 0
-    at_backup: tuple[int, int, int] = (0, 0, 0)
-
-
-@dataclass
-class State:
-    """What is kept of an interrupted year, next to its home."""
-
-    source: Source
-    diary: Diary
-    failures: dict[int, Failure]
-    played: int = 0
-    seconds: float = 0.0
-    processor_seconds: float = 0.0
-    usual: dict[str, float] = field(default_factory=dict)
-    is_training_due: bool = False
 
 
 class Year:
@@ -224,8 +180,7 @@ class Year:
         if _date(day + 1).weekday() == HOUSEKEEPING_ON:
             self.run("housekeeping", _at(day + 1, 4, 30))
         if _date(day + 1).weekday() == BACKUP_ON:
-            if self.run("backup", _at(day + 1, 5, 0), str(self.morning.backups)).how == "done":
-                self.morning.note_backup(day)
+            self.morning.note_backup(day, self.run("backup", _at(day + 1, 5, 0), str(self.morning.backups)))
         alarms = self.run("monitor", _at(day + 1, 6, 30)).value or []
         self.diary.alarms += [{"told_on": str(_date(day + 1)), **alarm} for alarm in alarms]
         self.look_at_accuracy(day)

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from simulations.year_works import ANN, GROUP
+from simulations.year_people import ANN, GROUP
 
 KEY = "key-of-the-year"
 REVIEWS, SECONDS = 6, 40.0

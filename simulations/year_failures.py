@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sentiment.settings import Home
-from simulations.year_works import ANN, GROUP, Machine, Troubles, Work
+from simulations.year_people import ANN, GROUP
+from simulations.year_works import Machine, Troubles, Work
 
 KINDS = (
     "flow killed",
@@ -185,11 +185,7 @@ class Night:
         os.mkfifo(pipe)
         noise.write_bytes(random.Random(self.failure.day).randbytes(100_000))
         red.write_bytes(b"nr;datum;kunde;bewertung;sterne\n" + bytes(10_000))
-        if os.geteuid() == 0:
-            for path in (bomb, noise, red):
-                shutil.chown(path, ANN.user_id, GROUP)
-
-
-def describe(failure: Failure, what: str, endings: dict[str, Any], helped: list[str]) -> dict[str, Any]:
-    """The failure for the diary."""
-    return {"day": failure.day, "kind": failure.kind, "what": what, "ended": endings, "operator": helped}
+        for path in (bomb, noise, red):
+            # The inbox waits until nothing writes to a file any more.
+            os.utime(path, (1_000_000_000, 1_000_000_000))
+            shutil.chown(path, ANN.user_id, GROUP)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sentiment.settings import Home
+from simulations.year_people import share
 from simulations.year_source import START, WITHDRAWN, Source
-from simulations.year_works import Machine, Work, share, write_corrections_file
+from simulations.year_works import Ending, Machine, Work, write_corrections_file
 
 SNAPSHOT = re.compile(r"rm '?(\S+\.duckdb)'? && sentiment housekeeping")
 RESTORE = re.compile(r"sentiment restore|[Rr]estore a backup|put a backup in its place|restore the last backup")
@@ -30,9 +31,10 @@ class Morning:
         self.backups.mkdir(exist_ok=True)
         share(self.backups)
 
-    def note_backup(self, day: int) -> None:
-        """Remember what people had said and asked when the backup was made."""
-        self.diary.at_backup = (day, len(self.diary.corrections), len(self.diary.forgotten))
+    def note_backup(self, day: int, ending: Ending) -> None:
+        """Remember what people had said and asked when a backup was made."""
+        if ending.how == "done":
+            self.diary.at_backup = (day, len(self.diary.corrections), len(self.diary.forgotten))
 
     def help(self, day: int, said: list[str], source: Source) -> list[str]:
         """Do what sentences say that somebody has to do; what was done, in words."""

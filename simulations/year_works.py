@@ -9,10 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,31 +23,11 @@ import polars as pl
 
 from sentiment.errors import SentimentError
 from sentiment.settings import Home, open_home
+from simulations.year_people import ANN, Person
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["simulations.year_preloaded", "simulations.year_picture", "simulations.year_account"])
-GROUP = 4000
 PATIENCE = 300
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody who works with the home."""
-
-    name: str
-    user_id: int
-    umask: int
-
-    def become(self) -> None:
-        """Go on as this person."""
-        os.umask(self.umask)
-        if os.geteuid() == 0:
-            os.setgroups([])
-            os.setgid(GROUP)
-            os.setuid(self.user_id)
-
-
-ANN, BEN = Person("ann", 4001, 0o022), Person("ben", 4002, 0o077)
 
 
 @dataclass(frozen=True)
@@ -350,74 +327,6 @@ WORKS: dict[str, Callable[[Work], Any]] = {
     "champion": _champion,
     "query": _query,
 }
-
-
-# -- Readers
-
-
-def watch(root: Path, asked: Connection) -> None:
-    """Ask the published snapshot every second, until something is sent; answers with what was seen."""
-    from sentiment.warehouse.connection import reader
-
-    BEN.become()
-    home, looks, refused, wrong = Home(root), 0, 0, []
-    while not asked.poll(1.0):
-        try:
-            with reader(home) as snapshot:
-                found = snapshot.connection.execute(
-                    "select count(distinct model_version), count(*), count(distinct tweet_id) from scored_tweets"
-                ).fetchone()
-                unscored = len(snapshot.run("checks/published_version_is_complete").fetchall())
-            looks += 1
-            assert found is not None
-            if found[0] > 1 or found[1] != found[2] or unscored:
-                wrong.append(f"{found[0]} versions, {found[1]} rows of {found[2]} tweets, {unscored} not scored")
-        except SentimentError:
-            refused += 1
-        except Exception as error:
-            wrong.append(f"{type(error).__name__}: {error}"[:300])
-    asked.send({"looks": looks, "refused": refused, "wrong": wrong})
-
-
-class Watching:
-    """A reader that looks at the home all the time."""
-
-    def __init__(self, root: Path) -> None:
-        self.here, there = CONTEXT.Pipe()
-        self.process = CONTEXT.Process(target=watch, args=(root, there), daemon=True)
-        self.process.start()
-        there.close()
-
-    def end(self) -> dict[str, Any]:
-        """What it has seen."""
-        self.here.send("end")
-        seen: dict[str, Any] = (
-            self.here.recv() if self.here.poll(60) else {"looks": 0, "refused": 0, "wrong": ["hangs"]}
-        )
-        self.process.join(5)
-        self.process.kill()
-        return seen
-
-
-def can_be_two() -> bool:
-    """Whether two people with user ids of their own can run this interpreter."""
-    if os.geteuid() != 0:
-        return False
-    try:
-        subprocess.run([sys.executable, "-c", ""], user=ANN.user_id, group=GROUP, extra_groups=[], check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return False
-    return True
-
-
-def share(path: Path) -> None:
-    """Give a folder with all that is in it to both people."""
-    if os.geteuid() != 0:
-        return
-    for found in (path, *path.rglob("*")):
-        if not found.is_symlink():
-            shutil.chown(found, ANN.user_id, GROUP)
-            found.chmod(0o2770 if found.is_dir() else 0o660)
 
 
 def write_corrections_file(path: Path, rows: list[tuple[int, str]]) -> None:
