@@ -197,7 +197,7 @@ class Home:
 
     @property
     def is_shared(self) -> bool:
-        """Whether the group of its folder may write it: then whatever is made in it is the group's as well."""
+        """Whether the group of its folder may write it: then what is made in it is the group's as well."""
         return bool(self.root.stat().st_mode & 0o020)
 
     @property
@@ -207,7 +207,7 @@ class Home:
 
     @property
     def secret_mode(self) -> int:
-        """Permissions of files in it that nobody else may read, whatever the umask."""
+        """Permissions of files in it that nobody else may read, regardless of the umask."""
         return 0o660 if self.is_shared else 0o600
 
     @property

@@ -9,7 +9,7 @@ scheduled `retrain` every fourth week. Every third night somebody uses the desk 
 people ask to be forgotten, and a reader asks for the published tables all the time.
 
 One night in four something fails (`simulations.year_failures`). Then the schedule goes on; in the morning a person does what the
-sentences of the night say, and nothing else. Prefect's database lies on another disk, and its clock and MLflow's cannot be set.
+sentences of the night say, and nothing else. Prefect's database is on another disk, and its clock and MLflow's cannot be set.
 At the end `simulations.year_account` asks the tables whether anything was lost, scored twice, mixed, promoted without
 reasons, not loaded or missed, and for false alarms.
 """

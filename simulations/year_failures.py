@@ -93,7 +93,7 @@ class Night:
         self.failure, self.machine = failure, machine
         self.home = Home(machine.root)
         self.ballast = machine.root.parent / "ballast"
-        self.filling = threading.Timer(failure.share * usual_seconds, self._fill)
+        self.filling = threading.Timer(0.7 * failure.share * usual_seconds, self._fill)
         self.what = ""
 
     def begin(self) -> None:
