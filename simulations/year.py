@@ -133,6 +133,11 @@ class Year:
         self.diary.costs.append({"day": day, **costs})
         self.diary.disk.append({"day": day, **{part: _bytes_of(self.home.root / part) for part in PARTS}})
 
+    def settle(self) -> None:
+        """The runs that come next, without a failure: the account is of a home whose schedule has gone on."""
+        self.run("ingest", _at(self.state.played + 1, 9))
+        self.run("score", _at(self.state.played + 1, 9, 5))
+
     def fail(self, failure: Failure) -> None:
         """Begin what goes wrong in this night."""
         usual = self.state.usual
@@ -350,9 +355,10 @@ def play(folder: Path, disk: Path, days: int, failing: float) -> State:
             print(f"{_date(state.played)} {state.diary.costs[-1]}", file=sys.stderr, flush=True)
             if state.played % 10 == 0:
                 kept.write_bytes(pickle.dumps(state))
+        year.settle()
         year.server.stop()
     state.seconds += time.perf_counter() - began
-    state.processor_seconds += _processor_seconds() - used
+    state.processor_seconds += _processor_seconds() - used + year.machine.processor_seconds
     kept.write_bytes(pickle.dumps(state))
     return state
 

@@ -70,7 +70,7 @@ def account(
         "who_is_forgotten_stays_out": not people["forgotten_tweets"],
         "every_failure_ends_in_a_sentence_or_a_kill": not ended["otherwise"],
         "the_desk_never_broke": not diary["desk"]["failed"],
-        "disk_is_bounded": disk["is_bounded"],
+        **({"disk_is_bounded": disk["is_bounded"]} if days > LEVEL_FROM else {}),
         "every_change_is_seen_within_three_days": all(change["days"] is not None for change in found),
         "at_most_two_false_alarms": count_false <= MOST_FALSE_ALARMS,
     }

@@ -78,7 +78,7 @@ class Morning:
         if day_of_backup <= WITHDRAWN + 1 < day:
             helped.append(self._do("withdraw", None, str(home.inbox / source.name_of_withdrawn())))
         at = datetime.combine(START + timedelta(days=day), time(9), UTC)
-        helped.append(self._do("ingest", at))
+        helped += [self._do("ingest", at), self._do("score", at)]
         self._say_again(self.diary.corrections[count_corrections:], source, helped)
         return helped
 

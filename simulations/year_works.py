@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -64,6 +64,7 @@ class Ending:
     said: str = ""
     value: Any = None
     seconds: float = 0.0
+    processor_seconds: float = 0.0
 
 
 @dataclass
@@ -72,11 +73,13 @@ class Machine:
 
     Attributes:
         url: of the home's Prefect server.
+        processor_seconds: of all that was not killed.
     """
 
     root: Path
     url: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    processor_seconds: float = 0.0
 
     def do(self, work: Work, person: Person = ANN, troubles: Troubles = Troubles()) -> Ending:
         """Do something, and wait for its end."""
@@ -100,7 +103,8 @@ class Machine:
             process.kill()
         seconds = time.perf_counter() - began
         self.seconds[work.name] = self.seconds.get(work.name, 0.0) + seconds
-        return Ending(ending.how, ending.said, ending.value, seconds)
+        self.processor_seconds += ending.processor_seconds
+        return replace(ending, seconds=seconds)
 
 
 def _child(work: Work, person: Person, troubles: Troubles, root: Path, url: str, answer: Connection) -> None:
@@ -125,7 +129,8 @@ def _child(work: Work, person: Person, troubles: Troubles, root: Path, url: str,
 
         where = "".join(traceback.format_exception(error))[-1500:]
         ending = Ending("trace", f"{type(error).__name__}: {error}"[:600] + f"\n{where}")
-    answer.send(ending)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    answer.send(replace(ending, processor_seconds=sum(usage.ru_utime + usage.ru_stime for usage in used)))
     answer.close()
     # Threads of libraries, and events for a server whose pages nobody looks at, keep nobody waiting.
     os._exit(0)
