@@ -1,4 +1,4 @@
-"""Simulates a year, day by day: `python -m simulations.year`. Takes about an hour of two processors, and root on Linux for all of it.
+"""Simulates a year, day by day: `python -m simulations.year`. It takes one to two hours, and root on Linux.
 
 Three sources send a file a day each (`simulations.year_source`), with six changes of stated sizes and eight incidents planted:
 files that are cut short, damaged or withdrawn, silent sources, a machine that is off, a new file format, twenty days sent again.
