@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from .atomic import atomic_write
+from .atomic import atomic_write, open_as_folder
 from .batch import Batch
 from .config import BetaCalibration, ModelConfig, upgrade_config
 from .errors import ModelError
@@ -232,6 +232,7 @@ class SentimentModel(torch.nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(folder / WEIGHTS_FILE) as draft:
             save_file(apart({name: _stored(name, value) for name, value in self.state_dict().items()}), draft)
+            open_as_folder(draft)
         with atomic_write(folder / CONFIG_FILE) as draft:
             draft.write_text(self.config.model_dump_json(indent=2) + "\n")
         if self.custom is not None:
