@@ -1,6 +1,7 @@
 """Every benchmark, one after the other, or those named: `make bench`. Figures go to `benchmarks/results/`.
 
-What happens over time, and what kills and planted flaws do, is in `simulations`. `scale` needs a file and is run by hand.
+What happens over time, and what kills and planted flaws do, is in `simulations`. `scale` needs a file and `whole_run` another
+checkout: they are run by hand.
 """
 
 from __future__ import annotations
