@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
@@ -18,6 +19,7 @@ from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment.gate.decide import decide_on
 from sentiment.gate.decision import Decision, Outcome
 from sentiment.gate.report import decision_markdown, next_step, outlook_markdown
+from sentiment.registry import subprocess_check
 from sentiment.registry.champion import known_champion
 from sentiment.registry.client import Registry
 from sentiment.registry.names import RegisteredVersion
@@ -30,6 +32,9 @@ from sentiment.training.versions import TrainedVersion, train_version
 from sentiment.training.word_vectors import describe
 from sentiment.warehouse.connection import writer
 from sentiment.warehouse.locks import operation_lock
+
+if TYPE_CHECKING:
+    from sentiment.training.fit import Progress  # Imports torch, which takes 2 s.
 
 DEFAULT_EFFORT, MOST_EFFORT = TrainingConfig().effort, max(EFFORTS)
 
@@ -106,6 +111,7 @@ def retrain(options: RetrainOptions = RetrainOptions()) -> RetrainSummary:
     with (
         recorded_run("retrain", options.as_of) as run,
         operation_lock(home, "retrain"),
+        subprocess_check.ending_unused(),
     ):
         snapshot = export_snapshot()
         trained = train(snapshot, options)
@@ -172,6 +178,12 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
             rows = next_rung(warehouse.value("steps/warehouse/select_largest_subset"), snapshot.count_train_rows)
     model = options.model or home.settings.model
     step = Step(f"train on {rows:,} rows")
+
+    def show(progress: Progress) -> None:
+        step(progress.rows_done, progress.rows_total, progress.current_pass)
+        if progress.is_nearly_done:
+            subprocess_check.start_ahead()  # The gate asks it soon.
+
     return train_version(
         home,
         Registry(home),
@@ -184,7 +196,7 @@ def train(snapshot: Export, options: RetrainOptions) -> TrainedVersion:
             device=options.device or home.settings.device,
             model=model,
         ),
-        on_progress=lambda progress: step(progress.rows_done, progress.rows_total, progress.current_pass),
+        on_progress=show,
     )
 
 

@@ -196,6 +196,21 @@ class Home:
         return replace(self, settings=self.settings.model_copy(update={"writer_wait_seconds": seconds}))
 
     @property
+    def is_shared(self) -> bool:
+        """Whether the group of its folder may write it: then what is made in it is the group's as well."""
+        return bool(self.root.stat().st_mode & 0o020)
+
+    @property
+    def folder_mode(self) -> int:
+        """Permissions of folders that are made in it."""
+        return 0o770 if self.is_shared else 0o700
+
+    @property
+    def secret_mode(self) -> int:
+        """Permissions of files in it that nobody else may read, regardless of the umask."""
+        return 0o660 if self.is_shared else 0o600
+
+    @property
     def warehouse(self) -> Path:
         return self.root / "warehouse.duckdb"
 
@@ -265,7 +280,7 @@ class Home:
         return self.root / "locks"
 
     def create(self) -> Home:
-        """Make the folders, readable by their owner alone, and prove that they can be written.
+        """Make the folders, for their owner alone or, in a shared home, for its group, and prove that they can be written.
 
         Raises:
             HomeError: the path is not a folder, cannot be written, or holds a character that cannot be used.
@@ -274,8 +289,11 @@ class Home:
         folders = (self.published.parent, self.inbox, self.mlflow, self.prefect, self.exports, self.checkpoints)
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self.is_shared:
+                # Else one person's umask would keep the others of the group out.
+                os.umask(os.umask(0o077) & ~0o070)
             for folder in (*folders, self.work, self.reports, self.logs, self.locks):
-                folder.mkdir(exist_ok=True, mode=0o700)
+                folder.mkdir(exist_ok=True, mode=self.folder_mode)
         except (FileExistsError, NotADirectoryError) as error:
             named = Path(error.filename)
             file = next((path for path in (named, *named.parents) if path.is_file()), named)

@@ -1,9 +1,10 @@
 """Asks a home, by SQL over what readers see, whether a simulated year went as the project promises.
 
-An alarm belongs to a planted change if it comes within three days of it (the first day of the change is day one), in
+What the failures of the year may not do is asked of what was written down meanwhile: of readers, of the desk, and of how everything
+ended. An alarm belongs to a planted change if it comes within three days of it (the first day of the change is day one), in
 any measure; or later, if it is of a measure in which the change shows and the change is still on its way through the four
 weeks of reference and the week between: then it repeats itself, and is counted as such. Every other alarm is false, but for
-late data while the source is silent.
+late data while the sources are silent, or in a night with a failure.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sentiment.monitoring.daily import GAP_DAYS, REFERENCE_DAYS
 from sentiment.settings import Home
 from sentiment.warehouse.connection import reader
 from sentiment.warehouse.session import Warehouse
+from simulations.year_failures import HOSTILE
 from simulations.year_source import CHANGES, SILENT, START, Source
 
 SOON, MOST_FALSE_ALARMS = 3, 2
@@ -30,7 +32,8 @@ def account(
 ) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
     """Figures and claims of a year, and the tables that its picture is drawn from."""
     with reader(home) as snapshot:
-        lost = what_was_lost(snapshot, source)
+        lost = what_was_lost(snapshot, source, diary["forgotten"])
+        people = what_people_said(snapshot, source, diary)
         checks = {name: len(snapshot.frame(f"checks/{name}")) for name in CHECKS}
         scored = snapshot.connection.sql(
             "select (select count(*) from tweets), (select count(*) from scored_tweets), (select count(*) from "
@@ -46,10 +49,12 @@ def account(
         ).pl()
         monitoring = snapshot.connection.sql("from monitoring order by day, measure").pl()
     assert scored is not None
-    alarms = [{**alarm, **explain(alarm)} for alarm in diary["alarms"]]
+    failing = {failure["day"] for failure in diary["failures"]}
+    alarms = [{**alarm, **explain(alarm, failing)} for alarm in diary["alarms"]]
     found = [seen(change, alarms) for change in CHANGES if change.day + SOON <= days]
     disk = bounded(diary["disk"], scored[0])
     count_false = sum(alarm["kind"] == "false" for alarm in alarms)
+    ended = how_it_ended(diary)
     claims = {
         "no_line_is_lost": not any(lost[name] for name in ("files_that_differ", "missing", "unknown")),
         "tables_are_whole": not any(checks.values()),
@@ -60,7 +65,12 @@ def account(
             and (champions["count_reasons"] > 0).all()
             and (champions["count_against"] == 0).all()
         ),
-        "disk_is_bounded": disk["is_bounded"],
+        "readers_saw_one_whole_version": diary["readers"]["looks"] > 0 and not diary["readers"]["wrong"],
+        "every_correction_holds": not people["corrections_lost"],
+        "who_is_forgotten_stays_out": not people["forgotten_tweets"],
+        "every_failure_ends_in_a_sentence_or_a_kill": not ended["otherwise"],
+        "the_desk_never_broke": not diary["desk"]["failed"],
+        **({"disk_is_bounded": disk["is_bounded"]} if days > LEVEL_FROM else {}),
         "every_change_is_seen_within_three_days": all(change["days"] is not None for change in found),
         "at_most_two_false_alarms": count_false <= MOST_FALSE_ALARMS,
     }
@@ -68,6 +78,10 @@ def account(
         "claims": claims,
         "lines": lost,
         "checks": checks,
+        "people": people,
+        "readers": diary["readers"],
+        "desk": diary["desk"],
+        "failures": ended,
         "tweets": scored[0],
         "scored_tweets": scored[1],
         "scored_twice": scored[2],
@@ -85,20 +99,31 @@ def account(
     return result, {"monitoring": monitoring, "champions": champions}
 
 
-def what_was_lost(snapshot: Warehouse, source: Source) -> dict[str, Any]:
-    """Each file's lines against what was sent, and all ids against those that were made."""
+def what_was_lost(snapshot: Warehouse, source: Source, forgotten: list[str]) -> dict[str, Any]:
+    """Each file's lines against what was sent, and all ids against those that were made and are not forgotten."""
     read = {
-        path.rsplit("/", 1)[-1]: counts
+        path.partition("/inbox/")[2]: counts
         for path, *counts in snapshot.connection.sql(
             "select path, sum(count_lines)::bigint, sum(count_loaded)::bigint, sum(count_duplicate)::bigint, "
-            "sum(count_rejected)::bigint from ingest_files group by path"
+            "sum(count_rejected)::bigint, coalesce(sum((select count(*) from rejected_rows "
+            "where rejected_rows.file_id = ingest_files.file_id and reason = 'forgotten')), 0)::bigint "
+            "from ingest_files group by path"
         ).fetchall()
     }
     differ = []
     for sent in source.sent:
-        lines, loaded, duplicate, rejected = read.pop(sent.name, (0, 0, 0, 0))
-        if (lines, rejected) != (sent.count_lines, sent.count_broken) or lines != loaded + duplicate + rejected:
-            differ.append([sent.name, sent.count_lines, sent.count_broken, lines, loaded, duplicate, rejected])
+        found = read.pop(sent.name, (0, 0, 0, 0, 0))
+        lines, loaded, duplicate, rejected, kept_out = found
+        may_be_out = sum(sent.by_leaver.get(who, 0) for who in forgotten)
+        if (
+            (lines, rejected - kept_out) != (sent.count_lines, sent.count_broken)
+            or lines != loaded + duplicate + rejected
+            or kept_out > may_be_out
+        ):
+            differ.append([sent.name, sent.count_lines, sent.count_broken, *found])
+    # Nothing of a hostile file is loaded.
+    read = {name: found for name, found in read.items() if name not in HOSTILE or found[1]}
+    wanted = {tweet_id for tweet_id in source.labels if source.leavers.get(tweet_id) not in forgotten}
     ids = {tweet_id for (tweet_id,) in snapshot.connection.sql("select tweet_id from tweets").fetchall()}
     totals = snapshot.connection.sql(
         "select sum(count_lines)::bigint, sum(count_loaded)::bigint, sum(count_duplicate)::bigint, "
@@ -110,8 +135,46 @@ def what_was_lost(snapshot: Warehouse, source: Source) -> dict[str, Any]:
         "files_that_differ": differ + [[name, *counts] for name, counts in read.items()],
         **dict(zip(("lines", "loaded", "duplicate", "rejected"), totals, strict=True)),
         "made": len(source.labels),
-        "missing": len(source.labels.keys() - ids),
+        "forgotten": len(source.labels) - len(wanted),
+        "missing": len(wanted - ids),
         "unknown": len(ids - source.labels.keys()),
+    }
+
+
+def what_people_said(snapshot: Warehouse, source: Source, diary: dict[str, Any]) -> dict[str, Any]:
+    """The last label that people gave each tweet against the one that counts, and what is left of those who are forgotten."""
+    said = {tweet_id: label for tweet_id, label, _ in diary["corrections"]}
+    said = {
+        tweet_id: label for tweet_id, label in said.items() if source.leavers.get(tweet_id) not in diary["forgotten"]
+    }
+    counted = dict(snapshot.connection.sql("select tweet_id, label from newest_corrections").fetchall())
+    names = snapshot.connection.execute(
+        "select count(*) from tweets where list_contains(?, user_name)", [diary["forgotten"]]
+    ).fetchone()
+    assert names is not None
+    return {
+        "corrections": len(said),
+        "corrections_lost": sorted(tweet_id for tweet_id, label in said.items() if counted.get(tweet_id) != label),
+        "forgotten": len(diary["forgotten"]),
+        "forgotten_tweets": names[0],
+    }
+
+
+def how_it_ended(diary: dict[str, Any]) -> dict[str, Any]:
+    """Nights with a failure by its kind, how work ended in them, and what ended neither in a sentence nor in a kill."""
+    kinds: dict[str, dict[str, int]] = {}
+    for failure in diary["failures"]:
+        counted = kinds.setdefault(failure["kind"], {"nights": 0, "helped": 0})
+        counted["nights"] += 1
+        counted["helped"] += bool(failure["operator"])
+        for how in failure["ended"].values():
+            counted[how] = counted.get(how, 0) + 1
+    otherwise = [ending for ending in diary["endings"] if ending["how"] not in ("sentence", "killed")]
+    return {
+        "nights": len(diary["failures"]),
+        "restores": diary["restores"],
+        "by_kind": kinds,
+        "otherwise": [[ending["day"], ending["work"], ending["how"], ending["said"]] for ending in otherwise],
     }
 
 
@@ -120,8 +183,12 @@ def number_of(day: str) -> int:
     return (date.fromisoformat(day) - START).days + 1
 
 
-def explain(alarm: dict[str, Any]) -> dict[str, Any]:
-    """What set an alarm off: `seen`, `again` (with the change), `late`, or `false`."""
+def explain(alarm: dict[str, Any], failing: set[int]) -> dict[str, Any]:
+    """What set an alarm off: `seen`, `again` (with the change), `late`, or `false`.
+
+    Args:
+        failing: numbers of the days whose night had a failure, which may leave data late.
+    """
     number, measure = number_of(alarm["day"]), alarm["measure"]
     for change in CHANGES:
         after = number - change.day
@@ -129,7 +196,8 @@ def explain(alarm: dict[str, Any]) -> dict[str, Any]:
             return {"kind": "seen", "change": change.name}
         if after >= 0 and after <= REFERENCE_DAYS + GAP_DAYS and measure in change.measures:
             return {"kind": "again", "change": change.name}
-    if measure == "delay_days" and number in SILENT:
+    was_told = (date.fromisoformat(alarm["told_on"]) - START).days
+    if measure == "delay_days" and (number in SILENT or was_told in failing):
         return {"kind": "late"}
     return {"kind": "false"}
 

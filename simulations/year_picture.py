@@ -30,16 +30,17 @@ NAMES = {"warehouse.duckdb": "warehouse", "published": "published snapshots", "e
 
 def draw(series: dict[str, pl.DataFrame], diary: dict[str, Any], result: dict[str, Any], path: Path) -> None:
     """Write the picture as PNG."""
-    figure = Figure(figsize=(14, 17), dpi=100, facecolor="white")
+    figure = Figure(figsize=(14, 19), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
-    heights = [2.1, *[1.0] * len(MEASURES), 1.3, 0.5, 1.3]
+    heights = [2.1, 1.5, *[1.0] * len(MEASURES), 1.3, 0.5, 1.3]
     panels: Any = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     figure.subplots_adjust(left=0.06, right=0.8, top=0.935, bottom=0.03, hspace=0.42)
     days = [START + timedelta(days=row["day"] - 1) for row in diary["disk"]]
     _title(figure, result, len(days))
     _events(panels[0], days[-1])
     monitoring = series["monitoring"].filter(pl.col("day") >= START)
-    for axes, (measure, title) in zip(panels[1:], MEASURES.items(), strict=False):
+    _failures(panels[1], diary["failures"])
+    for axes, (measure, title) in zip(panels[2:], MEASURES.items(), strict=False):
         _measure(axes, monitoring.filter(pl.col("measure") == measure), title, result, measure)
     _accuracy(panels[-3], monitoring, diary["accuracy"], result)
     _champions(panels[-2], series["champions"], diary["retrains"], days[-1])
@@ -60,14 +61,23 @@ def draw(series: dict[str, pl.DataFrame], diary: dict[str, Any], result: dict[st
 
 
 def _title(figure: Figure, result: dict[str, Any], days: int) -> None:
-    figure.text(0.06, 0.982, f"{days} days with nobody watching", fontsize=19, color=INK, weight="bold", va="center")
+    figure.text(
+        0.06,
+        0.982,
+        f"{days} days, and {result['failures']['nights']} nights with a failure",
+        fontsize=19,
+        color=INK,
+        weight="bold",
+        va="center",
+    )
     lines, alarms = result["lines"], result["alarms"]
     seen = sum(change["days"] is not None for change in result["changes"])
     texts = (
-        f"{lines['files']} files with {lines['lines']:,} lines = {lines['loaded']:,} loaded + {lines['duplicate']:,} duplicate "
+        f"{lines['files']} files of three sources with {lines['lines']:,} lines = {lines['loaded']:,} loaded + {lines['duplicate']:,} duplicate "
         f"+ {lines['rejected']:,} rejected. {lines['missing']:,} tweets are missing, {result['scored_twice']:,} scored twice.",
         f"{seen} of {len(result['changes'])} planted changes were seen within three days, with {alarms['false']} false "
-        f"alarms. {result['retrains']} trainings brought {len(result['champions'])} champions.",
+        f"alarms. {result['retrains']} trainings, {result['failures']['restores']} restored backups, "
+        f"{result['people']['corrections']:,} corrections, {result['people']['forgotten']} people forgotten.",
     )
     for text, height in zip(texts, (0.9645, 0.953), strict=True):
         figure.text(0.06, height, text, fontsize=10.5, color=INK, va="center")
@@ -106,6 +116,19 @@ def _events(axes: Axes, last: date) -> None:
             Line2D([], [], color=GREY, marker="o", linewidth=0.9, linestyle=(0, (2, 2)), label="something goes wrong"),
         ],
     )
+
+
+def _failures(axes: Axes, failures: list[dict[str, Any]]) -> None:
+    """One row a kind of failure, a mark a night; filled where somebody had to help in the morning."""
+    kinds = sorted({failure["kind"] for failure in failures}, reverse=True)
+    for failure in failures:
+        fill = RED if failure["operator"] else "white"
+        axes.plot([_day(failure["day"])], [kinds.index(failure["kind"])], "o", color=RED, markersize=5, mfc=fill)
+    axes.set_ylim(-0.8, len(kinds) - 0.2)
+    axes.set_yticks([])
+    for row, kind in enumerate(kinds):
+        axes.text(1.01, row, kind, transform=axes.get_yaxis_transform(), fontsize=8.5, color=INK, va="center")
+    _name(axes, "Nights with a failure; filled: somebody did in the morning what a sentence of the night said")
 
 
 def _measure(axes: Axes, rows: pl.DataFrame, title: str, result: dict[str, Any], measure: str) -> None:
@@ -148,13 +171,17 @@ def _accuracy(axes: Axes, monitoring: pl.DataFrame, accuracy: list[dict[str, Any
     _measure(
         axes, monitoring.filter(pl.col("measure") == "estimated_accuracy"), "Accuracy", result, "estimated_accuracy"
     )
-    truth = pl.DataFrame(accuracy).with_columns(right=pl.col("right").rolling_mean(7, min_samples=1))
-    axes.plot([_day(number) for number in truth["day"]], truth["right"].to_list(), color=GREEN, linewidth=1.4)
+    truth = pl.DataFrame(accuracy, schema_overrides={"right": pl.Float64})
+    for column, line in (("right_of_two", "-"), ("right", ":")):
+        if column in truth.columns:
+            values = truth[column].rolling_mean(7, min_samples=1).to_list()
+            axes.plot([_day(number) for number in truth["day"]], values, line, color=GREEN, linewidth=1.4)
     _legend(
         axes,
         [
             Line2D([], [], color=BLUE, label="promised by the probabilities"),
             Line2D([], [], color=GREEN, label="true, mean of a week"),
+            Line2D([], [], color=GREEN, linestyle=":", label="true, of three labels"),
         ],
     )
 

@@ -235,7 +235,7 @@ class Next(Thread):
             store.show(view)
 
     def _build(self, index: Path) -> None:
-        index.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        index.parent.mkdir(parents=True, exist_ok=True, mode=self.store.home.folder_mode)
         arguments = [str(self.snapshot), str(index), self.store.home.settings.warehouse_memory]
         process = self.process = subprocess.Popen(
             [sys.executable, "-m", "sentiment.warehouse.search_index", *arguments],

@@ -70,7 +70,7 @@ def read_key(home: Home) -> tuple[bytes, bool]:
 
 
 def _write_key(home: Home, key: str) -> None:
-    with atomic_write(home.forget_key, mode=0o600) as draft:
+    with atomic_write(home.forget_key, mode=home.secret_mode) as draft:
         draft.write_text(f"{key}\n{_checksum(key)}\n")
 
 

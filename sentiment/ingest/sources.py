@@ -99,7 +99,7 @@ def save_source(home: Home, name: str, reading: Reading, example: Path, address:
         address: of objects that `ingest` is to read next to the inbox.
     """
     path = source_file(home, name)
-    path.parent.mkdir(exist_ok=True, mode=0o700)
+    path.parent.mkdir(exist_ok=True, mode=home.folder_mode)
     with atomic_write(path) as draft:
         draft.write_text(_as_toml(name, reading, example, address), encoding="utf-8")
     seal(path)

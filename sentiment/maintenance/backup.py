@@ -165,12 +165,14 @@ def _move(files: Iterable[str], unpacked: Path, home: Home) -> None:
     """Move files into the home, those left that an interrupted restore has not moved."""
     # None is moved into a folder that a power cut may take away.
     for folder in {(home.root / name).parent for name in files}:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, exist_ok=True, mode=home.folder_mode)
     for folder in (home.root, *(made for made in home.root.rglob("*") if made.is_dir())):
         flush_to_disk(folder)
     for name in files:
         source, target = unpacked / name, home.root / name
         if source.exists():
+            if home.is_shared:
+                source.chmod(0o660)
             put_in_place(source, target)
         elif not target.exists():
             raise HomeError(

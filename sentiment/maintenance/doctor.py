@@ -158,14 +158,14 @@ def check_permissions(home: Home) -> Iterator[Finding]:
     for path in (home.root, *(path for path in sorted(home.root.iterdir()) if not path.is_symlink())):
         mode = path.stat().st_mode
         needed = 0o700 if stat.S_ISDIR(mode) else 0o600
-        if path.stat().st_uid != os.geteuid() and os.geteuid() != 0:
+        if path.stat().st_uid != os.geteuid() and os.geteuid() != 0 and not mode & 0o020:
             who = f"chown -R {os.geteuid()} {_quoted(home.root)}"
             yield Finding("permissions", False, f"{path} belongs to another user", who)
         elif mode & needed != needed:
             yield Finding(
                 "permissions", False, f"{path} cannot be read and written", f"chmod -R u+rwX {_quoted(home.root)}"
             )
-        elif mode & 0o002 or (path in (home.forget_key, home.forgetting) and mode & 0o077):
+        elif mode & 0o002 or (path in (home.forget_key, home.forgetting) and mode & 0o777 & ~home.secret_mode):
             yield Finding(
                 "permissions", False, f"{path} is open to other users", f"chmod -R go-rwx {_quoted(home.root)}"
             )

@@ -330,7 +330,7 @@ def _read_journal(home: Home) -> Request:
 
 
 def _write_journal(home: Home, request: Request) -> None:
-    with translated_errors(home), atomic_write(home.forgetting, mode=0o600) as draft:
+    with translated_errors(home), atomic_write(home.forgetting, mode=home.secret_mode) as draft:
         written = json.loads(json.dumps(asdict(request)))
         draft.write_text(json.dumps({"sha256": _digest(written), **written}))
 

@@ -79,6 +79,11 @@ def put_in_place(draft: Path, path: Path) -> None:
     flush_to_disk(path.parent)
 
 
+def open_as_folder(path: Path) -> None:
+    """Let the group and others read and write a file as they may its folder; safetensors makes files for their owner alone."""
+    path.chmod(0o600 | path.parent.stat().st_mode & 0o066)
+
+
 def flush_tree(path: Path) -> None:
     """Flush a file, or a folder with all that is in it."""
     for written in path.rglob("*") if path.is_dir() else ():

@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from .atomic import atomic_write
+from .atomic import atomic_write, open_as_folder
 from .batch import Batch
 from .config import BetaCalibration, ModelConfig, upgrade_config
 from .errors import ModelError
@@ -47,7 +47,8 @@ WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "config.json"
 CUSTOM_FOLDER = "custom"
 """What a custom module is made from: its source, or its tokenizer and configuration."""
-_BATCH_ROWS = 20_000
+_BATCH_ROWS, _FEWEST_BATCH_ROWS = 20_000, 5_000
+"""A larger batch gains nothing; with fewer rows, the work that every batch costs shows."""
 _BATCH_BYTES = 4 << 20
 _THREADS = min(os.cpu_count() or 1, 8)
 _EARLIER_WEIGHT_NAMES = {"ngrams": "ngrams.weight", "is_familiar": "in_vocabulary"}
@@ -81,10 +82,13 @@ def as_series(texts: Sequence[str] | pl.Series) -> pl.Series:
 def in_batches(texts: pl.Series) -> Iterator[tuple[int, pl.Series]]:
     """Cut a column into slices, each with the number of its first row.
 
-    Rows and bytes are bounded; a text longer than the bound is a slice of its own.
+    Rows and bytes are bounded; a text longer than the bound is a slice of its own. Every thread gets as many slices as any
+    other.
     """
-    for start in range(0, len(texts), _BATCH_ROWS):
-        piece = texts[start : start + _BATCH_ROWS]
+    rounds = -(-len(texts) // (_BATCH_ROWS * _THREADS))
+    rows = max(-(-len(texts) // max(rounds * _THREADS, 1)), _FEWEST_BATCH_ROWS)
+    for start in range(0, len(texts), rows):
+        piece = texts[start : start + rows]
         if piece.estimated_size() <= _BATCH_BYTES:
             yield start, piece
             continue
@@ -214,7 +218,7 @@ class SentimentModel(torch.nn.Module):
 
         batches = in_batches(column)
         with one_torch_thread():
-            if len(column) <= _BATCH_ROWS or self.custom is not None:
+            if len(column) <= _FEWEST_BATCH_ROWS or self.custom is not None:
                 for batch in batches:
                     predict(batch)
             else:
@@ -228,6 +232,7 @@ class SentimentModel(torch.nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(folder / WEIGHTS_FILE) as draft:
             save_file(apart({name: _stored(name, value) for name, value in self.state_dict().items()}), draft)
+            open_as_folder(draft)
         with atomic_write(folder / CONFIG_FILE) as draft:
             draft.write_text(self.config.model_dump_json(indent=2) + "\n")
         if self.custom is not None:

@@ -1,12 +1,13 @@
-"""Load a registered model in a process of its own and predict: `python -m sentiment.registry.subprocess_check FILES IN OUT`.
+"""Load a registered model in a process of its own and predict: `python -m sentiment.registry.subprocess_check`.
 
 Loading a model in the process that trained it proves nothing: all it needs is in memory there. MLflow registers models
 that cannot be loaded at all. The new process gets the folder that the registry names, since opening MLflow's store takes longer
-than loading the model.
+than loading the model. Most of its time it imports libraries, so it can be started before the model is there (`start_ahead`).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -25,6 +26,62 @@ SECONDS_TO_WAIT = 60.0
 CACHE_LOCATOR = "sentiment.registry.kernel_cache.CopiedCodeLocator"
 
 
+class _FreshProcess:
+    """A process that imports libraries, and then waits on standard input for one model; ends when this process does."""
+
+    def __init__(self, kernels: Path | None) -> None:
+        """Start it.
+
+        Args:
+            kernels: where numba keeps compiled kernels; by default next to the model, or nowhere.
+        """
+        kept = {"NUMBA_CACHE_DIR": str(kernels), "NUMBA_CACHE_LOCATOR_CLASSES": CACHE_LOCATOR} if kernels else {}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "sentiment.registry.subprocess_check"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | MLFLOW_ENVIRONMENT | kept | {"PYTHONWARNINGS": "ignore"},
+        )
+
+    def predict(self, files: Path, questions: Path, answers: Path) -> str:
+        """Let it load a model and write what it predicts; returns why that failed, or nothing."""
+        try:
+            _, errors = self._process.communicate(json.dumps([str(files), str(questions), str(answers)]), SECONDS)
+        except subprocess.TimeoutExpired:
+            self.end()
+            return f"no answer within {SECONDS} s."
+        if self._process.returncode == 0:
+            return ""
+        return (errors.strip().splitlines() or ["it ended without a word."])[-1]
+
+    def end(self) -> None:
+        """Kill it and wait for its end."""
+        self._process.kill()
+        self._process.communicate()
+
+
+_ahead: list[_FreshProcess] = []
+"""At most one."""
+
+
+def start_ahead() -> None:
+    """Start the process that the next `predict_in_fresh_process` asks, unless there is one; see `ending_unused`."""
+    if not _ahead:
+        _ahead.append(_FreshProcess(_kernel_folder()))
+
+
+@contextmanager
+def ending_unused() -> Iterator[None]:
+    """At the end, end the process that was started ahead if nobody has asked it."""
+    try:
+        yield
+    finally:
+        while _ahead:
+            _ahead.pop().end()
+
+
 def predict_in_fresh_process(files: Path, texts: pl.Series, folder: Path) -> pl.Series | str:
     """Probabilities (float64, shape (rows,)) from the model loaded by MLflow in a fresh process, or why it failed.
 
@@ -35,51 +92,56 @@ def predict_in_fresh_process(files: Path, texts: pl.Series, folder: Path) -> pl.
     """
     questions, answers = folder / "texts.parquet", folder / "probabilities.parquet"
     pl.DataFrame({"text": texts}).write_parquet(questions)
-    command = [sys.executable, "-m", "sentiment.registry.subprocess_check", str(files), str(questions), str(answers)]
-    try:
-        with _kernel_cache() as kept:
-            environment = os.environ | MLFLOW_ENVIRONMENT | kept | {"PYTHONWARNINGS": "ignore"}
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=SECONDS, env=environment, check=False
-            )
-    except subprocess.TimeoutExpired:
-        return f"no answer within {SECONDS} s."
-    if done.returncode != 0:
-        return (done.stderr.strip().splitlines() or ["it ended without a word."])[-1]
+    with _kernel_cache() as kernels:
+        if kernels is None and _ahead:
+            _ahead.pop().end()  # It would keep kernels where another process does.
+        process = _ahead.pop() if _ahead else _FreshProcess(kernels)
+        if problem := process.predict(files, questions, answers):
+            return problem
     return pl.read_parquet(answers)["probability_positive"]
 
 
-@contextmanager
-def _kernel_cache() -> Iterator[dict[str, str]]:
-    """Environment variables that let numba keep the copy's compiled kernels where it keeps those of the installed package.
-
-    One process at a time, since two that compile the same function for different types would replace each other's code.
-    """
+def _kernel_folder() -> Path | None:
+    """Where numba keeps the kernels of the installed package, if that can be written."""
+    if folder := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(folder)
     package = Path(model.__file__).parent
-    folder = os.environ.get("NUMBA_CACHE_DIR") or (
-        str(package / "__pycache__") if os.access(package, os.W_OK) else None
-    )
-    lock = FileLock(Path(folder) / "registered_models.lock") if folder else None
+    return package / "__pycache__" if os.access(package, os.W_OK) else None
+
+
+@contextmanager
+def _kernel_cache() -> Iterator[Path | None]:
+    """The folder of `_kernel_folder` for this process alone, or None.
+
+    Two processes that compile the same function for different types would replace each other's code.
+    """
+    folder = _kernel_folder()
+    lock = FileLock(folder / "registered_models.lock") if folder else None
     try:
         if lock:
             lock.acquire(timeout=SECONDS_TO_WAIT)
     except (OSError, Timeout):
         lock = None
     if lock is None:
-        yield {}  # Numba keeps it next to the copy, or nowhere.
+        yield None
         return
     try:
-        yield {"NUMBA_CACHE_DIR": str(folder), "NUMBA_CACHE_LOCATOR_CLASSES": CACHE_LOCATOR}
+        yield folder
     finally:
         lock.release()
 
 
 def main() -> None:
-    """The child process of `predict_in_fresh_process`."""
-    files, questions, answers = sys.argv[1:]
+    """The process that loads."""
     collect_rarely()
-    import mlflow
+    import mlflow.pyfunc
+    import numba  # noqa: F401 (with torch, most of what a model imports)
+    import torch  # noqa: F401
 
+    question = sys.stdin.read()
+    if not question:
+        return  # The process that would have asked has ended.
+    files, questions, answers = json.loads(question)
     loaded = mlflow.pyfunc.load_model(files, suppress_warnings=True)
     found = loaded.predict(pl.read_parquet(questions)["text"].to_list())
     pl.DataFrame({"probability_positive": found["probability_positive"].to_numpy()}).write_parquet(answers)

@@ -3,7 +3,7 @@
 The ledger `scored_ranges` (`sentiment.warehouse.scored_ranges`) says what the version has not scored, so the cost of a run
 follows what is new. Those tweets are copied to Parquet shards under a short lock. Workers predict them without a lock. Each
 shard's predictions are committed together with its row of the ledger: a file of predictions that arrives twice counts once, a
-kill costs the shards that were not committed, and other processes wait for a fifth of a second. Memory holds two shards. When
+kill costs the shards that were not committed, and other processes wait for a fifth of a second. Memory holds four shards. When
 the champion has scored every tweet, `published_model` names it and the views show its predictions alone.
 """
 
@@ -18,6 +18,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -29,6 +30,7 @@ from sentiment.registry.history import recorded_champion
 from sentiment.registry.store import champion_in_store
 from sentiment.scoring.executors import open_workers
 from sentiment.scoring.store import ShardStore, reported_missing
+from sentiment.scoring.tables_thread import TablesThread
 from sentiment.scoring.worker import (
     MODELS,
     PREDICTIONS,
@@ -208,26 +210,29 @@ class _Job:
 
     def run(self, pieces: list[Piece], on_progress: Callable[[int, int], None] | None) -> int:
         """Score pieces; the number of predictions that were committed."""
-        count_scored = done = 0
-        total = sum(piece.count_rows for piece in pieces)
         waiting, ready, predicted = deque(pieces), deque[_Shard](), list[tuple[_Shard, ShardResult]]()
         running: dict[Future[ShardResult], _Shard] = {}
-        with open_workers(self.home.settings, self.store) as opened:
+        written: Future[list[_Shard]] | None = None
+        total = sum(piece.count_rows for piece in pieces)
+        with open_workers(self.home.settings, self.store) as opened, TablesThread(total, on_progress) as tables:
             workers = opened
-            files: ModelFiles | None = None
+            files = self._ship_model(workers)
             room = 1 if workers.count == 1 else 2 * workers.count
-            while waiting or ready or running:
-                while waiting and not ready:
-                    files = files or self._ship_model(workers)
+            while waiting or written or ready or running:
+                if waiting and written is None and len(ready) <= room:
                     batch = [waiting.popleft() for _ in range(min(len(waiting), max(room, _LEAST_SHARDS_A_SESSION)))]
-                    ready.extend(self._write_shards(batch, files, workers.batch_rows))
+                    written = tables.submit(self._write_shards, batch, files, workers.batch_rows)
                 while ready and len(running) < room:
                     _submit(ready.popleft(), workers, running)
-                finished = wait(running, _SECONDS_BETWEEN_CHECKS, FIRST_COMPLETED).done if running else set()
+                pending: set[Future[Any]] = {*running, *([written] if written else [])}
+                finished = wait(pending, _SECONDS_BETWEEN_CHECKS, FIRST_COMPLETED).done
                 if not finished:
                     workers.check()
                     if workers.is_remote and not waiting:
                         _submit_overdue(workers, running)
+                if written is not None and written.done():
+                    ready.extend(written.result())
+                    written = None
                 for future in finished & running.keys():
                     shard = running.pop(future)
                     try:
@@ -242,13 +247,11 @@ class _Job:
                         other.cancel()
                         del running[other]
                     predicted.append((shard, result))
-                if _is_enough(predicted) or not (waiting or ready or running):
-                    count_scored += self._commit(predicted)
-                    done += sum(shard.piece.count_rows for shard, _ in predicted)
+                if _is_enough(predicted) or not (waiting or written or ready or running):
+                    count_rows = sum(shard.piece.count_rows for shard, _ in predicted)
+                    tables.commit(count_rows, self._commit, predicted)
                     predicted = []
-                    if on_progress is not None:
-                        on_progress(done, total)
-        return count_scored
+            return tables.finish()
 
     def clean_up(self) -> None:
         """Remove shards and predictions, also those of killed runs; the model stays until another one replaces it."""

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sentiment.model.atomic import atomic_write, draft_of
+from sentiment.model.atomic import atomic_write, draft_of, open_as_folder
 from sentiment.model.classifier import apart
 
 _FILE = "checkpoint.safetensors"
@@ -41,6 +41,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     metadata["digest"] = _digest(metadata, tensors)
     with atomic_write(folder / _FILE) as draft:
         save_file(tensors, draft, metadata=metadata)
+        open_as_folder(draft)
 
 
 def read_checkpoint(folder: Path, run: str) -> Checkpoint | None:

@@ -57,7 +57,12 @@ class TrainingConfig(BaseModel):
         exclude_if=lambda value: value is None,
     )
     recipe: Literal[5] = Field(default=5, description="raised when the same rows, config and seed give other weights")
-    checkpoint_rows: int = Field(default=400_000, ge=1, description="rows between two checkpoints")
+    checkpoint_rows: int | None = Field(
+        default=None,
+        ge=1,
+        description="rows after which a checkpoint is written at the latest; by time alone unless given",
+        exclude_if=lambda value: value is None,
+    )
 
 
 @dataclass(frozen=True)

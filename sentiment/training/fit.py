@@ -47,8 +47,8 @@ from sentiment.training.rows import (
     read_groups,
 )
 
-SECONDS_BETWEEN_CHECKPOINTS = 60.0
-"""At most, at the end of a row group; a slow model has few rows between them."""
+SECONDS_BETWEEN_CHECKPOINTS = 30.0
+"""At the end of a row group: what a kill costs at most, while writing one takes half a second to two."""
 _CORES = os.cpu_count() or 1
 
 
@@ -65,6 +65,11 @@ class Progress:
         """Which pass over the rows it is, such as `pass 1 of 2`."""
         number = -(-PASSES * self.rows_done // max(self.rows_total, 1))
         return f"pass {min(max(number, 1), PASSES)} of {PASSES}"
+
+    @property
+    def is_nearly_done(self) -> bool:
+        """Whether three quarters are done, and what follows a training can get ready."""
+        return 4 * self.rows_done >= 3 * self.rows_total
 
 
 @dataclass(frozen=True)
@@ -128,9 +133,9 @@ def fit(
     if checkpoint_folder and (saved := read_checkpoint(checkpoint_folder, identity)):
         run = _Run(**saved.progress)
         _restore(recipe, best, saved.tensors)
-    started = time.perf_counter() - run.seconds
-    count_groups = len(subset.groups)
+    started, count_groups = time.perf_counter() - run.seconds, len(subset.groups)
     rows_total = PASSES * subset.count_train_rows
+    most_rows = job.config.checkpoint_rows or rows_total
     rows_at_checkpoint, written = run.rows_seen, time.perf_counter()
     groups = read_groups(subset, recipe, passes=PASSES, seed=job.seed, first_step=run.step)
     fed_rows = FedRows(fed_rows_path, subset)
@@ -138,7 +143,7 @@ def fit(
         fed.add_again(min(run.step, count_groups))
         for group in groups:
             if run.step < count_groups:
-                fed.add(group.rows)
+                fed.add_later(group.rows)
                 recipe.count(group.inputs)
             loss = _train_on_group(recipe, group, run, rows_total, job.seed, run_all)
             run.step += 1
@@ -147,7 +152,7 @@ def fit(
             if run.step % count_groups == 0:
                 _end_pass(recipe, subset, run, best, time.perf_counter() - started)
             is_due = time.perf_counter() - written >= SECONDS_BETWEEN_CHECKPOINTS
-            if checkpoint_folder and (is_due or run.rows_seen - rows_at_checkpoint >= job.config.checkpoint_rows):
+            if checkpoint_folder and (is_due or run.rows_seen - rows_at_checkpoint >= most_rows):
                 run.seconds = time.perf_counter() - started
                 write_checkpoint(checkpoint_folder, Checkpoint(identity, vars(run), _all_tensors(recipe, best)))
                 rows_at_checkpoint, written = run.rows_seen, time.perf_counter()

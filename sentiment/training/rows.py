@@ -11,6 +11,7 @@ import hashlib
 import queue
 import threading
 from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,16 +235,28 @@ class FedRows:
         self._draft = draft_of(path)
         self._subset = subset
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = pq.ParquetWriter(self._draft, _FED_ROWS_SCHEMA, compression="zstd")
+        # Ids and keys do not repeat.
+        self._writer = pq.ParquetWriter(
+            self._draft, _FED_ROWS_SCHEMA, compression="zstd", use_dictionary=[_FED_ROWS_SCHEMA.names[-1]]
+        )
+        self._thread = ThreadPoolExecutor(1, "fed-rows")
+        self._last: Future[None] | None = None
 
     def __enter__(self) -> FedRows:
         return self
 
     def add(self, rows: pl.DataFrame) -> None:
         """Write the rows of one row group."""
-        purpose = np.where(self._subset.is_early_stopping(rows), "early_stopping", "train")
-        frame = rows.select("tweet_id", "text_key", pl.Series("purpose", purpose))
+        is_early = pl.Series(self._subset.is_early_stopping(rows))
+        purpose = pl.when(is_early).then(pl.lit("early_stopping")).otherwise(pl.lit("train"))
+        frame = rows.select("tweet_id", "text_key", purpose=purpose)
         self._writer.write_table(frame.to_arrow().cast(_FED_ROWS_SCHEMA))
+
+    def add_later(self, rows: pl.DataFrame) -> None:
+        """The same in a thread, while the rows are trained on; waits for those before, and raises their error."""
+        if self._last is not None:
+            self._last.result()
+        self._last = self._thread.submit(self.add, rows)
 
     def add_again(self, count_groups: int) -> None:
         """Write the rows of the first `count_groups` row groups, which an earlier attempt of this run fed."""
@@ -252,8 +265,13 @@ class FedRows:
                 self.add(_read_group(file, group, ["tweet_id", "text_key"]))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._writer.close()
-        if kind is None:
-            put_in_place(self._draft, self._path)
-        else:
+        try:
+            self._thread.shutdown()
+            if kind is None and self._last is not None:
+                self._last.result()
+            self._writer.close()
+            if kind is None:
+                put_in_place(self._draft, self._path)
+        finally:
+            # Nothing is there when it has its name.
             self._draft.unlink(missing_ok=True)

@@ -85,6 +85,7 @@ def test_no_texts_give_no_probabilities(model: SentimentModel) -> None:
 
 def test_batches_are_bounded_by_rows_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_module, "_BATCH_ROWS", 3)
+    monkeypatch.setattr(model_module, "_FEWEST_BATCH_ROWS", 3)
     monkeypatch.setattr(model_module, "_BATCH_BYTES", 10)
     texts = pl.Series(["aaaa", "bbbb", "cccc", "dddd", "e" * 50, "f", "g"])
     batches = [(first, batch.to_list()) for first, batch in model_module.in_batches(texts)]

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,3 +109,55 @@ def test_training_imports_no_compiler_of_torch(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)], check=True, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}
     )
+
+
+@pytest.mark.slow
+def test_a_process_that_was_started_ahead_loads_one_model_and_the_next_one_is_another(
+    registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
+    started: list[subprocess_check._FreshProcess] = []
+    start = subprocess_check._FreshProcess.__init__
+
+    def note(self: subprocess_check._FreshProcess, kernels: Path | None) -> None:
+        started.append(self)
+        start(self, kernels)
+
+    monkeypatch.setattr(subprocess_check._FreshProcess, "__init__", note)
+    with subprocess_check.ending_unused():
+        subprocess_check.start_ahead()
+        subprocess_check.start_ahead()
+        assert len(started) == 1
+        answers = predict_in_fresh_process(registered, TEXTS, tmp_path)
+        assert len(started) == 1
+        again = predict_in_fresh_process(registered, TEXTS, tmp_path)
+        assert len(started) == 2
+    assert isinstance(answers, pl.Series), answers
+    assert isinstance(again, pl.Series), again
+    assert again.equals(answers)
+
+
+def test_a_process_that_nobody_asked_is_ended(tmp_path: Path) -> None:
+    with subprocess_check.ending_unused():
+        subprocess_check.start_ahead()
+        process = subprocess_check._ahead[0]._process
+        assert process.poll() is None
+    assert process.poll() is not None
+    assert not subprocess_check._ahead
+
+
+def test_a_process_whose_parent_has_ended_ends_without_a_word() -> None:
+    script = (
+        "import os\n"
+        "from sentiment.registry import subprocess_check\n"
+        "subprocess_check.start_ahead()\n"
+        "print(subprocess_check._ahead[0]._process.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    parent = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert parent.stderr == ""
+    child = Path(f"/proc/{int(parent.stdout)}")
+    deadline = time.monotonic() + 60
+    while child.exists() and time.monotonic() < deadline and "State:\tZ" not in (child / "status").read_text():
+        time.sleep(0.1)
+    assert not child.exists() or "State:\tZ" in (child / "status").read_text()
