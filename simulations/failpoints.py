@@ -100,7 +100,9 @@ class Undisturbed:
         with reader(Home(home, SETTINGS)) as snapshot:
             snapshot.connection.execute("select count(*) from scored_tweets").fetchone()
         ending = run_operation(self.name, home, does=again, looks=True)
-        different = sorted(key for key in self.expected if ending.contents.get(key) != self.expected[key])
+        # A draft that was removed may be there again; the next housekeeping removes it.
+        compared = self.expected.keys() - (set() if again else {"drafts"})
+        different = sorted(key for key in compared if ending.contents.get(key) != self.expected[key])
         if ending.how != "done":
             different = [f"{ending.how}: {ending.said}"]
         return {"operation": self.name, "failpoint": failpoint, "different": different}
