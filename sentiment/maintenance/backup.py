@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+import duckdb
 import zstandard
 
 from sentiment.errors import HomeError, InputError
@@ -37,6 +38,7 @@ from sentiment.warehouse.connection import checkpointed, translated_errors
 from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.migrations import known_migration
 from sentiment.warehouse.seals import SEAL_SUFFIX
+from sentiment.warehouse.session import CONFIG, Warehouse
 from sentiment.warehouse.snapshot import publish
 
 MANIFEST = "manifest.json"
@@ -73,7 +75,7 @@ def backup(
 
     Raises:
         InputError: the file exists, its folder does not, or it is inside the home.
-        HomeError: the warehouse cannot be read, or the file cannot be written.
+        HomeError: a block of the warehouse cannot be read, or the file cannot be written.
     """
     began = time.perf_counter()
     target = path.expanduser().absolute()
@@ -193,6 +195,9 @@ def _copy_databases(home: Home, folder: Path) -> dict[str, Path]:
                     closing(sqlite3.connect(copies[name])) as copy,
                 ):
                     source.backup(copy)
+    # A damaged block that nothing has read lately would replace a good backup by one that cannot be used.
+    with closing(duckdb.connect(str(copies[home.warehouse.name]), read_only=True, config=CONFIG)) as connection:
+        Warehouse(connection).read_all()
     return copies
 
 
