@@ -26,7 +26,6 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-import duckdb
 import zstandard
 
 from sentiment.errors import HomeError, InputError
@@ -34,11 +33,10 @@ from sentiment.model.atomic import atomic_write, flush_to_disk, flush_tree, put_
 from sentiment.registry.champion import champion_lock
 from sentiment.registry.store import refuse_damaged_store, relocate
 from sentiment.settings import Home
-from sentiment.warehouse.connection import checkpointed, translated_errors
+from sentiment.warehouse.connection import checkpointed, read_every_block, translated_errors
 from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.migrations import known_migration
 from sentiment.warehouse.seals import SEAL_SUFFIX
-from sentiment.warehouse.session import CONFIG, Warehouse
 from sentiment.warehouse.snapshot import publish
 
 MANIFEST = "manifest.json"
@@ -196,8 +194,7 @@ def _copy_databases(home: Home, folder: Path) -> dict[str, Path]:
                 ):
                     source.backup(copy)
     # A damaged block that nothing has read lately would replace a good backup by one that cannot be used.
-    with closing(duckdb.connect(str(copies[home.warehouse.name]), read_only=True, config=CONFIG)) as connection:
-        Warehouse(connection).read_all()
+    read_every_block(copies[home.warehouse.name])
     return copies
 
 
