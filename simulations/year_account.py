@@ -60,11 +60,7 @@ def account(
         "tables_are_whole": not any(checks.values()),
         "no_tweet_is_scored_twice": scored[2] == 0,
         "every_tweet_is_scored": scored[0] == scored[1],
-        "every_promotion_has_its_reasons": bool(
-            (champions["change"] == "promotion").all()
-            and (champions["count_reasons"] > 0).all()
-            and (champions["count_against"] == 0).all()
-        ),
+        "every_promotion_has_its_reasons": promoted_for_reasons(champions, diary["failures"]),
         "readers_saw_one_whole_version": diary["readers"]["looks"] > 0 and not diary["readers"]["wrong"],
         "every_correction_holds": not people["corrections_lost"],
         "who_is_forgotten_stays_out": not people["forgotten_tweets"],
@@ -99,6 +95,19 @@ def account(
     return result, {"monitoring": monitoring, "champions": champions}
 
 
+def promoted_for_reasons(champions: pl.DataFrame, failures: list[dict[str, Any]]) -> bool:
+    """Whether the gate promoted what it had accepted, and people only what a sentence told them to, with its reason."""
+    by_gate = champions.filter(pl.col("changed_by") == "gate")
+    by_hand = champions.filter(pl.col("changed_by") != "gate")
+    return bool(
+        (champions["change"] == "promotion").all()
+        and (by_gate["count_reasons"] > 0).all()
+        and (by_gate["count_against"] == 0).all()
+        and (by_hand["reason"] != "").all()
+        and len(by_hand) <= sum("promote" in failure["operator"] for failure in failures)
+    )
+
+
 def what_was_lost(snapshot: Warehouse, source: Source, forgotten: list[str]) -> dict[str, Any]:
     """Each file's lines against what was sent, and all ids against those that were made and are not forgotten."""
     read = {
@@ -116,9 +125,10 @@ def what_was_lost(snapshot: Warehouse, source: Source, forgotten: list[str]) -> 
         lines, loaded, duplicate, rejected, kept_out = found
         may_be_out = sum(sent.by_leaver.get(who, 0) for who in forgotten)
         if (
-            (lines, rejected - kept_out) != (sent.count_lines, sent.count_broken)
+            lines != sent.count_lines
             or lines != loaded + duplicate + rejected
-            or kept_out > may_be_out
+            # A broken line of somebody who is forgotten counts among what is kept out as well.
+            or not 0 <= rejected - sent.count_broken <= min(kept_out, may_be_out)
         ):
             differ.append([sent.name, sent.count_lines, sent.count_broken, *found])
     # Nothing of a hostile file is loaded.

@@ -33,7 +33,7 @@ from sentiment.model.atomic import atomic_write, flush_to_disk, flush_tree, put_
 from sentiment.registry.champion import champion_lock
 from sentiment.registry.store import refuse_damaged_store, relocate
 from sentiment.settings import Home
-from sentiment.warehouse.connection import checkpointed, translated_errors
+from sentiment.warehouse.connection import checkpointed, read_every_block, translated_errors
 from sentiment.warehouse.locks import operation_lock
 from sentiment.warehouse.migrations import known_migration
 from sentiment.warehouse.safeguard import forget_metadata, metadata_copy_of
@@ -74,7 +74,7 @@ def backup(
 
     Raises:
         InputError: the file exists, its folder does not, or it is inside the home.
-        HomeError: the warehouse cannot be read, or the file cannot be written.
+        HomeError: a block of the warehouse cannot be read, or the file cannot be written.
     """
     began = time.perf_counter()
     target = path.expanduser().absolute()
@@ -195,6 +195,8 @@ def _copy_databases(home: Home, folder: Path) -> dict[str, Path]:
                     closing(sqlite3.connect(copies[name])) as copy,
                 ):
                     source.backup(copy)
+    # A damaged block that nothing has read lately would replace a good backup by one that cannot be used.
+    read_every_block(copies[home.warehouse.name])
     return copies
 
 

@@ -68,6 +68,19 @@ def inspected(home: Home) -> Iterator[Warehouse]:
             connection.close()
 
 
+def read_every_block(path: Path) -> None:
+    """Read a copy of a warehouse, so that DuckDB verifies each block.
+
+    Raises:
+        duckdb.Error: a block is damaged.
+    """
+    connection = duckdb.connect(str(path), read_only=True, config=CONFIG)
+    try:
+        Warehouse(connection).read_all()
+    finally:
+        connection.close()
+
+
 def rewrite(
     home: Home,
     change: Callable[[Warehouse], None] | None = None,

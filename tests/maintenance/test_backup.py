@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import sqlite3
@@ -128,6 +129,18 @@ def test_what_was_forgotten_stays_out_of_a_restored_home(
     made = backup(home, tmp_path)
     restore(elsewhere, Path(made.path))
     assert ingest_lines(elsewhere, tweet_line(7, "again")).rejected_by_reason == {"forgotten": 1}
+
+
+def test_a_damaged_block_that_nothing_else_reads_is_not_backed_up(used: Home, tmp_path: Path) -> None:
+    with writer(used) as warehouse:
+        warehouse.connection.execute("create table old as select md5(range::varchar) as text from range(200_000)")
+    content = bytearray(used.warehouse.read_bytes())
+    place = content.rfind(hashlib.md5(b"150000").hexdigest()[:8].encode())
+    content[place if place > 0 else len(content) * 3 // 4] ^= 1
+    used.warehouse.write_bytes(content)
+    with pytest.raises(HomeError, match="cannot be opened as a DuckDB"):
+        backup(used, tmp_path / "kept.tar.zst")
+    assert list(tmp_path.glob("kept*")) == []
 
 
 def test_the_inbox_can_be_left_out(home: Home, elsewhere: Home, tmp_path: Path) -> None:

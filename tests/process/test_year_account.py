@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
+import polars as pl
 import pytest
 
 from sentiment.errors import SentimentError
@@ -18,7 +19,7 @@ from sentiment.settings import Home
 from sentiment.warehouse.connection import reader, writer
 from sentiment.warehouse.snapshot import publish
 from simulations import year_source
-from simulations.year_account import account, explain
+from simulations.year_account import account, explain, promoted_for_reasons
 from simulations.year_diary import Diary
 from simulations.year_failures import KINDS, failures_of
 from simulations.year_layouts import COLUMNS
@@ -140,6 +141,23 @@ def test_somebody_forgotten_who_is_there_is_noticed(played: tuple[Home, Source])
 )
 def test_what_was_written_down_is_judged(played: tuple[Home, Source], kept: dict[str, Any], claim: str) -> None:
     assert broken(played, **kept) == {claim}
+
+
+@pytest.mark.parametrize(
+    ("champion", "operator", "holds"),
+    [
+        ({}, [], True),
+        ({"count_against": 1}, [], False),
+        ({"count_reasons": 0}, [], False),
+        ({"changed_by": "ann", "count_against": 1}, ["promote"], True),
+        ({"changed_by": "ann"}, [], False),
+        ({"changed_by": "ann", "reason": ""}, ["promote"], False),
+        ({"change": "outside"}, [], False),
+    ],
+)
+def test_people_promote_only_what_a_sentence_said(champion: dict[str, Any], operator: list[str], holds: bool) -> None:
+    usual = {"change": "promotion", "changed_by": "gate", "reason": "better", "count_reasons": 8, "count_against": 0}
+    assert promoted_for_reasons(pl.DataFrame([usual | champion]), [{"operator": operator}]) is holds
 
 
 def test_a_reader_notices_two_versions_at_once(played: tuple[Home, Source]) -> None:
