@@ -1,6 +1,6 @@
 """The tweets of a simulated year, as three sources would send them: a file a day each, with planted incidents.
 
-Usual days hold 900 tweets, fewer on weekends, with noise of 8 % in their number; one in seven is neutral, one in five carries a
+Usual days hold 1,500 tweets, fewer on weekends, with noise of 8 % in their number; one in seven is neutral, one in five carries a
 label. The sample's topics do not change in that year, so only planted changes drift: each change has a day, a size and the
 measures of the monitor in which it has to show, and stays for good. Every line that is sent is written down, with the label
 that it has. What the files look like is in `simulations.year_layouts`.
@@ -25,9 +25,9 @@ from simulations.year_layouts import BROKEN, MONTHS, NAMES, SHARES, Line, file_o
 
 START = date(2011, 1, 1)  # The sample's topics and news do not change from 2010 on.
 HISTORY_DAYS = 40
-USUAL_TWEETS, WEEKEND, NOISE = 900, 0.85, 0.08
+USUAL_TWEETS, WEEKEND, NOISE = 1_500, 0.85, 0.08
 NEUTRAL_ONE_IN = 7
-POOL_DAYS, POOL_A_DAY, NEUTRAL_TEXTS = 31, 3_200, 30_000
+POOL_DAYS, POOL_A_DAY, NEUTRAL_TEXTS = 31, 4_800, 30_000
 LABELLED_ONE_IN = 5
 REPEATED_LINES = 3
 KEPT_DAYS = 21
