@@ -51,8 +51,22 @@ GAP = 2
 FEWEST_FILES, MANY_FILES = 64, 4_096
 """That a process may have open: a whole run got by with 40; with 16 Prefect's server failed without saying why."""
 
-out = Console(soft_wrap=True, highlight=False)
-notes = Console(stderr=True, soft_wrap=True, highlight=False)
+
+def harmless(text: str) -> str:
+    """A text whose control characters cannot act on the terminal; line breaks and tabs stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+
+
+class HarmlessConsole(Console):
+    """A console for texts with names of files and values from outside."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does, without control characters in texts."""
+        super().print(*(harmless(shown) if isinstance(shown, str) else shown for shown in objects), **options)
+
+
+out = HarmlessConsole(soft_wrap=True, highlight=False)
+notes = HarmlessConsole(stderr=True, soft_wrap=True, highlight=False)
 
 
 def say_waiting(message: str) -> None:
@@ -200,7 +214,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int | None, str], None]]:
         return
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         MofNCompleteColumn(),
@@ -214,8 +228,8 @@ def progress_bars() -> Iterator[Callable[[str, int, int | None, str], None]]:
                 for earlier in bars.values():
                     progress.stop_task(earlier)
                     progress.update(earlier, visible=False)
-                bars[step] = progress.add_task(step, total=None)
-            description = f"{step}, {detail}" if detail else step
+                bars[step] = progress.add_task(harmless(step), total=None)
+            description = harmless(f"{step}, {detail}" if detail else step)
             progress.update(bars[step], completed=done, total=total, description=description)
 
         yield bar
@@ -356,5 +370,4 @@ def _shown(value: Any, column: str) -> str:
         value = value.decode("utf-8", "backslashreplace")
     if isinstance(value, list | dict):
         value = json_text(value)
-    # Control characters of a tweet must not reach the terminal.
-    return "".join(c if c.isprintable() else "�" for c in str(value).replace("\n", " "))
+    return harmless(str(value).replace("\n", " ").replace("\t", " "))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import pydoc
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +98,28 @@ def test_no_sentence_writes_a_share_in_another_way() -> None:
         if re.search(r":\.\d%\}", line)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("command", ["ingest", "inspect"])
+def test_a_name_of_a_file_cannot_act_on_the_terminal(tmp_path: Path, command: str) -> None:
+    path = tmp_path / "a\x1b[31mred\x1b]0;title\x07\u202e.csv"
+    path.write_text("no\nposts\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli.app", command, str(path)],
+        env=os.environ | {"SENTIMENT_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "red" in done.stdout + done.stderr
+    assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout + done.stderr)
+
+
+def test_a_progress_bar_shows_a_name_with_brackets_and_controls_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    console = terminal.HarmlessConsole(file=written, force_terminal=True, color_system=None, width=100)
+    monkeypatch.setattr(terminal, "notes", console)
+    with terminal.progress_bars() as show:
+        show("read [red]a\x07b.csv", 1, 2, "")
+    assert "read [red]a�b.csv" in written.getvalue()
+    assert "\x07" not in written.getvalue()
