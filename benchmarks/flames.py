@@ -24,8 +24,8 @@ _WAITS = ("Lifeline.run",)
 _OWN = ("sentiment/", "flows/")
 _LEFT_OUT = ("flows/cli", "flows/server/ephemeral", "flows/orchestration")
 _LEAST_SECONDS, _MOST_LEVELS = 0.15, 13
-_WIDE_ENOUGH, _LETTERS_A_SECOND = 1.2, 2.6
-"""Seconds that have room for the start of a name."""
+_LETTERS = 300
+"""That have room in the width of the picture."""
 
 
 @dataclass
@@ -76,7 +76,7 @@ def names(frames: list[str]) -> Iterator[str]:
         last = name
 
 
-def draw(axes: Axes, node: Node, left: float = 0.0, level: int = 0) -> None:
+def draw(axes: Axes, node: Node, letters_a_second: float, left: float = 0.0, level: int = 0) -> None:
     """Draw what is below a node, the widest first."""
     for name, child in sorted(node.below.items(), key=lambda item: -item[1].count):
         seconds = child.count / RATE
@@ -84,11 +84,10 @@ def draw(axes: Axes, node: Node, left: float = 0.0, level: int = 0) -> None:
             continue
         colour = "#f4a259" if ": " in name else "#8cb3d9"
         axes.barh(-level, seconds, left=left, height=0.94, color=colour, edgecolor="white", linewidth=0.6)
-        if seconds > _WIDE_ENOUGH:
-            room = int(_LETTERS_A_SECOND * seconds)
+        if (room := int(letters_a_second * seconds)) > 4:
             shown = name if len(name) <= room else f"{name[: room - 1]}…"
             axes.text(left + 0.05, -level, shown, va="center", fontsize=6, clip_on=True)
-        draw(axes, child, left, level + 1)
+        draw(axes, child, letters_a_second, left, level + 1)
         left += seconds
 
 
@@ -99,9 +98,10 @@ def main() -> None:
     parser.add_argument("now", type=Path)
     options = parser.parse_args()
     trees = {"the version before": read(options.before), "now": read(options.now)}
+    letters_a_second = _LETTERS * RATE / max(tree.count for tree in trees.values())
     figure = Figure(figsize=(15, 9), layout="constrained")
     for axes, (title, tree) in zip(figure.subplots(2, sharex=True), trees.items(), strict=True):
-        draw(axes, tree)
+        draw(axes, tree, letters_a_second)
         axes.set_title(f"{title}: {tree.count / RATE:.0f} seconds", loc="left", fontsize=10)
         axes.set_yticks([])
         axes.spines[["top", "right", "left"]].set_visible(False)
