@@ -21,7 +21,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -180,6 +180,17 @@ def all_failpoints(whole: Undisturbed, folder: Path, workers: int = os.cpu_count
             yield from outcomes
 
 
+def count_and_print(trials: Iterable[dict[str, Any]]) -> tuple[int, int]:
+    """Print each trial that did not end as it should; how many there were, and how many of these."""
+    tried = bad = 0
+    for outcome in trials:
+        tried += 1
+        if outcome["different"] or not outcome.get("killed", True):
+            bad += 1
+            print(json.dumps(outcome), flush=True)
+    return tried, bad
+
+
 def main() -> None:
     """Print each trial that did not end as it should, and the counts by operation."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -190,7 +201,6 @@ def main() -> None:
     failed = 0
     with templates() as template_of:
         for name in options.operations or OPERATIONS:
-            tried, bad = 0, 0
             with tempfile.TemporaryDirectory(prefix="failpoints-") as text:
                 folder = Path(text)
                 whole = undisturbed(name, template_of(name), folder)
@@ -199,11 +209,7 @@ def main() -> None:
                     if options.kills
                     else all_failpoints(whole, folder, options.workers)
                 )
-                for outcome in trials:
-                    tried += 1
-                    if outcome["different"] or not outcome.get("killed", True):
-                        bad += 1
-                        print(json.dumps(outcome), flush=True)
+                tried, bad = count_and_print(trials)
             failed += bad
             print(f"{name}: {len(whole.seen)} failpoints, {tried} tried, {bad} ended otherwise", flush=True)
     sys.exit(1 if failed else 0)

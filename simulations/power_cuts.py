@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import math
 import os
 import random
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from simulations.disk import PAGE, Disk, Point, Step, points
-from simulations.failpoints import Undisturbed
+from simulations.failpoints import Undisturbed, count_and_print
 from simulations.operations import OPERATIONS, copy_home, run_operation, templates
 from simulations.recording import FORGOTTEN, Recording
 from simulations.system_calls import TRACER, recorded
@@ -189,15 +188,10 @@ def main() -> None:
     failed = 0
     with templates() as template_of:
         for name in options.operations or OPERATIONS:
-            tried, bad = 0, 0
             with tempfile.TemporaryDirectory(prefix="power-cuts-") as folder:
                 operation = Recorded.of(name, template_of(name), Path(folder))
                 found = operation.cuts(options.random)
-                for outcome in operation.trials(sample(found, options.states)):
-                    tried += 1
-                    if outcome["different"]:
-                        bad += 1
-                        print(json.dumps(outcome), flush=True)
+                tried, bad = count_and_print(operation.trials(sample(found, options.states)))
             failed += bad
             print(f"{name}: {len(found)} states, {tried} tried, {bad} ended otherwise", flush=True)
     sys.exit(1 if failed else 0)

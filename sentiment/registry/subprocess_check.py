@@ -56,6 +56,11 @@ class _FreshProcess:
             return ""
         return (errors.strip().splitlines() or ["it ended without a word."])[-1]
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has, for want of memory perhaps."""
+        return self._process.poll() is not None
+
     def end(self) -> None:
         """Kill it and wait for its end."""
         self._process.kill()
@@ -93,8 +98,8 @@ def predict_in_fresh_process(files: Path, texts: pl.Series, folder: Path) -> pl.
     questions, answers = folder / "texts.parquet", folder / "probabilities.parquet"
     pl.DataFrame({"text": texts}).write_parquet(questions)
     with _kernel_cache() as kernels:
-        if kernels is None and _ahead:
-            _ahead.pop().end()  # It would keep kernels where another process does.
+        if _ahead and (kernels is None or _ahead[0].has_ended):
+            _ahead.pop().end()  # Without the folder for itself, it would keep kernels where another process does.
         process = _ahead.pop() if _ahead else _FreshProcess(kernels)
         if problem := process.predict(files, questions, answers):
             return problem

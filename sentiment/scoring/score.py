@@ -3,8 +3,9 @@
 The ledger `scored_ranges` (`sentiment.warehouse.scored_ranges`) says what the version has not scored, so the cost of a run
 follows what is new. Those tweets are copied to Parquet shards under a short lock. Workers predict them without a lock. Each
 shard's predictions are committed together with its row of the ledger: a file of predictions that arrives twice counts once, a
-kill costs the shards that were not committed, and other processes wait for a fifth of a second. Memory holds four shards. When
-the champion has scored every tweet, `published_model` names it and the views show its predictions alone.
+kill costs the shards that were not committed, and other processes wait for a fifth of a second. Memory holds two shards
+and the predictions of two more. When the champion has scored every tweet, `published_model` names it and the views show its
+predictions alone.
 """
 
 from __future__ import annotations

@@ -137,6 +137,19 @@ def test_a_process_that_was_started_ahead_loads_one_model_and_the_next_one_is_an
     assert again.equals(answers)
 
 
+@pytest.mark.slow
+def test_a_process_that_has_ended_before_it_is_asked_proves_nothing_against_a_model(
+    registered: Path, tmp_path: Path
+) -> None:
+    with subprocess_check.ending_unused():
+        subprocess_check.start_ahead()
+        process = subprocess_check._ahead[0]._process
+        process.kill()
+        process.wait()
+        answers = predict_in_fresh_process(registered, TEXTS, tmp_path)
+    assert isinstance(answers, pl.Series), answers
+
+
 def test_a_process_that_nobody_asked_is_ended(tmp_path: Path) -> None:
     with subprocess_check.ending_unused():
         subprocess_check.start_ahead()
