@@ -14,7 +14,7 @@ from simulations.year_source import START, WITHDRAWN, Source
 from simulations.year_works import Ending, Machine, Work, write_corrections_file
 
 SNAPSHOT = re.compile(r"rm '?(\S+\.duckdb)'? && sentiment housekeeping")
-RESTORE = re.compile(r"sentiment restore|[Rr]estore a backup|put a backup in its place|restore the last backup")
+RESTORE = re.compile(r"sentiment restore|[Rr]estore a backup|restore the last backup")
 PROMOTE = re.compile(r'sentiment promote (\d+) --reason "([^"]*)"')
 
 

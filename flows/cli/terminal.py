@@ -253,6 +253,8 @@ def errors_as_sentences(home: Callable[[], Path]) -> Iterator[None]:
     except Exception as error:
         if _is_broken_pipe(error):
             _end_quietly()
+        if isinstance(error, PermissionError):
+            _fail(_not_permitted(error), HomeError.exit_status)
         _fail(f"{_unexpected(error)}{_keep_trace(home)}", 1)
 
 
@@ -308,6 +310,18 @@ def _end_quietly() -> NoReturn:
     for number in (1, 2):
         os.dup2(nowhere, number)
     raise SystemExit(0) from None
+
+
+def _not_permitted(error: PermissionError) -> str:
+    path = error.filename or "A file"
+    owner = ""
+    with suppress(OSError, KeyError, TypeError):
+        owner = f" It belongs to {Path(path).owner()}."
+    return (
+        f"{path} may not be read or written by this user ({error.strerror or error}).{owner} Run this as the user that owns "
+        "the home, or share the home by a group: see `Several people work in one home` in docs/operating.md. "
+        "What was committed stays."
+    )
 
 
 def _unexpected(error: Exception) -> str:

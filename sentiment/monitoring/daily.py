@@ -161,7 +161,7 @@ def monitor(
         warehouse.load("steps/monitoring/replace_monitoring", rows)
     shown = pl.concat([former.join(rows, on=["day", "measure"], how="anti"), rows]).sort("day", "measure")
     words = _words_that_moved(profiles, chosen[-1]) if profiles else []
-    return MonitorReport(chosen, model_version, rows, shown, _new_alarms(rows, shown), words)
+    return MonitorReport(chosen, model_version, rows, shown, _new_alarms(rows, former, shown), words)
 
 
 def _days_to_measure(volumes: dict[date, int], former: pl.DataFrame, days: int, has_scores: bool) -> list[date]:
@@ -269,10 +269,11 @@ def _measure_delay(volumes: dict[date, int], today: date, late_after_days: int) 
         yield yesterday, "delay_days", float(delay), None, None, float(late_after_days), delay > late_after_days
 
 
-def _new_alarms(rows: pl.DataFrame, shown: pl.DataFrame) -> list[Alarm]:
-    """Alarms of this run whose measure was no alarm on the last day before that has it."""
+def _new_alarms(rows: pl.DataFrame, former: pl.DataFrame, shown: pl.DataFrame) -> list[Alarm]:
+    """Alarms that are none on the last day before that has the measure, nor were when their own day was measured before."""
     alarms = []
-    for row in rows.filter("is_alarm").iter_rows(named=True):
+    known = former.filter("is_alarm")
+    for row in rows.filter("is_alarm").join(known, on=["day", "measure"], how="anti").iter_rows(named=True):
         before = shown.filter((pl.col("measure") == row["measure"]) & (pl.col("day") < row["day"]))
         if before.is_empty() or not before["is_alarm"][-1]:
             alarms.append(Alarm(row["day"], row["measure"], row["value"], row["threshold"]))

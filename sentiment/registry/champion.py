@@ -75,18 +75,21 @@ def known_champion(registry: Registry, warehouse: Warehouse) -> RegisteredVersio
     if champion is not None or recorded is None:
         return champion
     numbers = registry.numbers()
-    if recorded in numbers:
-        what = "its alias was deleted in MLflow"
-        choice: int | None = recorded
+    is_there = recorded in numbers
+    what = "its alias was deleted in MLflow" if is_there else "it was deleted in MLflow"
+    former = warehouse.frame("steps/registry/select_history")["model_version"].to_list()
+    choice = recorded if is_there else next((number for number in former if number in numbers), None)
+    restore = "Restore a backup: SENTIMENT_HOME=NEW_FOLDER sentiment restore BACKUP"
+    if choice is not None:
+        remedy = f'Make version {choice} champion: sentiment promote {choice} --reason "{what}"'
+    elif numbers:
+        remedy = (
+            f"None of the versions that are left ({', '.join(map(str, numbers))}) has been champion. {restore}; or read "
+            "what the gate said of one with `sentiment decisions --model-version VERSION`, and make it champion with "
+            "`sentiment promote VERSION --reason WHY`."
+        )
     else:
-        former = warehouse.frame("steps/registry/select_history")["model_version"].to_list()
-        what = "it was deleted in MLflow"
-        choice = next((number for number in [*former, *reversed(numbers)] if number in numbers), None)
-    remedy = (
-        f'Make version {choice} champion: sentiment promote {choice} --reason "{what}"'
-        if choice is not None
-        else "No version is left. Restore a backup: SENTIMENT_HOME=NEW_FOLDER sentiment restore BACKUP"
-    )
+        remedy = f"No version is left. {restore}"
     raise ModelError(f"Version {recorded} is the champion according to alias_history, but {what}. {remedy}")
 
 

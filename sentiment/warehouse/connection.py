@@ -201,12 +201,14 @@ def translated_errors(home: Home, snapshot: Path | None = None) -> Iterator[None
         elif tells_of_damage(error) and snapshot is not None:
             advice = (
                 f"The published snapshot {snapshot} is damaged ({text}). The warehouse that it was made of is another file. "
-                f"Replace it: rm {shlex.quote(str(snapshot))} && sentiment housekeeping"
+                f"Replace it: rm {shlex.quote(str(snapshot))} && sentiment housekeeping. If that finds the warehouse damaged "
+                "too, restore a backup: SENTIMENT_HOME=NEW_FOLDER sentiment restore BACKUP"
             )
         elif tells_of_damage(error):
             advice = (
                 f"{home.warehouse} cannot be opened as a DuckDB 1.x file ({text}). Nothing was changed: "
-                f"put a backup in its place, or copy the last published snapshot {home.published} over it."
+                f"copy the last published snapshot {home.published} over it or, if that one is damaged too, restore a backup: "
+                "SENTIMENT_HOME=NEW_FOLDER sentiment restore BACKUP"
             )
         elif isinstance(error, PermissionError | duckdb.PermissionException) or "Permission denied" in str(error):
             advice = f"The home {home.root} cannot be written ({text}). Check its permissions or set SENTIMENT_HOME."

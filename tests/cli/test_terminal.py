@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pydoc
@@ -123,3 +124,15 @@ def test_a_progress_bar_shows_a_name_with_brackets_and_controls_as_text(monkeypa
         show("read [red]a\x07b.csv", 1, 2, "")
     assert "read [red]a�b.csv" in written.getvalue()
     assert "\x07" not in written.getvalue()
+
+
+def test_a_file_of_another_user_is_named_without_a_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = tmp_path / "model.safetensors"
+    weights.touch()
+    with pytest.raises(SystemExit) as ended, terminal.errors_as_sentences(lambda: tmp_path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(weights))
+    text = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert f"{weights} may not be read or written by this user (Permission denied)" in text
+    assert f"It belongs to {weights.owner()}." in text
+    assert not (tmp_path / "logs").exists()

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from sentiment.errors import InputError
+from sentiment.errors import InputError, UnsureError
 from sentiment.ingest.load import Instructions, ingest_file
 from sentiment.ingest.mapping.reading import ReadingOptions
 from sentiment.ingest.plan import look_at, read_chunks
@@ -327,3 +327,30 @@ def test_lines_are_loaded_plus_duplicate_plus_rejected(
     }
     assert good <= {text for (text,) in rows_of(home, "select text from tweets")}
     checks_pass(home)
+
+
+REVIEWS = """nr;datum;kunde;bewertung;sterne
+1;01.03.2011 10:00;anna_b;Das Essen war wirklich sehr gut, gerne wieder;5
+2;02.03.2011 10:00;karl77;Leider kalt und viel zu teuer, nie wieder;1
+3;02.03.2011 11:00;mia;Ganz ordentlich aber nichts besonderes;3
+4;02.03.2011 12:00;otto;Tolle Bedienung und leckerer Kuchen;4
+"""
+
+
+def test_a_text_may_be_called_what_labels_are_called(write: Callable) -> None:
+    found = records(write(REVIEWS, "reviews.csv"))
+    assert [(row["user_name"], row["label"]) for row in found] == [
+        ("anna_b", "positive"),
+        ("karl77", "negative"),
+        ("mia", "neutral"),
+        ("otto", "positive"),
+    ]
+    assert found[1]["text"] == "Leider kalt und viel zu teuer, nie wieder"
+
+
+@pytest.mark.parametrize("name", ["kunde", "konto"])
+def test_names_of_users_are_never_taken_for_texts(write: Callable, name: str) -> None:
+    rows = [line.split(";") for line in REVIEWS.replace("kunde", name).splitlines()]
+    path = write("".join(";".join([*row[:3], row[4]]) + "\n" for row in rows), "reviews.csv")
+    with pytest.raises(UnsureError, match="No column looks like a text"):
+        records(path)

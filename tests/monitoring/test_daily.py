@@ -135,6 +135,18 @@ def test_what_changes_for_good_is_an_alarm_on_its_second_day_and_told_once(
     assert "Still an alarm: " in monitor_markdown(third, calm.reports)
 
 
+def test_a_day_that_changes_after_its_alarm_is_measured_again_and_no_second_alarm(
+    calm: Home, look: Callable, write_days: Callable, rows_of: Callable
+) -> None:
+    write_days(calm, COUNT_DAYS, 2, word="strange", positive=0.9)
+    assert (COUNT_DAYS + 1, "vocabulary") in alarms(look(calm, COUNT_DAYS + 2))
+    rows_of(calm, f"delete from tweets where tweet_id = {(COUNT_DAYS + 1) * 10_000 + 1}")
+    again = look(calm, COUNT_DAYS + 2)
+    assert [(day - FIRST).days for day in again.days] == [COUNT_DAYS + 1]
+    assert again.rows.filter("is_alarm").height > 0
+    assert alarms(again) == set()
+
+
 def test_an_archive_is_measured_from_its_newest_tweet_and_is_never_late(calm: Home, look: Callable) -> None:
     report = look(calm, COUNT_DAYS + 6_000)
     assert report.days[-1] == FIRST + timedelta(days=COUNT_DAYS - 1)

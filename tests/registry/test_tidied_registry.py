@@ -85,6 +85,17 @@ def test_scoring_and_rollback_say_what_to_do(
         champion.rollback(two_champions, registry, changed_by="ann", reason="because")
 
 
+def test_a_version_that_was_never_champion_is_not_proposed(
+    two_champions: Home, registry: Registry, register: Callable
+) -> None:
+    refused = register(5).model_version
+    for number in ("1", "2"):
+        registry.client.delete_model_version(registry.name, number)
+    with pytest.raises(ModelError, match=rf"versions that are left \({refused}\).*sentiment restore") as raised:
+        score(two_champions, registry, run_id="run")
+    assert f"promote {refused}" not in str(raised.value)
+
+
 def test_a_home_that_never_had_a_champion_is_told_to_train_one(world: Home, registry: Registry) -> None:
     with pytest.raises(NoChampionError, match="sentiment retrain"):
         score(world, registry, run_id="run")

@@ -18,6 +18,7 @@ from sentiment.ingest.mapping.survey import ColumnSurvey, Survey
 from sentiment.ingest.readers.form import Form
 
 _ENOUGH_TO_REPEAT, _MOSTLY_REPEATED = 50, 0.05
+_LEAST_WORDS = 2.5
 _SENTIMENT140 = ("label", "id", "date", "query", "user", "text")
 
 
@@ -147,7 +148,7 @@ class ColumnChooser:
             longest = max(rivals, key=lambda column: column.words)
             if all(column.words * 4 < longest.words for column in rivals if column is not longest):
                 rivals = [longest]
-        if len(rivals) == 1:
+        if len(rivals) == 1 and (tier or self._may_be_texts(rivals[0])):
             self.choice.take("text", rivals[0].name, "the only column that holds texts")
             if len(self.found) == 1 and not self.has_names:
                 sentence = (
@@ -182,21 +183,33 @@ class ColumnChooser:
         return column.sampled >= _ENOUGH_TO_REPEAT and column.distinct < _MOSTLY_REPEATED
 
     def _is_rich(self, column: ColumnSurvey) -> bool:
-        return column.words >= 2.5 and (column.distinct > 0.4 or column.sampled < 10)
+        return column.words >= _LEAST_WORDS and (column.distinct > 0.4 or column.sampled < 10)
+
+    def _may_be_texts(self, column: ColumnSurvey) -> bool:
+        """Whether a column that is not named as one can only hold texts; one of names, or of single words, can hold others."""
+        return column.words >= _LEAST_WORDS or len(self.found) == 1
 
     def _unnamed(self) -> list[ColumnSurvey]:
-        """Columns that no role has by name."""
+        """Columns that no role has by name; texts may be called what labels are called, such as a `bewertung`."""
         taken = set(self.choice.columns.values())
+        others = set(names.ROLES) - {"text"}
         return [
             column
             for name, column in self.found.items()
             if name not in taken
             and column.times is None
-            and (not self.has_names or not any(names.rank(name, role) for role in names.ROLES if role != "text"))
+            and (
+                not self.has_names
+                or not any(names.rank(name, role) for role in others - ({"label"} if self._is_rich(column) else set()))
+            )
         ]
 
     def _ask_for_text(self, rivals: list[ColumnSurvey]) -> None:
-        if rivals:
+        if len(rivals) == 1:
+            (only,) = rivals
+            sentence = f"No column looks like a text; {only.name} has {only.words:.1f} words a row, as names and keywords have."
+            rivals = [only, *(column for column in self.found.values() if column is not only)]
+        elif rivals:
             listed = ", ".join(f"{column.name} ({column.words:.0f} words a row)" for column in rivals[:6])
             sentence = f"{len(rivals)} columns could be the text: {listed}."
         else:

@@ -46,7 +46,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "user": (
         "user_screen_name screen_name author_username user_name username user author handle author_name account acct nickname "
         "reviewer_name reviewer user_handle poster tweeter name profile_name author_handle author_display_name from",
-        "user_id author_id reviewer_id did account_name customer_id screenname member_id",
+        "user_id author_id reviewer_id did account_name customer_id screenname member_id customer customer_name "
+        "kunde kundin nutzer benutzer benutzername autor autorin verfasser usuario cliente utilisateur auteur",
     ),
     "query": ("query flag topic search_term keyword entity search_query brand",),
     "language": ("lang language tweet_lang langs language_code locale",),
