@@ -102,11 +102,7 @@ class TweetMerger:
             self.count_duplicate += len(repeated) - len(rejects)
 
     def _keep_statements(self, found: pl.DataFrame, repeated: pl.DataFrame, mismatched: pl.DataFrame) -> None:
-        """Write down what this file says of tweets of other files, and what the first one said, so that each can be withdrawn.
-
-        Write down what this file says of tweets of other files, and what the first one said, so that each can be
-        withdrawn.
-        """
+        """Write down what this file says of tweets of other files, and what the first one said: each can be withdrawn."""
         others = found.filter(pl.col("file_id") != self.stamp["file_id"])
         own = repeated.join(mismatched, on="line_number", how="anti").join(others, on="tweet_id", how="semi")
         if own.is_empty():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from simulations.disk import points
 from simulations.operations import templates
 from simulations.power_cuts import Recorded, sample
 from simulations.system_calls import TRACER
@@ -39,3 +40,13 @@ def test_a_flush_that_is_missing_is_found(tmp_path: Path) -> None:
         ended = [cut for cut in operation.cuts(4) if cut.point.said == "end"]
         outcomes = list(operation.trials(sample(ended, 8)))
     assert any("is damaged" in " ".join(outcome["different"]) for outcome in outcomes)
+
+
+@pytest.mark.timeout(900)
+def test_when_forgetting_ends_nothing_can_bring_texts_back(tmp_path: Path) -> None:
+    with templates() as template_of:
+        steps = Recorded.of("forget", template_of("forget"), tmp_path).recording.steps
+        *_, end = points(steps)
+    assert end.said == "end"
+    # If it comes back, the next run forgets once more.
+    assert [steps[number].said for number in end.waiting] in ([], ["unlink home/forgetting.json"])
