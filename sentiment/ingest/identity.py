@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import numpy as np
 import polars as pl
 
 from sentiment.ingest.text import _strip_emoticons
 from sentiment.model import hashing
+from sentiment.model.compilation import compiled
 
 _ROWS_A_SLICE = 1 << 15
-_ROWS_IN_CACHE = 1 << 12
 
 
 def normalise(texts: pl.Series) -> pl.Series:
@@ -52,15 +55,18 @@ def text_key(texts: pl.Series) -> pl.Series:
     return pl.Series(texts.name, keys.view(np.int64))
 
 
-def _letters_and_digits() -> bytes:
-    table = bytearray(b" " * 256)
+def _letters_and_digits() -> np.ndarray:
+    table = np.full(256, _SPACE)
     for byte in b"abcdefghijklmnopqrstuvwxyz0123456789":
-        table[byte] = byte
-        table[ord(chr(byte).upper())] = byte
-    return bytes(table)
+        table[[byte, ord(chr(byte).upper())]] = byte
+    return table
 
 
+_SPACE = np.uint8(ord(" "))
+_ONE = np.uint64(1)
+_HASH_MULTIPLIER = np.uint64(hashing.MULTIPLIER)
 _LETTERS_AND_DIGITS = _letters_and_digits()
+_mix: Callable[[np.uint64], np.uint64] = cast(Any, compiled(hashing.mix))
 
 
 def _ascii_keys(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -72,27 +78,38 @@ def _ascii_keys(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     plain = plain.scatter(rows, plain.gather(rows).str.replace_all(r"(?i:https?://|www\.)\S*|@\w+", " "))
     ends = np.cumsum(plain.str.len_bytes().to_numpy().astype(np.int64) + 1)
     # The joined text's own memory: as a Python string it would be copied and checked twice more.
-    joined = plain.str.join("\n").to_arrow().buffers()[2].to_pybytes() + b"\n"
-    buffer = np.frombuffer(joined.translate(_LETTERS_AND_DIGITS), dtype=np.uint8)
+    joined = np.frombuffer(plain.str.join("\n").to_arrow().buffers()[2], dtype=np.uint8)
     keys, has_words = np.empty(len(texts), dtype=np.uint64), np.empty(len(texts), dtype=bool)
-    for first in range(0, len(texts), _ROWS_IN_CACHE):
-        part = slice(first, first + _ROWS_IN_CACHE)
-        origin = int(ends[first - 1]) if first else 0
-        keys[part], has_words[part] = _keys_of_words(buffer[origin : int(ends[part][-1])], ends[part] - origin)
+    _hash_words(joined, ends, _LETTERS_AND_DIGITS, keys, has_words)
     return keys, has_words
 
 
-def _keys_of_words(buffer: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keys of texts that hold letters, digits and spaces, each with a space behind it; and which of them have words."""
-    is_space = buffer == ord(" ")
-    # One space stays behind each word, so a text with words ends with the one space that its key leaves out.
-    is_kept = ~is_space
-    is_kept[1:] |= ~is_space[:-1]
-    kept_ends = np.cumsum(is_kept, dtype=np.int64)[ends - 1]
-    kept_starts = np.concatenate([np.zeros(1, dtype=np.int64), kept_ends[:-1]])
-    has_words = kept_ends > kept_starts
-    keys = hashing.hash_spans(buffer[is_kept], kept_starts, np.maximum(kept_ends - 1, kept_starts))
-    return keys, has_words
+@compiled
+def _hash_words(
+    written: np.ndarray, ends: np.ndarray, letters: np.ndarray, keys: np.ndarray, has_words: np.ndarray
+) -> None:
+    """`hashing.hash_spans` of the letters and digits of each text, with one space between words.
+
+    Args:
+        written: uint8: texts in ASCII, one byte between two.
+        ends: int64, shape (rows,): where each ends, that byte included.
+    """
+    first = 0
+    for row in range(len(ends)):
+        total, power, is_behind_word, has_space = np.uint64(0), _ONE, False, False
+        for place in range(first, ends[row] - 1):
+            byte = letters[written[place]]
+            if byte == _SPACE:
+                has_space = is_behind_word
+                continue
+            if has_space:
+                total += (np.uint64(_SPACE) + _ONE) * power
+                power *= _HASH_MULTIPLIER
+            total += (np.uint64(byte) + _ONE) * power
+            power *= _HASH_MULTIPLIER
+            is_behind_word, has_space = True, False
+        keys[row], has_words[row] = _mix(total), is_behind_word
+        first = ends[row]
 
 
 HOLDOUT_ONE_IN = 20

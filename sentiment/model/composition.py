@@ -37,6 +37,17 @@ def ends_clause(role: int) -> bool:
     return role in (STOPS, TURNS, CONCEDES)
 
 
+@compiled
+def rows_of(positions: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """The rows of ascending positions: int64, shape as given."""
+    rows, row = np.empty(len(positions), dtype=np.int64), 0
+    for place in range(len(positions)):
+        while offsets[row + 1] <= positions[place]:
+            row += 1
+        rows[place] = row
+    return rows
+
+
 class Marks(NamedTuple):
     """What each position of a batch does to others."""
 
@@ -61,7 +72,7 @@ def settle_questions(marks: Marks, features: Features) -> np.ndarray:
         int64, ascending: positions.
     """
     auxiliaries = np.flatnonzero(marks.roles == NEGATES_OR_ASKS)
-    rows = np.searchsorted(features.offsets, auxiliaries, side="right") - 1
+    rows = rows_of(auxiliaries, features.offsets)
     before = auxiliaries - 1
     begins = (before == features.offsets[rows]) | (marks.roles[before] == STOPS) | (marks.flags[before] & ASKS > 0)
     stops = np.append(np.flatnonzero(marks.roles == STOPS), len(features.hashes))

@@ -13,8 +13,8 @@ and exclamation marks add to it; words before `but` count half, words after it o
 detail, `constructions` those of several words together. The sum s becomes s / sqrt(s^2 + 15), so that no tweet is entirely
 certain.
 
-A tweet has 15 words and two of them in the lexicon, so every step after the first look-up works on few positions. Costs about
-a third of what the features cost; no loop over tweets.
+A tweet has 15 words and two of them in the lexicon, so every step after the first look-up works on few positions. That one is
+compiled and holds no interpreter lock, so that threads help. Costs about a third of what the features cost.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from torch import Tensor
 
 from . import hashing
 from .batch import Batch
+from .compilation import compiled
 from .composition import (
     ASKS,
     COMPARES,
@@ -53,6 +54,7 @@ from .composition import (
     apply_words_before,
     changes,
     discount_composed,
+    rows_of,
     settle_questions,
     weigh_clauses,
 )
@@ -78,6 +80,7 @@ _SATURATION = 15.0
 _COMPLAINT = np.float32(-0.7)
 """Words below are complaints; a negation by itself is not, nor are words that are mostly chat."""
 _SLOT_BITS = 20
+_SLOT_SHIFT = np.uint64(64 - _SLOT_BITS)
 _PAIR = np.uint64(0xA0761D6478BD642F)
 
 
@@ -166,23 +169,25 @@ class Lexicon(torch.nn.Module):
 
     def read(self, features: Features) -> Reading:
         """Find the words that count in each row, apply the rules, and sum up."""
-        positions, values, flags = self._look_up(features)
-        value_at = np.zeros(len(features.hashes) + 1, dtype=np.float32)
-        value_at[positions] = values
-        marks = Marks(np.zeros(len(value_at), dtype=np.uint8), np.zeros(len(value_at), dtype=np.int16))
-        marks.roles[positions], marks.flags[positions] = flags & _ROLE, flags
-        is_known = (value_at != 0) | changes(marks.roles)
-        symbols, people, marked = (positions[flags & flag > 0] for flag in (_SYMBOL, _PERSON, _EXCLAIMS))
-        is_known[people] = True
-        self._apply_phrases(features, positions[flags & _BEGINS_PHRASE > 0], value_at, marks)
+        index = self._indexed()
+        positions, entries = _find(features.hashes, index)
+        length = len(features.hashes) + 1
+        value_at = np.zeros(length, dtype=np.float32)
+        marks = Marks(np.zeros(length, dtype=np.uint8), np.zeros(length, dtype=np.int16))
+        is_known = np.zeros(length, dtype=bool)
+        _mark(positions, entries, index, value_at, marks, is_known)
+        symbols, people, marked, begin_phrases, construct = (
+            _flagged(positions, marks.flags, flag) for flag in (_SYMBOL, _PERSON, _EXCLAIMS, _BEGINS_PHRASE, CONSTRUCTS)
+        )
+        self._apply_phrases(features, begin_phrases, value_at, marks)
         if self._rules_version >= 4:
-            settle_constructions(marks, features, positions[flags & CONSTRUCTS > 0], value_at)
+            settle_constructions(marks, features, construct, value_at)
         # `no` and `damn` mean something by themselves, but not before a word whose meaning they change.
         changes_next = positions[changes(marks.roles[positions]) & (value_at[positions + 1] != 0)]
         value_at[changes_next] = 0
         value_at[settle_questions(marks, features)] = 0
         positions = positions[value_at[positions] != 0]
-        rows = np.searchsorted(features.offsets, positions, side="right") - 1
+        rows = rows_of(positions, features.offsets)
         values = value_at[positions]
         if self._rules_version >= 4:
             settle_equatives(marks, features, positions)
@@ -210,7 +215,7 @@ class Lexicon(torch.nn.Module):
             is_known=is_known[:-1],
             symbols=symbols,
             learnt=learnt,
-            exclamations_against=marked[sums[np.searchsorted(features.offsets, marked, side="right") - 1] < 0],
+            exclamations_against=marked[sums[rows_of(marked, features.offsets)] < 0],
             clause_weights=clause_weights,
             positions=positions,
             contributions=values * scale[rows],
@@ -223,49 +228,80 @@ class Lexicon(torch.nn.Module):
     def _rules_version(self) -> int:
         return int(self.config.rules.removeprefix("valence-v"))
 
-    def _look_up(self, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Positions whose word is in the lexicon, ascending, and their values and roles."""
-        index = self._indexed()
-        maybe = np.flatnonzero(index.is_taken[_slot(features.hashes)])
-        entries, is_found = self._find(features.hashes[maybe])
-        return maybe[is_found], index.values[entries], index.roles[entries]
-
     def _apply_phrases(self, features: Features, starts: np.ndarray, value_at: np.ndarray, marks: Marks) -> None:
         """Where a phrase starts at one of the positions, its value and role are those of both words."""
         starts = starts[starts + 1 < len(features.hashes)]
-        entries, is_found = self._find(_pair(features.hashes[starts], features.hashes[starts + 1]))
-        starts, flags = starts[is_found], self._indexed().roles[entries]
+        index = self._indexed()
+        found, entries = _find(_pair(features.hashes[starts], features.hashes[starts + 1]), index)
+        starts, flags = starts[found], index.roles[entries]
         if self._rules_version >= 4:
             # Of phrases that share a word ("never fails", "fails to"), the first applies.
             is_first = np.diff(starts, prepend=-2) != 1
             starts, flags, entries = starts[is_first], flags[is_first], entries[is_first]
             marks.flags[starts] = 0
         value_at[starts + 1] = 0
-        value_at[starts] = self._indexed().values[entries]
+        value_at[starts] = index.values[entries]
         marks.roles[starts] = NONE
         marks.roles[starts + 1] = flags & _ROLE
         marks.flags[starts + 1] = np.where(flags & _ROLE == NEGATES, flags & ~_ROLE | REACHES_FAR, flags & ~_ROLE)
 
-    def _find(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The entries of the hashes that have one, and which these are."""
-        index = self._indexed()
-        entries = index.first[_slot(hashes)]
-        # Entries of one slot are adjacent; few slots have two.
-        while len(behind := np.flatnonzero((index.hashes[entries] < hashes) & (entries < len(index.hashes) - 1))):
-            entries[behind] += 1
-        is_found = index.hashes[entries] == hashes
-        return entries[is_found], is_found
-
     def _indexed(self) -> _Index:
         if self._index is None:
             hashes = self.hashes.cpu().numpy().view(np.uint64)
-            slots = _slot(hashes).astype(np.int64)
+            slots = (hashes >> _SLOT_SHIFT).astype(np.int64)
             is_taken = np.zeros(1 << _SLOT_BITS, dtype=bool)
             is_taken[slots] = True
             first = np.searchsorted(slots, np.arange(1 << _SLOT_BITS))
             first = np.minimum(first, len(slots) - 1).astype(np.int32)
             self._index = _Index(hashes, self.values.cpu().numpy(), self.roles.cpu().numpy(), is_taken, first)
         return self._index
+
+
+@compiled
+def _find(hashes: np.ndarray, index: _Index) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the hashes have an entry, ascending, and which these are: both int64, shape (found,)."""
+    places, entries = np.empty(len(hashes), dtype=np.int64), np.empty(len(hashes), dtype=np.int64)
+    count, last = 0, len(index.hashes) - 1
+    for place in range(len(hashes)):
+        slot = hashes[place] >> _SLOT_SHIFT
+        if not index.is_taken[slot]:
+            continue
+        # Entries of one slot are adjacent; few slots have two.
+        entry = index.first[slot]
+        while index.hashes[entry] < hashes[place] and entry < last:
+            entry += 1
+        if index.hashes[entry] == hashes[place]:
+            places[count], entries[count] = place, entry
+            count += 1
+    return places[:count], entries[:count]
+
+
+@compiled
+def _mark(
+    positions: np.ndarray,
+    entries: np.ndarray,
+    index: _Index,
+    value_at: np.ndarray,
+    marks: Marks,
+    is_known: np.ndarray,
+) -> None:
+    """Write what the entries say of the words at these positions."""
+    for place in range(len(positions)):
+        position, value, flags = positions[place], index.values[entries[place]], index.roles[entries[place]]
+        role = flags & _ROLE
+        value_at[position], marks.roles[position], marks.flags[position] = value, role, flags
+        is_known[position] = value != 0 or (role not in (NONE, STOPS)) or flags & _PERSON > 0
+
+
+@compiled
+def _flagged(positions: np.ndarray, flags: np.ndarray, flag: int) -> np.ndarray:
+    """The positions that have a flag."""
+    found = np.empty(len(positions), dtype=np.int64)
+    count = 0
+    for position in positions:
+        found[count] = position
+        count += flags[position] & flag > 0
+    return found[:count]
 
 
 def _add_capitals(values: np.ndarray, features: Features, positions: np.ndarray, rows: np.ndarray) -> None:
@@ -275,13 +311,9 @@ def _add_capitals(values: np.ndarray, features: Features, positions: np.ndarray,
         return
     shouted = np.flatnonzero(features.is_shouted)
     count_rows = len(features.offsets) - 1
-    of_row = np.bincount(np.searchsorted(features.offsets, shouted, side="right") - 1, minlength=count_rows)
+    of_row = np.bincount(rows_of(shouted, features.offsets), minlength=count_rows)
     hits = hits[(of_row < np.diff(features.offsets) - 1)[rows[hits]]]
     values[hits] += np.sign(values[hits]) * _CAPITALS
-
-
-def _slot(hashes: np.ndarray) -> np.ndarray:
-    return hashes >> np.uint64(64 - _SLOT_BITS)
 
 
 def _pair(first: np.ndarray, second: np.ndarray) -> np.ndarray:
