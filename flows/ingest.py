@@ -18,6 +18,7 @@ from flows.events import ROWS_LOADED
 from flows.progress import Step
 from flows.run_record import AsOf, is_busy, recorded_run, say_waiting
 from sentiment.errors import InputError, NotReadyError, RefusedFileError, UnsureError
+from sentiment.ingest.file_names import refuse_other_names
 from sentiment.ingest.inbox import find_inbox_files, is_abandoned, refuse_file, source_of
 from sentiment.ingest.load import IngestReport, Instructions, StoredObject, ingest_file
 from sentiment.ingest.mapping.reading import ReadingOptions
@@ -135,6 +136,7 @@ def ingest(options: IngestOptions = IngestOptions()) -> IngestSummary:
             load_objects(home, address, options, summary, errors)
         for path in paths_to_load(options):
             try:
+                refuse_other_names(path)  # Here, since Prefect could not keep it either.
                 summary.files.append(load_file(path, options))
             except InputError as error:
                 is_of_inbox = not options.paths and path.exists()

@@ -9,6 +9,7 @@ from typing import Any
 from flows.cli.terminal import progress_bars
 from flows.server.ephemeral import connect
 from sentiment.errors import InputError
+from sentiment.ingest.file_names import refuse_other_names
 from sentiment.object_store import is_address
 from sentiment.settings import open_home
 
@@ -32,7 +33,7 @@ def check_paths(names: list[str]) -> list[str]:
     """Refuse what is no file before anything is started; addresses of objects pass as they are.
 
     Raises:
-        InputError: a path does not exist or is a folder.
+        InputError: a path does not exist, is a folder, or has a name that is not in UTF-8.
     """
     return [name if is_address(name) else str(_checked(Path(name))) for name in names]
 
@@ -42,4 +43,5 @@ def _checked(path: Path) -> Path:
         raise InputError(f"{path} is a folder, expected a file. Name the files in it, e.g. {path}/*.csv")
     if not path.exists():
         raise InputError(f"There is no file {path} in {Path.cwd()}. Check the spelling.")
+    refuse_other_names(path)
     return path.absolute()

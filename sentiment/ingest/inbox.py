@@ -7,19 +7,31 @@ for as long as something writes to it, and is then refused, so that a broken tra
 
 from __future__ import annotations
 
+import functools
 import stat
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
+
 from sentiment.errors import InputError
+from sentiment.ingest.file_names import in_utf8
 from sentiment.ingest.load import StoredObject
 from sentiment.ingest.sources import NAME, source_changed_at
 from sentiment.settings import SETTLE_SECONDS, UNFINISHED_SUFFIXES, Home
 from sentiment.warehouse.connection import writer
 
 SECONDS_OF_PATIENCE = 3600.0
+_FILES_SCHEMA = pl.Schema(
+    {
+        "path": pl.String(),
+        "count_disk_bytes": pl.Int64(),
+        "modified_at": pl.Datetime("us", "UTC"),
+        "source_changed_at": pl.Datetime("us", "UTC"),
+    }
+)
 
 
 def find_inbox_files(home: Home) -> list[Path]:
@@ -31,22 +43,19 @@ def find_inbox_files(home: Home) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"The inbox {folder} is not a folder. Create it, or set SENTIMENT_INBOX.")
     newest = time.time() - SETTLE_SECONDS
-    found = []
+    found: dict[str, Path] = {}
+    rows = []
+    changed_at = functools.cache(lambda source: source_changed_at(home, source))
+    for path in _files_of(folder):
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode) and status.st_size > 0 and status.st_mtime <= newest:
+            found[name := in_utf8(path)] = path
+            written_at = datetime.fromtimestamp(status.st_mtime, UTC)
+            rows.append((name, status.st_size, written_at, changed_at(source_of(home, path))))
     with writer(home) as warehouse:
-        for path in _files_of(folder):
-            status = path.lstat()
-            if not stat.S_ISREG(status.st_mode) or status.st_size == 0 or status.st_mtime > newest:
-                continue
-            seen = warehouse.value(
-                "steps/ingest/select_file_seen",
-                path=str(path),
-                count_disk_bytes=status.st_size,
-                modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
-                source_changed_at=source_changed_at(home, source_of(home, path)),
-            )
-            if not seen:
-                found.append(path)
-    return found
+        unseen = warehouse.load("steps/ingest/select_unseen_files", pl.DataFrame(rows, _FILES_SCHEMA, orient="row"))
+    names = set(unseen["path"])
+    return [path for name, path in found.items() if name in names]
 
 
 def inbox_folder(home: Home) -> Path:
@@ -88,7 +97,7 @@ def refuse_file(home: Home, file: Path | StoredObject, reason: str) -> None:
     with writer(home) as warehouse:
         warehouse.run(
             "steps/ingest/insert_refused_file",
-            path=str(file),
+            path=in_utf8(file) if isinstance(file, Path) else str(file),
             count_disk_bytes=size,
             modified_at=modified_at,
             reason=reason,

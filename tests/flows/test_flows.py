@@ -215,6 +215,20 @@ def test_a_file_of_the_inbox_that_is_none_of_tweets_is_refused_once(home: Path) 
         ingest(IngestOptions())
 
 
+def test_a_name_that_is_not_in_utf8_is_refused_once_and_keeps_no_other_file_out(
+    home: Path, tweet_line: Callable[..., bytes]
+) -> None:
+    inbox = Home(home).create().inbox
+    for name in (b"b\xfccher.csv", b"good.csv"):
+        path = os.fsencode(inbox) + b"/" + name
+        Path(os.fsdecode(path)).write_bytes(tweet_line(1, "fine") + b"\n")
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    with pytest.raises(InputError, match=r"name of .*b\\xfccher\.csv is not in UTF-8.* Rename it"):
+        ingest(IngestOptions())
+    assert rows("select tweet_id from tweets") == [(1,)]
+    assert ingest(IngestOptions()).errors == []
+
+
 def test_a_file_of_the_inbox_that_broke_off_is_waited_for_an_hour_and_then_told_once(
     home: Path, tweet_line: Callable[..., bytes]
 ) -> None:

@@ -27,6 +27,7 @@ from sentiment.ingest.load import ingest_file
 from sentiment.ingest.readers.files import identify
 from sentiment.ingest.readers.form import Form
 from sentiment.settings import Home, Settings
+from sentiment.warehouse.session import Warehouse
 
 ALL_TABLES = ("tweets", "rejected_rows", "ingest_files", "gold_tweets")
 quick = functools.partial(hypothesis, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -357,3 +358,26 @@ def test_the_inbox_gives_settled_files_that_changed_since_they_were_read(
 def test_an_inbox_that_is_not_there_says_which_setting_names_it(home: Home, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"inbox .*nowhere is not a folder\. Create it, or set SENTIMENT_INBOX"):
         find_inbox_files(replace(home, settings=Settings(inbox=tmp_path / "nowhere")))
+
+
+def test_a_look_at_the_inbox_takes_as_many_statements_for_many_files_as_for_one(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executed: list[str] = []
+    execute = Warehouse._execute
+
+    def count(warehouse: Warehouse, script: str, *arguments: Any) -> Any:
+        executed.append(script)
+        return execute(warehouse, script, *arguments)
+
+    find_inbox_files(home)
+    monkeypatch.setattr(Warehouse, "_execute", count)
+    counts = []
+    for number in range(20):
+        path = home.inbox / f"{number}.csv"
+        path.write_bytes(b"x")
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        executed.clear()
+        assert len(find_inbox_files(home)) == number + 1
+        counts.append(len(executed))
+    assert counts[0] == counts[-1] > 0
