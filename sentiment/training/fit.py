@@ -1,6 +1,6 @@
 """Trains a model on a prefix of a subset file, streaming.
 
-`effort` chooses how large the model is; each step of that dial is worth its time. Texts are read and hashed in a thread
+`effort` chooses how large the model is; each step of that dial is worth its time. Texts are read and hashed in threads
 ahead of training (`rows`); every part of the model trains on each row group, on its own loss and in its own thread
 (`parts`). After every pass the model is evaluated on held-back rows and the best weights are kept.
 

@@ -1,4 +1,4 @@
-"""The rows to train on: a prefix of a subset file, read and prepared by a thread ahead of training.
+"""The rows to train on: a prefix of a subset file, read and prepared by threads ahead of training.
 
 A small part of the rows, chosen by hash of `text_key` so that near-duplicates stay together, is held back for early
 stopping and calibration. The rest come row group by row group; at most three are in memory, however many there are.
@@ -8,11 +8,11 @@ Everything about the order follows from the seed and the step, so that a run can
 from __future__ import annotations
 
 import hashlib
-import queue
+import itertools
 import threading
+from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -31,6 +31,8 @@ FEWEST_ROWS_OF_A_CLASS = 20
 _EARLY_STOPPING_SHARE = 0.05
 MOST_EARLY_STOPPING_ROWS = 20_000
 _VOCABULARY_ROWS = 400_000
+_PREPARING_THREADS, _GROUPS_AHEAD = 2, 3
+"""One thread takes longer to prepare rows than n-grams take to train on them."""
 _EARLY_STOPPING_SALT = np.uint64(0xA5C3_9F1D_77E1_0B4D)
 _FED_ROWS_SCHEMA = pa.schema([("tweet_id", pa.int64()), ("text_key", pa.int64()), ("purpose", pa.string())])
 
@@ -177,45 +179,30 @@ class Preparation(Protocol):
 def read_groups(
     subset: Subset, preparation: Preparation, *, passes: int, seed: int, first_step: int
 ) -> Generator[Group]:
-    """Read and prepare groups of rows in a thread, two ahead, from step `first_step` (passes × groups) on."""
-    count_groups = len(subset.groups)
-    ready: queue.Queue[Group | BaseException | None] = queue.Queue(maxsize=2)
-    stopped = threading.Event()
+    """Read and prepare groups of rows in threads, ahead of training, from step `first_step` (passes × groups) on."""
+    count_groups, reading = len(subset.groups), threading.Lock()
 
-    def put(item: Group | BaseException | None) -> None:
-        while not stopped.is_set():
-            with suppress(queue.Full):
-                ready.put(item, timeout=0.1)
-                return
+    def make(step: int) -> Group:
+        group = group_at(step, count_groups, seed)
+        with reading:  # A Parquet file is read by one thread at a time.
+            frame = _read_group(file, subset.groups[group], ["tweet_id", "text_key", "label", "text"])
+        train = frame.filter(pl.Series(~subset.is_early_stopping(frame)))
+        generator = np.random.Generator(np.random.PCG64([seed, step]))
+        shuffled = train[preparation.arrange(train["text"], generator)]
+        labels = shuffled["label"].to_numpy().astype(np.float32)
+        rows = frame.select("tweet_id", "text_key")
+        return Group(preparation.prepare(shuffled["text"]), labels, rows)
 
-    def produce() -> None:
+    with pq.ParquetFile(subset.path) as file, ThreadPoolExecutor(_PREPARING_THREADS, "prepare-rows") as threads:
+        steps = iter(range(first_step, passes * count_groups))
+        pending = deque(threads.submit(make, step) for step in itertools.islice(steps, _GROUPS_AHEAD))
         try:
-            with pq.ParquetFile(subset.path) as file:
-                for step in range(first_step, passes * count_groups):
-                    if stopped.is_set():
-                        return
-                    group = group_at(step, count_groups, seed)
-                    frame = _read_group(file, subset.groups[group], ["tweet_id", "text_key", "label", "text"])
-                    train = frame.filter(pl.Series(~subset.is_early_stopping(frame)))
-                    generator = np.random.Generator(np.random.PCG64([seed, step]))
-                    shuffled = train[preparation.arrange(train["text"], generator)]
-                    labels = shuffled["label"].to_numpy().astype(np.float32)
-                    rows = frame.select("tweet_id", "text_key")
-                    put(Group(preparation.prepare(shuffled["text"]), labels, rows))
-            put(None)
-        except BaseException as error:  # handed to the consumer, which raises it
-            put(error)
-
-    thread = threading.Thread(target=produce, name="prepare-rows", daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stopped.set()
-        thread.join()
+            while pending:
+                group = pending.popleft().result()
+                pending.extend(threads.submit(make, step) for step in itertools.islice(steps, 1))
+                yield group
+        finally:
+            threads.shutdown(cancel_futures=True)
 
 
 def group_at(step: int, count_groups: int, seed: int) -> int:
