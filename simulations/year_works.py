@@ -21,6 +21,7 @@ from typing import Any
 
 import polars as pl
 
+from sentiment import clock
 from sentiment.errors import SentimentError
 from sentiment.settings import Home, open_home
 from simulations.year_people import ANN, Person
@@ -270,7 +271,8 @@ def _promote(work: Work) -> None:
     from sentiment.warehouse.snapshot import publish
 
     home = _home()
-    promote(home, Registry(home), work.given[0], changed_by="ann", reason=work.given[1])
+    with clock.play(work.at):
+        promote(home, Registry(home), work.given[0], changed_by="ann", reason=work.given[1])
     publish(home)
 
 

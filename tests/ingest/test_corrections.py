@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from sentiment import clock
 from sentiment.errors import InputError
 from sentiment.gate.decide import decide_on
 from sentiment.ingest.corrections import CorrectionReport, correct, read_corrections
@@ -55,6 +57,19 @@ def test_the_newest_correction_counts_and_all_are_kept(four: Home, say: Callable
     assert rows_of(four, "select tweet_id, label, corrected_by from newest_corrections") == [(1, "positive", "bob")]
     assert rows_of(four, "select count(*) from corrections") == [(2,)]
     assert rows_of(four, "select label, label_source from tweets where tweet_id = 1") == [("positive", "file")]
+
+
+def test_the_last_correction_counts_also_when_the_clock_was_set_back(
+    four: Home, say: Callable, rows_of: Callable
+) -> None:
+    for day, first, second in ((3, "negative", "neutral"), (1, "positive", "negative"), (2, "neutral", "positive")):
+        with clock.play(datetime(2026, 5, day, tzinfo=UTC)):
+            say(four, (1, first), (2, first), (1, second))
+    newest = "select tweet_id, label from newest_corrections order by tweet_id"
+    assert rows_of(four, newest) == [(1, "positive"), (2, "neutral")]
+    assert rows_of(four, "select count(*), count(distinct corrected_at) from corrections where tweet_id = 1") == [
+        (6, 6)
+    ]
 
 
 def test_of_two_rows_for_a_tweet_the_later_counts_and_the_same_again_writes_nothing(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from sentiment import clock
 from sentiment.evaluation.metrics import evaluate
 from sentiment.evaluation.shares import ClassScores
 from sentiment.gate.checks import Check, Verdict
@@ -96,6 +98,15 @@ def test_the_champion_is_written_when_it_changes(home: Home, rows_of: Callable) 
         assert history.recorded_champion(warehouse) == 1
     assert written == [True, False, True, False, True]
     assert rows_of(home, ALIASES) == [(1, None, "gate"), (2, 1, "gate"), (1, 2, "gate")]
+
+
+def test_the_last_change_counts_also_when_the_clock_was_set_back(home: Home, rows_of: Callable) -> None:
+    for day, version in ((3, 1), (1, 2), (2, 3)):
+        with clock.play(datetime(2026, 5, day, tzinfo=UTC)), writer(home) as warehouse:
+            assert history.record_champion(warehouse, promotion(version))
+            assert history.recorded_champion(warehouse) == version
+    assert not reconcile(home, 3)
+    assert rows_of(home, ALIASES) == [(1, None, "gate"), (2, 1, "gate"), (3, 2, "gate")]
 
 
 def reconcile(home: Home, champion: int | None) -> bool:
