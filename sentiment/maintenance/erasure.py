@@ -263,11 +263,13 @@ def _forget_files(home: Home, request: Request) -> Request:
         if len(forgotten):
             with rewritten_run_file(home, path), atomic_write(path) as draft:
                 kept.write_parquet(draft, compression="zstd")
-    for path in text_search.files(home):
-        if path.is_relative_to(home.logs) and text_search.contains_file(path, needles):
-            os.truncate(path, 0)  # A server may have it open, and appends at its end.
-        elif path.is_relative_to(home.mlflow / "artifacts") and text_search.contains_file(path, needles):
+    artifacts = home.mlflow / "artifacts"
+    searched = [path for path in text_search.files(home) if {home.logs, artifacts} & set(path.parents)]
+    for path in text_search.holding(searched, needles):
+        if path.is_relative_to(artifacts):
             path.unlink()
+        else:
+            os.truncate(path, 0)  # A server may have it open, and appends at its end.
     text_search.blank_stores(home, needles)
     return request
 

@@ -22,8 +22,9 @@ from sentiment.settings import Home
 from sentiment.warehouse.session import read_sql
 
 _PIECE_BYTES = 8 << 20
+_SMALL_BYTES = 256 << 10
 # Weights hold no text; warehouse and snapshots were rewritten.
-_NOT_SEARCHED = {".safetensors", ".duckdb", ".png"}
+_WITHOUT_TEXTS = {".safetensors", ".duckdb", ".png"}
 
 
 def forms(texts: Iterable[str]) -> list[bytes]:
@@ -58,25 +59,60 @@ def contains_file(path: Path, needles: Sequence[bytes]) -> bool:
     return False
 
 
+def holding(paths: Iterable[Path], needles: Sequence[bytes]) -> Iterator[Path]:
+    """Those files that hold one of the needles.
+
+    Small ones are searched together: to get ready for a thousand needles takes longer than to search most files.
+    """
+    waiting: dict[Path, bytes] = {}
+
+    def search() -> Iterator[Path]:
+        found = contains(list(waiting.values()), needles)
+        yield from [path for path, is_found in zip(waiting, found, strict=True) if is_found]
+        waiting.clear()
+
+    for path in paths:
+        content = _small_content(path)
+        if content is None:
+            if contains_file(path, needles):
+                yield path
+            continue
+        waiting[path] = content
+        if sum(map(len, waiting.values())) >= _PIECE_BYTES:
+            yield from search()
+    yield from search()
+
+
+def _small_content(path: Path) -> bytes | None:
+    """All of a file, decompressed; None if it is large, or more than one piece."""
+    content = None
+    with suppress(OSError):
+        if path.stat().st_size > _SMALL_BYTES:
+            return None
+    with suppress(SentimentError), open_source(path, _PIECE_BYTES) as source:
+        for piece in source:
+            if content is not None:
+                return None
+            content = piece
+    return content or b""
+
+
 def files(home: Home) -> Iterator[Path]:
     """Every file under the home that may hold a text; the inbox is the user's own."""
     for path in sorted(home.root.rglob("*")):
-        if path.is_file() and not path.is_symlink() and not path.is_relative_to(home.inbox):
+        is_ours = path.is_file() and not path.is_symlink() and not path.is_relative_to(home.inbox)
+        if is_ours and path.suffix not in _WITHOUT_TEXTS:
             yield path
 
 
 def find(home: Home, needles: Sequence[bytes]) -> list[Path]:
     """Files of ours that still hold a needle."""
-    return [
-        path
-        for path in files(home)
-        if path.suffix not in _NOT_SEARCHED and path != home.forgetting and contains_file(path, needles)
-    ]
+    return sorted(holding((path for path in files(home) if path != home.forgetting), needles))
 
 
 def find_inbox(home: Home, needles: Sequence[bytes]) -> list[Path]:
     """Files of the home's inbox that hold a needle: the user's, and left alone."""
-    return [path for path in sorted(home.inbox.rglob("*")) if path.is_file() and contains_file(path, needles)]
+    return sorted(holding((path for path in home.inbox.rglob("*") if path.is_file()), needles))
 
 
 def blank_stores(home: Home, needles: Sequence[bytes]) -> None:

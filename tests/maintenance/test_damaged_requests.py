@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -69,3 +70,19 @@ def test_a_text_is_found_across_the_pieces_of_a_file(tmp_path: Path, monkeypatch
     (tmp_path / "log").write_bytes(b"before " + TEXT.encode() + b" and after")
     assert text_search.contains_file(tmp_path / "log", [TEXT.encode()])
     assert not text_search.contains_file(tmp_path / "log", [TEXT.upper().encode()])
+
+
+def test_texts_are_found_in_small_large_and_packed_files_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_search, "_SMALL_BYTES", 200)
+    monkeypatch.setattr(text_search, "_PIECE_BYTES", 300)
+    needle, expected = TEXT.encode(), []
+    for number in range(30):
+        holds, filling = number % 3 == 0, b"x" * (number * 20)
+        content = filling + (needle if holds else TEXT.upper().encode()) + filling
+        path = tmp_path / (f"{number:02}.gz" if number % 2 else f"{number:02}.txt")
+        path.write_bytes(gzip.compress(content) if number % 2 else content)
+        if holds:
+            expected.append(path)
+    (tmp_path / "empty").touch()
+    paths = [*tmp_path.iterdir(), tmp_path / "gone"]
+    assert sorted(text_search.holding(paths, [needle])) == expected
