@@ -101,7 +101,7 @@ def test_a_damaged_warehouse_is_a_sentence_at_once_and_stays_as_it_is(
     home.warehouse.write_bytes(damaged)
     began = time.monotonic()
     with (
-        pytest.raises(HomeError, match=r"cannot be opened as a DuckDB 1\.x file .*Nothing was changed: put a backup"),
+        pytest.raises(HomeError, match=r"cannot be opened as a DuckDB 1\.x file .*copy the last .* restore a backup"),
         writer(home) as warehouse,
     ):
         warehouse.connection.execute("select sum(length(text)), sum(text_key), max(user_name) from tweets").fetchall()
