@@ -65,6 +65,10 @@ class Morning:
         home.root.mkdir(mode=0o770)
         share(home.root)
         helped = [self._do("restore", None, str(backup))]
+        if helped != ["restore"]:
+            shutil.rmtree(home.root)
+            old.rename(home.root)
+            return helped
         for name in ("inbox", "prefect"):
             made = home.root / name
             if made.is_dir():

@@ -60,6 +60,7 @@ def test_what_is_made_in_a_shared_home_is_the_groups(
         fill(Home(root).create(), ingest_lines, tweet_line, lexicon_model(5), kept)
         restore(Home(other).create(), kept)
     assert (root / "forget.key").exists()
+    assert stat.S_IMODE(kept.stat().st_mode) == (0o660 if of_group else 0o600)
     for home in (Home(root), Home(other)):
         assert modes(home) == (expected or {(True, 0), (False, 0)})
         assert all(finding.is_well for finding in check_permissions(home))

@@ -75,6 +75,8 @@ def backup(
     Raises:
         InputError: the file exists, its folder does not, or it is inside the home.
         HomeError: a block of the warehouse cannot be read, or the file cannot be written.
+
+    Only its owner may read it; of a home that a group shares, also the group.
     """
     began = time.perf_counter()
     target = path.expanduser().absolute()
@@ -96,6 +98,7 @@ def backup(
         copies = _copy_databases(home, Path(folder))
         with atomic_write(target, mode=0o600) as draft, draft.open("wb") as file:
             files = _write(home, file, copies, with_inbox)
+            _share_as(home, draft)
     return BackupReport(
         str(target),
         len(files),
@@ -103,6 +106,15 @@ def backup(
         target.stat().st_size,
         time.perf_counter() - began,
     )
+
+
+def _share_as(home: Home, path: Path) -> None:
+    """Let the group that may write the home read and write a file as well, and no other group."""
+    shared = home.root.stat()
+    if shared.st_mode & 0o020:
+        with suppress(PermissionError):
+            os.chown(path, -1, shared.st_gid)
+            path.chmod(0o660)
 
 
 def restore(home: Home, path: Path) -> BackupReport:

@@ -110,6 +110,10 @@ class ShardStore:
         return patiently(operation, self.patience, self._refused)
 
     def _refused(self, error: Exception) -> StoreError:
+        if "No space left" in str(error):
+            return StoreError(
+                f"The disk that holds {self.address} is full. What was finished is kept: free some space and run it again."
+            )
         return StoreError(
             f"The shards at {self.address} cannot be read or written: {first_line(error)}. Check the address, the keys "
             "and the rights of SENTIMENT_SHARDS; what was finished is kept, so run it again."

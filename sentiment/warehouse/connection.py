@@ -174,6 +174,10 @@ def tells_of_damage(error: BaseException) -> bool:
     )
 
 
+def _is_outside(home: Home, path: object) -> bool:
+    return isinstance(path, str | Path) and not Path(path).is_relative_to(home.root)
+
+
 @contextmanager
 def translated_errors(home: Home, snapshot: Path | None = None) -> Iterator[None]:
     """Turn DuckDB's and the operating system's errors about disk and file into a HomeError with advice; and those of other
@@ -209,6 +213,11 @@ def translated_errors(home: Home, snapshot: Path | None = None) -> Iterator[None
                 f"{home.warehouse} cannot be opened as a DuckDB 1.x file ({text}). Nothing was changed: "
                 f"copy the last published snapshot {home.published} over it or, if that one is damaged too, restore a backup: "
                 "SENTIMENT_HOME=NEW_FOLDER sentiment restore BACKUP"
+            )
+        elif isinstance(error, PermissionError) and _is_outside(home, error.filename):
+            advice = (
+                f"{error.filename} may not be read or written by this user ({error.strerror}). Let its owner do this, or "
+                "change its permissions."
             )
         elif isinstance(error, PermissionError | duckdb.PermissionException) or "Permission denied" in str(error):
             advice = f"The home {home.root} cannot be written ({text}). Check its permissions or set SENTIMENT_HOME."

@@ -86,6 +86,16 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path, monkeypat
         store.write("shards/one.parquet", b"content")
 
 
+def test_a_full_disk_is_called_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device", str(path))
+
+    store = ShardStore(str(tmp_path / "store"), patience=0)
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(StoreError, match=r"The disk that holds .*store is full"):
+        store.write("shards/one.parquet", b"content")
+
+
 def with_shards(home: Home, address: str) -> Home:
     return dataclasses.replace(home, settings=home.settings.model_copy(update={"shards": address}))
 

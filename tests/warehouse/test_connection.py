@@ -20,7 +20,7 @@ import pytest
 from sentiment.errors import BusyError, HomeError, InputError
 from sentiment.settings import Home, Settings
 from sentiment.warehouse import connection as module
-from sentiment.warehouse.connection import reader, writer
+from sentiment.warehouse.connection import reader, translated_errors, writer
 from sentiment.warehouse.locks import holder_of, operation_lock, working_as
 from sentiment.warehouse.query import query
 from sentiment.warehouse.session import SQL_FOLDER
@@ -290,3 +290,11 @@ def test_a_loaded_table_is_freed_before_the_transaction_ends(home: Home, monkeyp
             ids = pl.DataFrame({"tweet_id": [number]})
             assert warehouse.load("steps/ingest/select_known_ids", ids, least=0, greatest=9).is_empty()
         assert [table() for table in tables[:2]] == [None, None]
+
+
+def test_a_file_outside_of_the_home_is_named_and_not_the_home(home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere" / "backup.tar.zst"
+    message = r"backup\.tar\.zst may not be read or written by this user"
+    with pytest.raises(HomeError, match=message) as raised, translated_errors(home):
+        raise PermissionError(13, "Permission denied", str(path))
+    assert "SENTIMENT_HOME" not in str(raised.value)
