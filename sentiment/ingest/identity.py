@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
-
 import numpy as np
 import polars as pl
 
 from sentiment.ingest.text import _strip_emoticons
 from sentiment.model import hashing
 from sentiment.model.compilation import compiled
+from sentiment.model.words import mix_compiled
 
 _ROWS_A_SLICE = 1 << 15
 
@@ -66,7 +64,6 @@ _SPACE = np.uint8(ord(" "))
 _ONE = np.uint64(1)
 _HASH_MULTIPLIER = np.uint64(hashing.MULTIPLIER)
 _LETTERS_AND_DIGITS = _letters_and_digits()
-_mix: Callable[[np.uint64], np.uint64] = cast(Any, compiled(hashing.mix))
 
 
 def _ascii_keys(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +105,7 @@ def _hash_words(
             total += (np.uint64(byte) + _ONE) * power
             power *= _HASH_MULTIPLIER
             is_behind_word, has_space = True, False
-        keys[row], has_words[row] = _mix(total), is_behind_word
+        keys[row], has_words[row] = mix_compiled(total), is_behind_word
         first = ends[row]
 
 

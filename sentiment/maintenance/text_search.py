@@ -65,6 +65,7 @@ def holding(paths: Iterable[Path], needles: Sequence[bytes]) -> Iterator[Path]:
     Small ones are searched together: to get ready for a thousand needles takes longer than to search most files.
     """
     waiting: dict[Path, bytes] = {}
+    size = 0
 
     def search() -> Iterator[Path]:
         found = contains(list(waiting.values()), needles)
@@ -78,8 +79,10 @@ def holding(paths: Iterable[Path], needles: Sequence[bytes]) -> Iterator[Path]:
                 yield path
             continue
         waiting[path] = content
-        if sum(map(len, waiting.values())) >= _PIECE_BYTES:
+        size += len(content)
+        if size >= _PIECE_BYTES:
             yield from search()
+            size = 0
     yield from search()
 
 

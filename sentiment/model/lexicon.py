@@ -14,7 +14,7 @@ detail, `constructions` those of several words together. The sum s becomes s / s
 certain.
 
 A tweet has 15 words and two of them in the lexicon, so every step after the first look-up works on few positions. That one is
-compiled and holds no interpreter lock, so that threads help. Costs about a third of what the features cost.
+compiled and holds no interpreter lock, so that threads help. Costs about half of what the features cost.
 """
 
 from __future__ import annotations

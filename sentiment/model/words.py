@@ -33,7 +33,7 @@ _FEW_ROWS, _FEW_CHARACTERS = 100, 10_000
 _LONGEST_TOKEN = 64
 _HASH_MULTIPLIER = np.uint64(hashing.MULTIPLIER)
 _ONE = np.uint64(1)
-_mix: Callable[[np.uint64], np.uint64] = cast(Any, compiled(hashing.mix))
+mix_compiled: Callable[[np.uint64], np.uint64] = cast(Any, compiled(hashing.mix))
 
 
 def _byte_kinds() -> np.ndarray:
@@ -171,4 +171,4 @@ def _hash_span(buffer: np.ndarray, start: int, end: int) -> np.uint64:
     for place in range(start, min(end, start + _LONGEST_TOKEN)):
         total += (np.uint64(buffer[place]) + _ONE) * power
         power *= _HASH_MULTIPLIER
-    return _mix(total)
+    return mix_compiled(total)

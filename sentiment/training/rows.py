@@ -32,7 +32,7 @@ _EARLY_STOPPING_SHARE = 0.05
 MOST_EARLY_STOPPING_ROWS = 20_000
 _VOCABULARY_ROWS = 400_000
 _PREPARING_THREADS, _GROUPS_AHEAD = 2, 3
-"""One thread takes longer to prepare rows than n-grams take to train on them."""
+"""A thread takes about as long to prepare rows as n-grams take to train on them: one alone would be waited for."""
 _EARLY_STOPPING_SALT = np.uint64(0xA5C3_9F1D_77E1_0B4D)
 _FED_ROWS_SCHEMA = pa.schema([("tweet_id", pa.int64()), ("text_key", pa.int64()), ("purpose", pa.string())])
 

@@ -192,17 +192,15 @@ class ColumnChooser:
     def _unnamed(self) -> list[ColumnSurvey]:
         """Columns that no role has by name; texts may be called what labels are called, such as a `bewertung`."""
         taken = set(self.choice.columns.values())
-        others = set(names.ROLES) - {"text"}
         return [
             column
             for name, column in self.found.items()
-            if name not in taken
-            and column.times is None
-            and (
-                not self.has_names
-                or not any(names.rank(name, role) for role in others - ({"label"} if self._is_rich(column) else set()))
-            )
+            if name not in taken and column.times is None and not (self.has_names and self._is_named_otherwise(column))
         ]
+
+    def _is_named_otherwise(self, column: ColumnSurvey) -> bool:
+        others = [role for role in names.ROLES if role != "text" and not (role == "label" and self._is_rich(column))]
+        return any(names.rank(column.name, role) for role in others)
 
     def _ask_for_text(self, rivals: list[ColumnSurvey]) -> None:
         if len(rivals) == 1:
